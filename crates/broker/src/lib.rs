@@ -1,0 +1,46 @@
+//! Everything that Hookrail does with NATS JetStream.
+//!
+//! The only crate that knows async-nats, and the only place with stream, subject, consumer and key
+//! names. It moves bytes and says what happened to them; what a message means is decided by the
+//! domain crate, and what to do about it by the services.
+
+mod boot_clock;
+mod connection;
+mod delivered;
+mod delivery_acker;
+mod delivery_reader;
+mod error;
+mod fence;
+mod group_consumer;
+mod heartbeat;
+mod install;
+mod journal;
+mod key_value;
+mod lease;
+mod message;
+mod names;
+mod owner_keys;
+mod ownership;
+mod ownership_loop;
+mod publish;
+mod pull;
+mod raw_reader;
+mod raw_stream;
+mod settings;
+mod stream_plan;
+mod topology;
+
+pub use connection::Broker;
+pub use delivery_acker::DeliveryAcker;
+pub use delivery_reader::{DeliveryMessage, DeliveryReader};
+pub use error::{BrokerError, ReaderError};
+pub use install::{INSTALL_FORMAT_VERSION, Install};
+pub use journal::{JournalKind, JournalMessage, JournalReader, JournalStream};
+pub use lease::Lease;
+pub use message::{MessageHeaders, RawMessage};
+pub use names::Names;
+pub use ownership::{HandOver, Ownership, OwnershipChange, OwnershipSettings};
+pub use publish::{OutMessage, PublishError, Published, Publisher};
+pub use raw_reader::RawReader;
+pub use raw_stream::RawState;
+pub use settings::{BrokerSettings, StreamLimits};

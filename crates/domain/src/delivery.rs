@@ -1,0 +1,194 @@
+//! A delivery: one event on its way to one destination; and the attempts made for it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Millis,
+    event::{Body, Origin, Reply},
+    ids::{DeliveryId, DestinationId, EventId, ReplayId, RouteId, SourceId, WorkspaceId},
+    partition,
+};
+
+/// Which entity a delivery is about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EntityRef {
+    /// Its type.
+    #[serde(rename = "type")]
+    pub entity_type: String,
+    /// Its unique id.
+    pub unique_id: String,
+    /// Its version.
+    pub version: String,
+}
+
+/// A delivery as it is in its partition's stream.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Delivery {
+    /// Its id; the receiver sees it as `webhook-id`.
+    pub id: DeliveryId,
+    /// The event that it delivers.
+    pub event: EventId,
+    /// That event's type.
+    pub event_type: String,
+    /// The workspace that it belongs to.
+    pub workspace: WorkspaceId,
+    /// The source of the event.
+    pub source: Option<SourceId>,
+    /// Where it goes.
+    pub destination: DestinationId,
+    /// The route that planned it; `None` = the destination's own `events`.
+    pub route: Option<RouteId>,
+    /// The entity that it is about.
+    pub entity: Option<EntityRef>,
+    /// The ordering key; `None` = it stands for itself.
+    pub lane_key: Option<String>,
+    /// Where its event is in the log.
+    pub origin: Origin,
+    /// The revision of the definitions under which it was planned.
+    pub revision: u64,
+    /// When its event was accepted.
+    pub accepted_at: Millis,
+    /// The body's content type.
+    pub content_type: Option<String>,
+    /// The body.
+    pub body: Body,
+    /// The trace that it belongs to.
+    pub traceparent: String,
+    /// The replay that made it.
+    pub replay: Option<ReplayId>,
+    /// Who waits for its result.
+    pub reply: Option<Reply>,
+}
+
+impl Delivery {
+    /// The number of its lane.
+    pub fn lane(&self) -> u64 {
+        match &self.lane_key {
+            Some(key) => partition::lane_hash(self.destination, key),
+            None => partition::lane_hash(self.destination, &self.id.to_string()),
+        }
+    }
+}
+
+/// What has become of a delivery. Later ranks are never undone by a record that comes late.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeliveryStatus {
+    /// Waits for its first attempt or its turn.
+    Pending,
+    /// Waits for a retry, or is held.
+    Parked,
+    /// The receiver has it.
+    Delivered,
+    /// It used up its retries.
+    Dead,
+    /// It was cancelled.
+    Cancelled,
+}
+
+impl DeliveryStatus {
+    /// The status as the API shows it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Parked => "parked",
+            Self::Delivered => "delivered",
+            Self::Dead => "dead",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// Whether nothing more will be tried.
+    pub fn is_settled(self) -> bool {
+        self > Self::Parked
+    }
+}
+
+/// Why an attempt, or a delivery, failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ErrorCode {
+    /// The name did not resolve.
+    Dns,
+    /// No connection.
+    Connect,
+    /// No TLS session.
+    Tls,
+    /// No whole answer in time.
+    Timeout,
+    /// An address that may not be called.
+    AddressRefused,
+    /// A status other than 2xx.
+    Status,
+    /// The answer's body broke off.
+    Body,
+    /// The outbound proxy failed.
+    Proxy,
+    /// The destination's share of parked deliveries is used up.
+    OverQuota,
+    /// The caller has gone.
+    Expired,
+    /// A person cancelled it, or its destination was deleted.
+    Cancelled,
+    /// The request could not be made from the delivery.
+    Render,
+}
+
+impl ErrorCode {
+    /// The code as the API shows it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Dns => "dns",
+            Self::Connect => "connect",
+            Self::Tls => "tls",
+            Self::Timeout => "timeout",
+            Self::AddressRefused => "address_refused",
+            Self::Status => "status",
+            Self::Body => "body",
+            Self::Proxy => "proxy",
+            Self::OverQuota => "over_quota",
+            Self::Expired => "expired",
+            Self::Cancelled => "cancelled",
+            Self::Render => "render",
+        }
+    }
+}
+
+/// A failure, with what a person should know of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// What kind of failure.
+    pub code: ErrorCode,
+    /// What happened.
+    pub detail: String,
+}
+
+/// Most bytes of an answer's body that are kept.
+pub const KEPT_RESPONSE_BYTES: usize = 16 * 1024;
+
+/// One HTTP call made for a delivery, with its result.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Attempt {
+    /// Its number, from 1.
+    pub number: u32,
+    /// The owner's epoch under which it was made.
+    pub epoch: u64,
+    /// When it started.
+    pub started_at: Millis,
+    /// How long it took, milliseconds.
+    pub duration_ms: u64,
+    /// The request's method.
+    pub method: String,
+    /// The request's URL.
+    pub url: String,
+    /// The request's headers, credentials left out.
+    pub request_headers: Vec<(String, String)>,
+    /// The answer's status.
+    pub status: Option<u16>,
+    /// The answer's headers.
+    pub response_headers: Vec<(String, String)>,
+    /// The first [`KEPT_RESPONSE_BYTES`] of the answer's body.
+    pub response_body: Vec<u8>,
+    /// What went wrong.
+    pub failure: Option<Failure>,
+}

@@ -1,0 +1,483 @@
+//! A destination: the definition of one outbound webhook.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::{
+    ids::{DestinationId, WorkspaceId},
+    secret::Secret,
+    signature,
+    source::RateLimit,
+    validation::{self, Faults, FieldError},
+};
+
+/// Longest URL, bytes.
+pub const MAX_URL_BYTES: usize = 2048;
+/// Longest time-out of one attempt, milliseconds.
+pub const MAX_TIMEOUT_MS: u32 = 60_000;
+/// Headers that belong to the gateway or to HTTP itself, so that a definition can't set them.
+const OWN_HEADERS: [&str; 12] = [
+    "host",
+    "content-length",
+    "transfer-encoding",
+    "connection",
+    "te",
+    "trailer",
+    "upgrade",
+    "webhook-id",
+    "webhook-timestamp",
+    "webhook-signature",
+    "hookrail-sequence",
+    "hookrail-attempt",
+];
+
+/// A destination as it is in force.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Destination {
+    /// Its id.
+    pub id: DestinationId,
+    /// The workspace that it belongs to.
+    pub workspace: WorkspaceId,
+    /// What its owner wrote.
+    pub spec: DestinationSpec,
+}
+
+/// How deliveries reach the receiver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum NotificationType {
+    /// An HTTP request.
+    #[default]
+    Rest,
+}
+
+/// The method of a destination's requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default, ToSchema)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum DestinationMethod {
+    /// The usual one.
+    #[default]
+    Post,
+    /// As POST.
+    Put,
+    /// As POST.
+    Patch,
+    /// As POST.
+    Delete,
+    /// The body's members as query parameters.
+    Get,
+}
+
+impl DestinationMethod {
+    /// The method's name on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Patch => "PATCH",
+            Self::Delete => "DELETE",
+            Self::Get => "GET",
+        }
+    }
+}
+
+/// What a delivery's body is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Format {
+    /// `event_time`, `event_type`, `current_context`, `data`.
+    #[default]
+    Event,
+    /// The bytes as received.
+    Raw,
+    /// What a route's mapping makes.
+    Mapped,
+    /// A CloudEvent, structured mode.
+    Cloudevents,
+    /// A CloudEvent, binary mode.
+    CloudeventsBinary,
+}
+
+/// How requests are authenticated.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default, ToSchema)]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+pub enum DestinationAuth {
+    /// Not at all.
+    #[default]
+    None,
+    /// One header.
+    Header {
+        /// Its name.
+        name: String,
+        /// Its value.
+        #[schema(value_type = Object)]
+        value: Secret,
+    },
+    /// HTTP Basic (RFC 7617).
+    Basic {
+        /// User name.
+        username: String,
+        /// Password.
+        #[schema(value_type = Object)]
+        password: Secret,
+    },
+    /// A bearer token (RFC 6750).
+    Bearer {
+        /// The token.
+        #[schema(value_type = Object)]
+        token: Secret,
+    },
+    /// A token got with client credentials (RFC 6749, section 4.4).
+    Oauth2ClientCredentials {
+        /// Where tokens are got.
+        token_url: String,
+        /// The client's id.
+        client_id: String,
+        /// The client's secret.
+        #[schema(value_type = Object)]
+        client_secret: Secret,
+        /// Scopes asked for.
+        #[serde(default)]
+        scope: Option<String>,
+    },
+}
+
+/// A signature's key type, with Standard Webhooks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum SigningAlgorithm {
+    /// HMAC with SHA-256, `v1`.
+    #[default]
+    HmacSha256,
+    /// Ed25519, `v1a`.
+    Ed25519,
+}
+
+/// How requests are signed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Signing {
+    /// Not at all.
+    None,
+    /// Standard Webhooks (<https://www.standardwebhooks.com>): `webhook-signature`.
+    StandardWebhooks {
+        /// Key type.
+        #[serde(default)]
+        algorithm: SigningAlgorithm,
+        /// The secrets in use, `whsec_…`, several while rotating; none given = one is made.
+        #[serde(default)]
+        #[schema(value_type = Vec<Object>)]
+        secrets: Vec<Secret>,
+    },
+    /// A plain HMAC over the body.
+    Hmac {
+        /// The header that carries it.
+        header: String,
+        /// Its hash.
+        #[serde(default = "default_hash")]
+        algorithm: String,
+        /// `hex` or `base64`.
+        #[serde(default = "default_encoding")]
+        encoding: String,
+        /// The secrets in use.
+        #[serde(default)]
+        #[schema(value_type = Vec<Object>)]
+        secrets: Vec<Secret>,
+    },
+}
+
+impl Default for Signing {
+    fn default() -> Self {
+        Self::StandardWebhooks { algorithm: SigningAlgorithm::HmacSha256, secrets: Vec::new() }
+    }
+}
+
+fn default_hash() -> String {
+    "sha256".to_owned()
+}
+
+fn default_encoding() -> String {
+    "hex".to_owned()
+}
+
+/// Which deliveries of a destination keep the order in which they were accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DestinationOrdering {
+    /// Each stands for itself.
+    #[default]
+    None,
+    /// Those with the same ordering key.
+    Key,
+    /// All, one at a time.
+    Destination,
+}
+
+/// What a lane does when its head is dead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OnDead {
+    /// Goes on with the next.
+    #[default]
+    Continue,
+    /// Waits for a person.
+    Hold,
+}
+
+/// When a failed delivery is tried again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct RetryPolicy {
+    /// Wait before the second attempt, milliseconds.
+    pub initial_ms: u64,
+    /// What each wait is multiplied with for the next.
+    pub multiplier: f64,
+    /// Longest wait, milliseconds.
+    pub max_ms: u64,
+    /// Largest part of a wait that is added to it at random, 0 to 1.
+    pub jitter: f64,
+    /// Age since the first attempt at which it is given up, milliseconds; `None` = never.
+    pub give_up_after_ms: Option<u64>,
+    /// Attempts at which it is given up; `None` = no limit.
+    pub max_attempts: Option<u32>,
+    /// Statuses that give it up at once.
+    pub permanent_statuses: Vec<u16>,
+}
+
+impl Default for RetryPolicy {
+    fn default() -> Self {
+        Self {
+            initial_ms: 5_000,
+            multiplier: 2.0,
+            max_ms: 14_400_000,
+            jitter: 0.2,
+            give_up_after_ms: Some(259_200_000),
+            max_attempts: None,
+            permanent_statuses: vec![400, 413, 415, 422],
+        }
+    }
+}
+
+impl RetryPolicy {
+    fn check(&self, faults: &mut Faults) {
+        const DAYS_30_MS: u64 = 30 * 24 * 3600 * 1000;
+        faults.require((100..=DAYS_30_MS).contains(&self.initial_ms), "/retry/initial_ms", "has to be 100 to 2592000000");
+        let max = (self.initial_ms..=DAYS_30_MS).contains(&self.max_ms);
+        faults.require(max, "/retry/max_ms", "has to be at least initial_ms and at most 2592000000");
+        faults.require((1.0..=100.0).contains(&self.multiplier), "/retry/multiplier", "has to be 1 to 100");
+        faults.require((0.0..=1.0).contains(&self.jitter), "/retry/jitter", "has to be 0 to 1");
+        let age = self.give_up_after_ms.is_none_or(|ms| (1..=12 * DAYS_30_MS).contains(&ms));
+        faults.require(age, "/retry/give_up_after_ms", "has to be 1 to 31104000000");
+        let attempts = self.max_attempts.is_none_or(|n| (1..=100_000).contains(&n));
+        faults.require(attempts, "/retry/max_attempts", "has to be 1 to 100000");
+        let statuses = self.permanent_statuses.iter().all(|s| (300..=599).contains(s));
+        faults.require(statuses && self.permanent_statuses.len() <= 64, "/retry/permanent_statuses", "names statuses from 300 to 599, at most 64");
+    }
+}
+
+/// TLS of a destination's connections.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct TlsSpec {
+    /// Private certificate authorities, PEM.
+    pub ca: Option<String>,
+    /// Client certificate, PEM.
+    pub certificate: Option<String>,
+    /// Client key, PEM.
+    #[schema(value_type = Option<Object>)]
+    pub key: Option<Secret>,
+}
+
+/// What the owner of a destination writes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct DestinationSpec {
+    /// Unique in the workspace.
+    pub name: String,
+    /// How the receiver is reached.
+    pub notification_type: NotificationType,
+    /// Where to, http or https.
+    pub url: String,
+    /// How.
+    pub method: DestinationMethod,
+    /// Whether deliveries are sent.
+    pub enabled: bool,
+    /// For people and tools.
+    pub labels: BTreeMap<String, String>,
+    /// Event types that it subscribes to without a route.
+    pub events: Vec<String>,
+    /// What a body is.
+    pub format: Format,
+    /// Headers of its own.
+    pub headers: BTreeMap<String, String>,
+    /// How requests are authenticated.
+    pub auth: DestinationAuth,
+    /// A key sent as `X-Api-Key`.
+    #[schema(value_type = Option<Object>)]
+    pub api_key: Option<Secret>,
+    /// How requests are signed.
+    pub signing: Signing,
+    /// Certificates.
+    pub tls: Option<TlsSpec>,
+    /// An outbound proxy's URL.
+    pub proxy: Option<String>,
+    /// What keeps its order.
+    pub ordering: DestinationOrdering,
+    /// What a lane does when its head is dead.
+    pub on_dead: OnDead,
+    /// Over how many partitions it may spread.
+    pub spread: u32,
+    /// Time-out of one attempt, milliseconds, for the whole exchange.
+    pub timeout_ms: u32,
+    /// When failed deliveries are tried again.
+    pub retry: RetryPolicy,
+    /// Attempts a second.
+    pub rate_limit: Option<RateLimit>,
+    /// Attempts at a time.
+    pub max_in_flight: u32,
+    /// How long dead deliveries are kept, seconds.
+    pub dead_retention_s: u64,
+}
+
+impl Default for DestinationSpec {
+    fn default() -> Self {
+        Self {
+            name: String::new(),
+            notification_type: NotificationType::Rest,
+            url: String::new(),
+            method: DestinationMethod::Post,
+            enabled: true,
+            labels: BTreeMap::new(),
+            events: Vec::new(),
+            format: Format::Event,
+            headers: BTreeMap::new(),
+            auth: DestinationAuth::None,
+            api_key: None,
+            signing: Signing::default(),
+            tls: None,
+            proxy: None,
+            ordering: DestinationOrdering::None,
+            on_dead: OnDead::Continue,
+            spread: 1,
+            timeout_ms: 15_000,
+            retry: RetryPolicy::default(),
+            rate_limit: None,
+            max_in_flight: 32,
+            dead_retention_s: 2_592_000,
+        }
+    }
+}
+
+impl DestinationSpec {
+    /// Refuses what can't be meant, and what this version does not carry out yet.
+    pub fn validate(&self) -> Result<(), Vec<FieldError>> {
+        let mut faults = Faults::default();
+        let detail = "has to match [A-Za-z0-9][A-Za-z0-9_-]{0,63}";
+        faults.require(validation::is_name(&self.name), "/name", detail);
+        validation::check_labels(&self.labels, &mut faults);
+        self.check_request(&mut faults);
+        self.check_signing(&mut faults);
+        self.check_limits(&mut faults);
+        self.check_later(&mut faults);
+        faults.finish()
+    }
+
+    fn check_request(&self, faults: &mut Faults) {
+        match url::Url::parse(&self.url) {
+            _ if self.url.len() > MAX_URL_BYTES => faults.require(false, "/url", "has more than 2048 bytes"),
+            Ok(url) if !matches!(url.scheme(), "http" | "https") => {
+                faults.require(false, "/url", "has to start with http:// or https://");
+            }
+            Ok(url) if !url.username().is_empty() || url.password().is_some() => {
+                faults.require(false, "/url", "must not hold credentials: use auth");
+            }
+            Ok(_) => {}
+            Err(error) => faults.require(false, "/url", &format!("is not a URL: {error}")),
+        }
+        faults.require(self.headers.len() <= 32, "/headers", "has more than 32 headers");
+        for (name, value) in &self.headers {
+            check_header(name, value, &format!("/headers/{}", pointer_token(name)), faults);
+        }
+        if let DestinationAuth::Header { name, value } = &self.auth {
+            check_header(name, value.value.as_deref().unwrap_or_default(), "/auth", faults);
+        }
+        for (i, event) in self.events.iter().enumerate() {
+            let fits = crate::event_type::is_type_name(event);
+            faults.require(fits, &format!("/events/{i}"), "is not the name of an event type");
+        }
+        faults.require(self.events.len() <= 64, "/events", "has more than 64 event types");
+    }
+
+    fn check_signing(&self, faults: &mut Faults) {
+        let Signing::StandardWebhooks { secrets, .. } = &self.signing else { return };
+        faults.require(secrets.len() <= 5, "/signing/secrets", "has more than 5 secrets");
+        for (i, secret) in secrets.iter().enumerate() {
+            let Some(value) = &secret.value else { continue };
+            if let Err(error) = signature::check_standard_secret(value) {
+                faults.require(false, &format!("/signing/secrets/{i}"), &error.to_string());
+            }
+        }
+    }
+
+    fn check_limits(&self, faults: &mut Faults) {
+        let timeout = (100..=MAX_TIMEOUT_MS).contains(&self.timeout_ms);
+        faults.require(timeout, "/timeout_ms", "has to be 100 to 60000");
+        faults.require((1..=1024).contains(&self.max_in_flight), "/max_in_flight", "has to be 1 to 1024");
+        faults.require((1..=1024).contains(&self.spread), "/spread", "has to be 1 to 1024");
+        self.retry.check(faults);
+        if let Some(limit) = &self.rate_limit {
+            limit.check("/rate_limit", faults);
+        }
+    }
+
+    fn check_later(&self, faults: &mut Faults) {
+        let default = Self::default();
+        faults.later(self.method != DestinationMethod::Get, "/method", "GET");
+        faults.later(matches!(self.format, Format::Event | Format::Raw), "/format", "this format");
+        let oauth = matches!(self.auth, DestinationAuth::Oauth2ClientCredentials { .. });
+        faults.later(!oauth, "/auth/type", "OAuth 2");
+        let hmac = matches!(self.signing, Signing::Hmac { .. });
+        faults.later(!hmac, "/signing/type", "a plain HMAC");
+        let ed25519 = matches!(self.signing, Signing::StandardWebhooks { algorithm: SigningAlgorithm::Ed25519, .. });
+        faults.later(!ed25519, "/signing/algorithm", "ed25519");
+        faults.later(self.tls.is_none(), "/tls", "own certificates");
+        faults.later(self.proxy.is_none(), "/proxy", "an outbound proxy");
+        faults.later(self.on_dead == OnDead::Continue, "/on_dead", "holding a lane");
+        faults.later(self.spread == 1, "/spread", "spreading");
+        faults.later(self.rate_limit.is_none(), "/rate_limit", "a rate limit");
+        let retention = self.dead_retention_s == default.dead_retention_s;
+        faults.later(retention, "/dead_retention_s", "another retention");
+    }
+
+    /// Every secret in the definition.
+    pub fn secrets_mut(&mut self) -> Vec<&mut Secret> {
+        let mut found: Vec<&mut Secret> = Vec::new();
+        match &mut self.auth {
+            DestinationAuth::None => {}
+            DestinationAuth::Header { value: secret, .. }
+            | DestinationAuth::Basic { password: secret, .. }
+            | DestinationAuth::Bearer { token: secret }
+            | DestinationAuth::Oauth2ClientCredentials { client_secret: secret, .. } => found.push(secret),
+        }
+        found.extend(&mut self.api_key);
+        match &mut self.signing {
+            Signing::StandardWebhooks { secrets, .. } | Signing::Hmac { secrets, .. } => found.extend(secrets),
+            Signing::None => {}
+        }
+        found.extend(self.tls.iter_mut().filter_map(|tls| tls.key.as_mut()));
+        found
+    }
+}
+
+fn check_header(name: &str, value: &str, pointer: &str, faults: &mut Faults) {
+    faults.require(validation::is_header_name(name), pointer, "is not a header's name");
+    let own = OWN_HEADERS.contains(&name.to_ascii_lowercase().as_str());
+    faults.require(!own, pointer, "is a header that Hookrail sets itself");
+    faults.require(validation::is_header_value(value), pointer, "is not a header's value: visible ASCII only");
+}
+
+fn pointer_token(text: &str) -> String {
+    text.replace('~', "~0").replace('/', "~1")
+}

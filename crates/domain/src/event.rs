@@ -1,0 +1,175 @@
+//! An event: one accepted inbound webhook, or one event posted by the API. Immutable.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Millis,
+    ids::{EventId, KeyId, SourceId, WorkspaceId},
+    json::Json,
+};
+
+/// Where the bytes of a body are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Body {
+    /// Here.
+    Inline(Arc<[u8]>),
+    /// In the object store, under this name, `size` bytes.
+    Object {
+        /// The object's name.
+        name: String,
+        /// Its size, bytes.
+        size: u64,
+    },
+}
+
+impl Body {
+    /// A body that is here.
+    pub fn inline(bytes: impl Into<Arc<[u8]>>) -> Self {
+        Self::Inline(bytes.into())
+    }
+
+    /// The bytes, where they are here.
+    pub fn bytes(&self) -> Option<&Arc<[u8]>> {
+        match self {
+            Self::Inline(bytes) => Some(bytes),
+            Self::Object { .. } => None,
+        }
+    }
+
+    /// Its size, bytes.
+    pub fn size(&self) -> u64 {
+        match self {
+            Self::Inline(bytes) => bytes.len() as u64,
+            Self::Object { size, .. } => *size,
+        }
+    }
+}
+
+/// Where a waiting caller is answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    /// The ingress that waits.
+    pub instance: String,
+    /// The request's id.
+    pub request: String,
+    /// Until when it waits.
+    pub deadline: Millis,
+}
+
+/// An event as it is in the log.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Event {
+    /// Its id, which carries its raw partition.
+    pub id: EventId,
+    /// The workspace that it belongs to.
+    pub workspace: WorkspaceId,
+    /// The source that took it; `None` for a posted event.
+    pub source: Option<SourceId>,
+    /// `webhook.received`, or the posted event's own type.
+    pub event_type: String,
+    /// The revision of the definitions under which it was accepted.
+    pub revision: u64,
+    /// When it was accepted.
+    pub accepted_at: Millis,
+    /// The request's method.
+    pub method: String,
+    /// The request's query, in order, decoded.
+    pub query: Vec<(String, String)>,
+    /// The request's headers, in order; names in lower case; credentials left out.
+    pub headers: Vec<(String, String)>,
+    /// The body's content type as declared.
+    pub content_type: Option<String>,
+    /// The body as received, after content decoding.
+    pub body: Body,
+    /// The sender's address.
+    pub remote_addr: Option<String>,
+    /// The credential that let it in.
+    pub credential: Option<KeyId>,
+    /// The source's ordering key, or the posted one.
+    pub ordering_key: Option<String>,
+    /// The sender's id of the event, where the source dedupes.
+    pub dedupe_key: Option<String>,
+    /// The caller's `Idempotency-Key`.
+    pub idempotency_key: Option<String>,
+    /// `current_context` of a posted event.
+    pub current_context: Option<Json>,
+    /// The trace that it belongs to (W3C Trace Context).
+    pub traceparent: String,
+    /// Who waits for its result.
+    pub reply: Option<Reply>,
+    /// Whether Hookrail made it itself: such an event never causes another of its kind.
+    pub internal: bool,
+}
+
+impl Event {
+    /// The broker's deduplication id: idempotency key, else dedupe key, else its own id.
+    pub fn message_id(&self) -> String {
+        let scope = self.source.map_or(self.workspace.as_u128(), SourceId::as_u128).to_be_bytes();
+        let keyed = |kind: &[u8], key: &str| crate::partition::token(crate::partition::hash(&[kind, &scope, key.as_bytes()]));
+        match (&self.idempotency_key, &self.dedupe_key) {
+            (Some(key), _) => keyed(b"idempotency", key),
+            (None, Some(key)) => keyed(b"dedupe", key),
+            (None, None) => self.id.to_string(),
+        }
+    }
+
+    /// Its trace id: the second part of its `traceparent`.
+    pub fn trace_id(&self) -> &str {
+        trace_id(&self.traceparent)
+    }
+}
+
+/// The trace id in a `traceparent` (W3C Trace Context, section 3.2), or nothing.
+pub fn trace_id(traceparent: &str) -> &str {
+    traceparent.split('-').nth(1).unwrap_or_default()
+}
+
+/// What has become of an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EventStatus {
+    /// Accepted, not processed yet.
+    Received,
+    /// Processed: entities stored, deliveries planned.
+    Processed,
+    /// Left out by its source's filter.
+    Filtered,
+    /// It could not be decoded or mapped.
+    Failed,
+    /// A repetition of another.
+    Duplicate,
+}
+
+impl EventStatus {
+    /// The status as the API shows it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Received => "received",
+            Self::Processed => "processed",
+            Self::Filtered => "filtered",
+            Self::Failed => "failed",
+            Self::Duplicate => "duplicate",
+        }
+    }
+}
+
+/// Where an event is in the log: its raw partition, its sequence there, and a place among the
+/// deliveries planned from it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Origin {
+    /// The raw partition.
+    pub partition: u32,
+    /// The sequence in that partition's stream.
+    pub sequence: u64,
+    /// The place among the event's deliveries.
+    pub index: u32,
+}
+
+impl std::fmt::Display for Origin {
+    /// The form of the header `hookrail-sequence`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{}.{}", self.partition, self.sequence, self.index)
+    }
+}

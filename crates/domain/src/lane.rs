@@ -1,0 +1,33 @@
+//! The order engine: which delivery of a partition is sent when, and when it is settled.
+//!
+//! [`PartitionLanes`] is the state of one partition's lanes. It gets [`Input`]s with the time and
+//! answers with [`Action`]s; the dispatcher carries them out and reports back. There is no clock, no
+//! randomness, no I/O and no lock here, and bodies never come near it.
+//!
+//! What it holds to:
+//! - In an ordered lane delivery n+1 is not attempted before n is settled (its ack or delete confirmed).
+//! - A waiting lane holds up no other; a destination's limits hold up no other destination.
+//! - A message is settled only by an outcome, a person, or the end of its destination.
+//! - In an ordered lane, nothing un-acked in the queue and not parked lies below a parked sequence.
+
+mod action;
+mod arrival;
+mod attempt;
+mod destination_gate;
+mod front;
+mod input;
+mod limits;
+mod ordered;
+mod partition_lanes;
+mod rate;
+mod settling;
+mod single;
+mod timers;
+
+pub use action::{Action, End, HoldReason, Send, Settle, WaitingLane};
+pub use arrival::{Arrival, LaneId, LaneKey, Origin, Place};
+pub use destination_gate::DestinationRules;
+pub use input::{AttemptId, Command, CommandAnswer, CommandId, Input, Target, Verb};
+pub use limits::{Limits, Parking, Takeover};
+pub use partition_lanes::PartitionLanes;
+pub use rate::{RateRule, TokenBucket};

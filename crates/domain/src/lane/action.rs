@@ -1,0 +1,147 @@
+//! What the engine wants done. Each action says which input reports that it was.
+
+use super::{AttemptId, Command, CommandAnswer, CommandId, LaneId, Place};
+use crate::{
+    Millis,
+    ids::{DeliveryId, DestinationId},
+    retry::{AttemptResult, FailureCode, Progress, Verdict},
+};
+
+/// Why a lane waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum HoldReason {
+    /// Its head failed and waits for its next attempt.
+    Retry,
+    /// More came than is kept in memory.
+    Overflow,
+    /// It waits for its destination's limits.
+    Limit,
+    /// Its destination is disabled.
+    Disabled,
+    /// Its head waits for a person.
+    Held,
+}
+
+impl HoldReason {
+    /// The reason as the API shows it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Retry => "retry",
+            Self::Overflow => "overflow",
+            Self::Limit => "limit",
+            Self::Disabled => "disabled",
+            Self::Held => "held",
+        }
+    }
+}
+
+/// How a delivery ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// The receiver has it.
+    Delivered,
+    /// It used up its retries, or can't be sent.
+    Dead(FailureCode),
+    /// Called off, with the reason (`cancelled`, `expired`).
+    Cancelled(FailureCode),
+    /// A late copy of one that was settled before: nothing to record.
+    Stale,
+}
+
+/// An HTTP attempt to make.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Send {
+    /// Names it in [`Input::AttemptFinished`](super::Input::AttemptFinished).
+    pub attempt: AttemptId,
+    /// Where the message lies.
+    pub place: Place,
+    /// The delivery.
+    pub delivery: DeliveryId,
+    /// Its destination.
+    pub destination: DestinationId,
+    /// The attempt's number, from 1: `hookrail-attempt`.
+    pub number: u32,
+    /// A probe of an open circuit.
+    pub probe: bool,
+}
+
+/// A delivery to settle for good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settle {
+    /// Where the message lies.
+    pub place: Place,
+    /// The delivery.
+    pub delivery: DeliveryId,
+    /// Its destination.
+    pub destination: DestinationId,
+    /// How it ended.
+    pub end: End,
+    /// The attempts behind it.
+    pub progress: Progress,
+}
+
+/// Something for the dispatcher to do, in the order given.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Action {
+    /// Make an attempt; then `AttemptFinished`.
+    Send(Send),
+    /// Write an attempt's outcome into the journal. Where it is followed by a [`Action::Settle`] of
+    /// the same delivery, the journal has it before the settlement begins.
+    Record {
+        /// The attempt.
+        attempt: AttemptId,
+        /// Where the message lies.
+        place: Place,
+        /// The delivery.
+        delivery: DeliveryId,
+        /// What came back.
+        result: AttemptResult,
+        /// What it meant.
+        verdict: Verdict,
+        /// The attempts so far and, where it is to be retried, when.
+        progress: Progress,
+    },
+    /// Record the end (dead: hand the delivery over with its body), and when that is durable ack the
+    /// queue's message and have it confirmed, or delete the parked one; then `Settled`. With
+    /// [`End::Stale`] there is nothing to record.
+    Settle(Settle),
+    /// The receiver said that it is gone: tell the definitions' owner. The engine treats the
+    /// destination as disabled until it is given rules again.
+    DestinationGone {
+        /// The destination.
+        destination: DestinationId,
+        /// The delivery that was answered with 410.
+        delivery: DeliveryId,
+    },
+    /// Answer a command.
+    Answer {
+        /// The command.
+        command: CommandId,
+        /// What became of it.
+        answer: CommandAnswer,
+    },
+}
+
+impl Action {
+    /// The answer to `command`.
+    pub(super) fn answer(command: &Command, answer: CommandAnswer) -> Self {
+        Self::Answer { command: command.id, answer }
+    }
+}
+
+/// A lane that waits, as the API lists it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WaitingLane {
+    /// The lane.
+    pub lane: LaneId,
+    /// Why it waits.
+    pub reason: HoldReason,
+    /// The delivery at its head, where known.
+    pub head: Option<DeliveryId>,
+    /// The head's attempts so far.
+    pub progress: Progress,
+    /// Deliveries in it, the head included.
+    pub waiting: u64,
+    /// When the head is sent next, where a timer says.
+    pub next_at: Option<Millis>,
+}

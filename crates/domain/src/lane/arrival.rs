@@ -1,0 +1,89 @@
+//! What the engine knows of a message: who it is for, its place in the order, where it lies.
+
+use sha2::{Digest, Sha256};
+
+use crate::{
+    Millis,
+    ids::{DeliveryId, DestinationId},
+};
+
+/// An ordered lane of a destination: a hash of its ordering key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct LaneKey(u128);
+
+impl LaneKey {
+    /// The lane that `token`, the lane's token in subjects, names: the first 128 bits of its SHA-256.
+    pub fn of_token(token: &str) -> Self {
+        let digest = Sha256::digest(token.as_bytes());
+        let bytes = digest.first_chunk::<16>().expect("SHA-256 has 32 bytes");
+        Self(u128::from_be_bytes(*bytes))
+    }
+
+    /// The lane with exactly these bits.
+    pub const fn from_u128(bits: u128) -> Self {
+        Self(bits)
+    }
+
+    /// The bits.
+    pub const fn as_u128(self) -> u128 {
+        self.0
+    }
+}
+
+/// A lane among all lanes of a partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct LaneId {
+    /// Whom it is for.
+    pub destination: DestinationId,
+    /// Which of the destination's lanes.
+    pub key: LaneKey,
+}
+
+/// Where a delivery comes from: its event's place in the raw log, and its index in the event's plan.
+/// Comparable only within one raw partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Origin {
+    /// The raw partition.
+    pub partition: u32,
+    /// The event's sequence in it.
+    pub sequence: u64,
+    /// The delivery's index among those of the event.
+    pub index: u32,
+}
+
+/// Where a message lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Place {
+    /// Un-acked in the partition's queue, with its sequence there.
+    Queue(u64),
+    /// In the partition's parked stream, with its sequence there.
+    Parked(u64),
+}
+
+/// A message that came from the partition's queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Arrival {
+    /// Its sequence in the queue.
+    pub sequence: u64,
+    /// The delivery that it carries.
+    pub delivery: DeliveryId,
+    /// Whom it is for.
+    pub destination: DestinationId,
+    /// Its ordered lane; `None` stands for itself.
+    pub lane: Option<LaneKey>,
+    /// Its origin; `None` for a replay, which is never stale.
+    pub origin: Option<Origin>,
+    /// A caller waits: the first answer settles it.
+    pub respond: bool,
+    /// Cancelled (`expired`) where it was not sent by then.
+    pub expires_at: Option<Millis>,
+    /// Size of the message, in bytes, for the destination's quota.
+    pub bytes: u32,
+}
+
+impl Arrival {
+    /// The lane that it belongs to, where it belongs to one.
+    pub fn lane_id(&self) -> Option<LaneId> {
+        self.lane.map(|key| LaneId { destination: self.destination, key })
+    }
+}

@@ -1,0 +1,193 @@
+//! Attempts: whose turn it is, sending, and what an outcome means for its delivery.
+
+use super::{
+    Action, AttemptId, End, PartitionLanes, Place, Send,
+    front::{Head, Stage, Unit},
+    partition_lanes::Turn,
+    timers::Alarm,
+};
+use crate::{
+    Millis,
+    circuit::Permit,
+    destination::OnDead,
+    ids::DestinationId,
+    retry::{self, AttemptResult, FailureCode, Verdict},
+};
+
+/// An attempt in flight.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Flight {
+    unit: Unit,
+    probe: bool,
+}
+
+impl PartitionLanes {
+    /// A delivery came to the front: it waits for its turn, unless it is not to be sent at all.
+    pub(super) fn begin_head(&mut self, unit: Unit, turn: &mut Turn<'_>) {
+        let Some(head) = self.head_mut(unit) else { return };
+        let (delivery, origin) = (head.item.delivery, head.item.origin);
+        let stale = matches!(unit, Unit::Lane(id) if self.lanes.get(&id).is_some_and(|lane| lane.is_stale(origin)));
+        if stale {
+            self.settle(unit, End::Stale, turn);
+        } else if self.cancelled.contains(&delivery) || !self.gates.contains_key(&unit.destination()) {
+            self.settle(unit, End::Cancelled(FailureCode::Cancelled), turn);
+        } else {
+            self.wait_for_turn(unit, turn.now);
+        }
+    }
+
+    /// Puts the unit into its destination's ready list, at once or when its moment has come.
+    pub(super) fn wait_for_turn(&mut self, unit: Unit, now: Millis) {
+        let takeover = self.takeover;
+        let Some(head) = self.head_mut(unit) else { return };
+        let at = head.progress.next_at.max(earliest(unit, head, takeover.delivered, takeover.not_before));
+        let progress = head.progress;
+        if at > now {
+            head.stage = Stage::Until(at);
+            return self.timers.set(at, Alarm::Head(unit));
+        }
+        head.stage = Stage::Ready;
+        if let Some(gate) = self.gates.get_mut(&unit.destination()) {
+            gate.push(unit, progress);
+        }
+        self.list(unit.destination());
+    }
+
+    /// Lists a destination that may have something to send.
+    pub(super) fn list(&mut self, destination: DestinationId) {
+        let Some(gate) = self.gates.get_mut(&destination) else { return };
+        if gate.has_ready() && !gate.listed {
+            gate.listed = true;
+            self.listed.push_back(destination);
+        }
+    }
+
+    /// Sends what may be sent, the destinations taking turns.
+    pub(super) fn send_ready(&mut self, turn: &mut Turn<'_>) {
+        while !self.draining && self.flights.len() < self.limits.in_flight as usize && !self.listed.is_empty() {
+            if let Some(at) = self.attempts.wait_until(turn.now) {
+                return self.timers.set(at, Alarm::Attempts);
+            }
+            if let Some(destination) = self.listed.pop_front() {
+                self.send_one(destination, turn);
+            }
+        }
+    }
+
+    fn send_one(&mut self, destination: DestinationId, turn: &mut Turn<'_>) {
+        let Some(gate) = self.gates.get_mut(&destination) else { return };
+        gate.listed = false;
+        match gate.permit(turn.now) {
+            Permit::Now { probe } => {
+                if let Some(unit) = gate.pop() {
+                    self.send(unit, probe, turn);
+                }
+                self.list(destination);
+            }
+            Permit::At(at) => self.timers.set(at, Alarm::Gate(destination)),
+            // An outcome or new rules list it again.
+            Permit::AfterOutcome => {}
+        }
+    }
+
+    fn send(&mut self, unit: Unit, probe: bool, turn: &mut Turn<'_>) {
+        let attempt = AttemptId(self.next_attempt);
+        let Some(head) = self.head_mut(unit) else { return };
+        // A unit that a command took out of the ready list leaves its entry behind.
+        if head.stage != Stage::Ready {
+            return;
+        }
+        if head.item.expires_at.is_some_and(|at| at < turn.now) {
+            return self.settle(unit, End::Cancelled(FailureCode::Expired), turn);
+        }
+        let send = begin_attempt(head, attempt, probe, turn.now);
+        turn.actions.push(Action::Send(send));
+        self.next_attempt += 1;
+        self.attempts.take();
+        self.flights.insert(attempt, Flight { unit, probe });
+        if let Some(gate) = self.gates.get_mut(&unit.destination()) {
+            gate.began(probe);
+        }
+    }
+
+    /// An attempt ended: records it and does what it means.
+    pub(super) fn finish(&mut self, attempt: AttemptId, result: AttemptResult, jitter: f64, turn: &mut Turn<'_>) {
+        let Some(flight) = self.flights.remove(&attempt) else { return };
+        let unit = flight.unit;
+        let verdict = self.judge(flight, result, jitter, turn.now);
+        let Some(head) = self.head_mut(unit) else { return };
+        head.stage = Stage::Held;
+        head.progress.next_at = match verdict {
+            Verdict::Retry { after_ms, .. } => turn.now.saturating_add(after_ms),
+            _ => 0,
+        };
+        let (item, progress) = (head.item, head.progress);
+        let (place, delivery) = (item.place, item.delivery);
+        turn.actions.push(Action::Record { attempt, place, delivery, result, verdict, progress });
+        self.follow(unit, verdict, turn);
+        self.list(unit.destination());
+    }
+
+    /// What the attempt meant, by its destination's rules; the destination's gate learns of it too.
+    fn judge(&mut self, flight: Flight, result: AttemptResult, jitter: f64, now: Millis) -> Verdict {
+        let Some(head) = self.head_mut(flight.unit) else { return Verdict::Delivered };
+        let (progress, respond) = (head.progress, head.item.respond);
+        let Some(gate) = self.gates.get_mut(&flight.unit.destination()) else {
+            let dead = Verdict::Dead { code: FailureCode::Cancelled };
+            return if result.is_success() { Verdict::Delivered } else { dead };
+        };
+        gate.ended(result, progress, flight.probe, now);
+        let judge = if respond { retry::judge_respond } else { retry::judge };
+        judge(&gate.rules.retry, result, progress, now, jitter)
+    }
+
+    fn follow(&mut self, unit: Unit, verdict: Verdict, turn: &mut Turn<'_>) {
+        match verdict {
+            Verdict::Delivered => self.settle(unit, End::Delivered, turn),
+            Verdict::Retry { .. } => self.begin_head(unit, turn),
+            Verdict::Dead { .. } if self.holds_dead(unit) => {}
+            Verdict::Dead { code: FailureCode::Cancelled } => {
+                self.settle(unit, End::Cancelled(FailureCode::Cancelled), turn);
+            }
+            Verdict::Dead { code } => self.settle(unit, End::Dead(code), turn),
+            Verdict::DisableDestination => self.disable(unit, turn),
+        }
+    }
+
+    /// True where a dead head stays at the front of its lane until a person decides.
+    fn holds_dead(&mut self, unit: Unit) -> bool {
+        let gate = self.gates.get(&unit.destination());
+        let holds = gate.is_some_and(|gate| gate.rules.on_dead == OnDead::Hold);
+        let respond = self.head_mut(unit).is_some_and(|head| head.item.respond);
+        holds && !respond && matches!(unit, Unit::Lane(_))
+    }
+
+    /// The receiver is gone: its destination is disabled, and the delivery waits with the others.
+    fn disable(&mut self, unit: Unit, turn: &mut Turn<'_>) {
+        let destination = unit.destination();
+        if let Some(gate) = self.gates.get_mut(&destination) {
+            gate.rules.enabled = false;
+        }
+        if let Some(head) = self.head_mut(unit) {
+            let delivery = head.item.delivery;
+            turn.actions.push(Action::DestinationGone { destination, delivery });
+        }
+        self.begin_head(unit, turn);
+    }
+}
+
+/// The moment before which the owner before this one may still be sending the lane's head.
+fn earliest(unit: Unit, head: &Head, delivered: u64, not_before: Millis) -> Millis {
+    let given_out = matches!(head.item.place, Place::Parked(_)) || head.item.sequence <= delivered;
+    if given_out && matches!(unit, Unit::Lane(_)) { not_before } else { 0 }
+}
+
+fn begin_attempt(head: &mut Head, attempt: AttemptId, probe: bool, now: Millis) -> Send {
+    if head.progress.attempts == 0 {
+        head.progress.first_attempt_at = now;
+    }
+    head.progress.attempts = head.progress.attempts.saturating_add(1);
+    head.stage = Stage::InFlight(attempt);
+    let (item, number) = (head.item, head.progress.attempts);
+    Send { attempt, place: item.place, delivery: item.delivery, destination: item.destination, number, probe }
+}

@@ -1,0 +1,124 @@
+//! One destination's gate: its limits, its circuit, and what waits for its turn there.
+
+use std::collections::VecDeque;
+
+use super::{Limits, RateRule, TokenBucket, front::Unit};
+use crate::{
+    Millis,
+    circuit::{Circuit, CircuitState, Permit},
+    destination::{OnDead, RetryPolicy},
+    retry::{AttemptResult, Progress},
+};
+
+/// What the engine needs of a destination's definition. Where a destination spreads over several
+/// partitions, its limits are this partition's share.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DestinationRules {
+    /// Off: its deliveries wait.
+    pub enabled: bool,
+    /// Exchanges at once.
+    pub max_in_flight: u32,
+    /// Attempts per second.
+    pub rate: Option<RateRule>,
+    /// When failed deliveries are tried again.
+    pub retry: RetryPolicy,
+    /// What a dead head does to its lane.
+    pub on_dead: OnDead,
+}
+
+/// Attempts of a delivery that count for the circuit while it is closed. Later failures say more
+/// of the delivery than of the destination: lanes that fail for days must not close it for the rest.
+const ATTEMPTS_THAT_COUNT: u32 = 2;
+
+/// A destination's limits and ready list.
+#[derive(Debug)]
+pub(super) struct Gate {
+    pub(super) rules: DestinationRules,
+    /// True while the destination stands in the list of those that may have something to send.
+    pub(super) listed: bool,
+    circuit: Circuit,
+    bucket: Option<TokenBucket>,
+    most_in_flight: u32,
+    in_flight: u32,
+    /// Units whose head was never tried; they take turns with the others, so that many that fail
+    /// don't stand before one that doesn't.
+    fresh: VecDeque<Unit>,
+    again: VecDeque<Unit>,
+    again_next: bool,
+}
+
+impl Gate {
+    pub(super) fn new(rules: DestinationRules, limits: &Limits, now: Millis) -> Self {
+        let bucket = rules.rate.map(|rate| TokenBucket::new(rate, now));
+        let most_in_flight = rules.max_in_flight.min(limits.destination_in_flight).max(1);
+        let circuit = Circuit::new(limits.circuit);
+        let (fresh, again) = (VecDeque::new(), VecDeque::new());
+        Self { rules, listed: false, circuit, bucket, most_in_flight, in_flight: 0, fresh, again, again_next: false }
+    }
+
+    /// Takes new rules; what is in flight, the circuit, and the tokens of an unchanged rate stay.
+    pub(super) fn redefine(&mut self, rules: DestinationRules, limits: &Limits, now: Millis) {
+        if rules.rate != self.rules.rate {
+            self.bucket = rules.rate.map(|rate| TokenBucket::new(rate, now));
+        }
+        self.most_in_flight = rules.max_in_flight.min(limits.destination_in_flight).max(1);
+        self.rules = rules;
+    }
+
+    pub(super) fn push(&mut self, unit: Unit, progress: Progress) {
+        let list = if progress.attempts == 0 { &mut self.fresh } else { &mut self.again };
+        list.push_back(unit);
+    }
+
+    /// The next unit in turn: one never tried and one tried before, alternately.
+    pub(super) fn pop(&mut self) -> Option<Unit> {
+        self.again_next = !self.again_next;
+        let (first, second) =
+            if self.again_next { (&mut self.fresh, &mut self.again) } else { (&mut self.again, &mut self.fresh) };
+        first.pop_front().or_else(|| second.pop_front())
+    }
+
+    pub(super) fn has_ready(&self) -> bool {
+        !self.fresh.is_empty() || !self.again.is_empty()
+    }
+
+    /// Whether an attempt may begin at `now`.
+    pub(super) fn permit(&mut self, now: Millis) -> Permit {
+        if !self.rules.enabled || self.in_flight >= self.most_in_flight {
+            return Permit::AfterOutcome;
+        }
+        let permit = self.circuit.permit(now);
+        let Permit::Now { .. } = permit else { return permit };
+        match self.bucket.as_mut().and_then(|bucket| bucket.wait_until(now)) {
+            Some(at) => Permit::At(at),
+            None => permit,
+        }
+    }
+
+    /// An attempt that [`Gate::permit`] allowed begins.
+    pub(super) fn began(&mut self, probe: bool) {
+        self.in_flight += 1;
+        if probe {
+            self.circuit.probe_began();
+        }
+        if let Some(bucket) = &mut self.bucket {
+            bucket.take();
+        }
+    }
+
+    /// An attempt ended; `progress` counts it.
+    pub(super) fn ended(&mut self, result: AttemptResult, progress: Progress, probe: bool, now: Millis) {
+        self.in_flight = self.in_flight.saturating_sub(1);
+        if result.shows_life(&self.rules.retry) {
+            self.circuit.succeeded();
+        } else if result.was_not_sent() {
+            self.circuit.probe_abandoned(now);
+        } else if probe || progress.attempts <= ATTEMPTS_THAT_COUNT {
+            self.circuit.failed(probe, now);
+        }
+    }
+
+    pub(super) fn circuit(&self) -> CircuitState {
+        self.circuit.state()
+    }
+}

@@ -1,0 +1,86 @@
+//! The delivery at the front of a lane, or one that stands for itself: what is sent next.
+
+use super::{Arrival, AttemptId, LaneId, Origin, Place};
+use crate::{
+    Millis,
+    ids::{DeliveryId, DestinationId},
+    retry::Progress,
+};
+
+/// What takes its turn at a destination: a lane by its head, or a delivery by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) enum Unit {
+    Lane(LaneId),
+    Single(DestinationId, Place),
+}
+
+impl Unit {
+    pub(super) fn destination(self) -> DestinationId {
+        match self {
+            Self::Lane(lane) => lane.destination,
+            Self::Single(destination, _) => destination,
+        }
+    }
+}
+
+/// A message as the engine keeps it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Item {
+    pub(super) place: Place,
+    /// Its sequence in the queue, wherever it lies now.
+    pub(super) sequence: u64,
+    pub(super) delivery: DeliveryId,
+    pub(super) destination: DestinationId,
+    pub(super) origin: Option<Origin>,
+    pub(super) expires_at: Option<Millis>,
+    pub(super) respond: bool,
+}
+
+impl Item {
+    pub(super) fn new(arrival: &Arrival) -> Self {
+        Self {
+            place: Place::Queue(arrival.sequence),
+            sequence: arrival.sequence,
+            delivery: arrival.delivery,
+            destination: arrival.destination,
+            origin: arrival.origin,
+            expires_at: arrival.expires_at,
+            respond: arrival.respond,
+        }
+    }
+}
+
+/// What a head is at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// In its destination's ready list.
+    Ready,
+    /// Waits for a moment, with a timer.
+    Until(Millis),
+    /// Waits for a person.
+    Held,
+    /// Being sent.
+    InFlight(AttemptId),
+    /// Ended; its settlement is under way.
+    Settling,
+}
+
+/// The delivery whose turn it is.
+#[derive(Debug, Clone)]
+pub(super) struct Head {
+    pub(super) item: Item,
+    pub(super) progress: Progress,
+    pub(super) stage: Stage,
+}
+
+impl Head {
+    /// A head that was not looked at yet: held until it is.
+    pub(super) fn new(item: Item, progress: Progress) -> Self {
+        Self { item, progress, stage: Stage::Held }
+    }
+
+    /// True where a person may still change what becomes of it.
+    pub(super) fn is_waiting(&self) -> bool {
+        matches!(self.stage, Stage::Ready | Stage::Until(_) | Stage::Held)
+    }
+}

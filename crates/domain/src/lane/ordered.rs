@@ -1,0 +1,91 @@
+//! Ordered lanes: one head at a time, the rest behind it in the order of arrival.
+
+use std::collections::VecDeque;
+
+use super::{
+    Arrival, LaneId, Origin, PartitionLanes,
+    front::{Head, Item, Unit},
+    partition_lanes::Turn,
+};
+use crate::retry::Progress;
+
+/// Raw partitions whose last settled origin a lane remembers. A lane commonly has one.
+const REMEMBERED_ORIGINS: usize = 8;
+
+/// An ordered lane.
+#[derive(Debug, Default)]
+pub(super) struct Lane {
+    pub(super) head: Option<Head>,
+    /// Un-acked messages behind the head.
+    pub(super) queue: VecDeque<Item>,
+    /// The last settled origin of each raw partition.
+    settled: Vec<Origin>,
+    /// Its place among the idle lanes, while it is one.
+    idle: Option<u64>,
+}
+
+impl Lane {
+    /// True for a late copy of what was settled before: at or below the last settled origin of the
+    /// same raw partition.
+    pub(super) fn is_stale(&self, origin: Option<Origin>) -> bool {
+        let Some(origin) = origin else { return false };
+        self.settled.iter().any(|last| last.partition == origin.partition && origin <= *last)
+    }
+
+    fn remember(&mut self, origin: Option<Origin>) {
+        let Some(origin) = origin else { return };
+        match self.settled.iter_mut().find(|last| last.partition == origin.partition) {
+            Some(last) => *last = (*last).max(origin),
+            None => {
+                if self.settled.len() >= REMEMBERED_ORIGINS {
+                    self.settled.remove(0);
+                }
+                self.settled.push(origin);
+            }
+        }
+    }
+}
+
+impl PartitionLanes {
+    pub(super) fn arrive_in_lane(&mut self, id: LaneId, arrival: &Arrival, turn: &mut Turn<'_>) {
+        let item = Item::new(arrival);
+        let lane = self.lanes.entry(id).or_default();
+        if let Some(place) = lane.idle.take() {
+            self.idle.remove(&place);
+        }
+        if lane.head.is_some() {
+            lane.queue.push_back(item);
+            return;
+        }
+        lane.head = Some(Head::new(item, Progress::default()));
+        self.begin_head(Unit::Lane(id), turn);
+    }
+
+    /// The lane's head is settled: the next one is its head.
+    pub(super) fn advance(&mut self, id: LaneId, turn: &mut Turn<'_>) {
+        let Some(lane) = self.lanes.get_mut(&id) else { return };
+        if let Some(head) = lane.head.take() {
+            lane.remember(head.item.origin);
+        }
+        match lane.queue.pop_front() {
+            Some(item) => {
+                lane.head = Some(Head::new(item, Progress::default()));
+                self.begin_head(Unit::Lane(id), turn);
+            }
+            None => self.rest(id),
+        }
+    }
+
+    /// The lane is idle. It is remembered for its settled origins, up to the limit of such lanes.
+    fn rest(&mut self, id: LaneId) {
+        let Some(lane) = self.lanes.get_mut(&id) else { return };
+        self.idle_counter += 1;
+        lane.idle = Some(self.idle_counter);
+        self.idle.insert(self.idle_counter, id);
+        if self.idle.len() > self.limits.remembered_lanes
+            && let Some((_, oldest)) = self.idle.pop_first()
+        {
+            self.lanes.remove(&oldest);
+        }
+    }
+}

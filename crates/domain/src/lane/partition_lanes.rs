@@ -1,0 +1,187 @@
+//! The state of one partition's lanes, and the turn that every input takes through it.
+//!
+//! Here: what there is, and which part of the engine an input goes to. What happens then is in
+//! `ordered`, `single`, `attempt` and `settling`.
+
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+
+use super::{
+    Action, Arrival, AttemptId, Input, LaneId, Limits, Parking, Place, Takeover, TokenBucket,
+    attempt::Flight,
+    destination_gate::{DestinationRules, Gate},
+    front::{Head, Stage, Unit},
+    ordered::Lane,
+    timers::{Alarm, Timers},
+};
+use crate::{
+    Millis,
+    circuit::CircuitState,
+    ids::{DeliveryId, DestinationId},
+};
+
+/// The lanes of one partition, under one owner. A new owner begins with a new engine.
+#[derive(Debug)]
+pub struct PartitionLanes {
+    pub(super) limits: Limits,
+    pub(super) takeover: Takeover,
+    pub(super) gates: HashMap<DestinationId, Gate>,
+    pub(super) lanes: HashMap<LaneId, Lane>,
+    /// Idle lanes that are remembered, longest idle first.
+    pub(super) idle: BTreeMap<u64, LaneId>,
+    pub(super) idle_counter: u64,
+    pub(super) singles: HashMap<Place, Head>,
+    /// Un-acked messages of the queue, by sequence.
+    pub(super) held: HashMap<u64, DeliveryId>,
+    /// Deliveries in memory that a person cancelled before their turn.
+    pub(super) cancelled: HashSet<DeliveryId>,
+    pub(super) flights: HashMap<AttemptId, Flight>,
+    pub(super) settling: HashMap<Place, Unit>,
+    pub(super) timers: Timers,
+    /// Destinations that may have something to send, in turn.
+    pub(super) listed: VecDeque<DestinationId>,
+    pub(super) attempts: TokenBucket,
+    pub(super) next_attempt: u64,
+    pub(super) draining: bool,
+}
+
+/// One input's time, and where the actions that follow from it go.
+pub(super) struct Turn<'a> {
+    pub(super) now: Millis,
+    pub(super) actions: &'a mut Vec<Action>,
+}
+
+impl PartitionLanes {
+    /// An engine without messages, at `now`.
+    pub fn new(limits: Limits, _parking: Parking, takeover: Takeover, now: Millis) -> Self {
+        Self {
+            attempts: TokenBucket::new(limits.attempts, now),
+            limits,
+            takeover,
+            gates: HashMap::new(),
+            lanes: HashMap::new(),
+            idle: BTreeMap::new(),
+            idle_counter: 0,
+            singles: HashMap::new(),
+            held: HashMap::new(),
+            cancelled: HashSet::new(),
+            flights: HashMap::new(),
+            settling: HashMap::new(),
+            timers: Timers::default(),
+            listed: VecDeque::new(),
+            next_attempt: 0,
+            draining: false,
+        }
+    }
+
+    /// Takes `input`, and appends what is to be done to `actions`. Timers that are due at `now` fire too.
+    pub fn apply(&mut self, now: Millis, input: Input, actions: &mut Vec<Action>) {
+        let turn = &mut Turn { now, actions };
+        match input {
+            Input::Destination(id, Some(rules)) => self.define(id, *rules, turn),
+            Input::Destination(id, None) => self.delete(id, turn),
+            Input::Arrived(arrival) => self.arrive(&arrival, turn),
+            Input::AttemptFinished { attempt, result, jitter } => self.finish(attempt, result, jitter, turn),
+            Input::Settled(place) => self.settled(place, turn),
+            Input::Command(command) => self.command(&command, turn),
+            Input::Tick => {}
+            Input::Drain => self.draining = true,
+        }
+        self.fire_timers(turn);
+        self.send_ready(turn);
+    }
+
+    /// When the next `Tick` is wanted; until then only other inputs change anything.
+    pub fn next_wake(&self) -> Option<Millis> {
+        if self.draining { None } else { self.timers.next_at() }
+    }
+
+    /// True where the queue's message `sequence` is in memory, un-acked.
+    pub fn holds(&self, sequence: u64) -> bool {
+        self.held.contains_key(&sequence)
+    }
+
+    /// Messages of the queue that are in memory, un-acked.
+    pub fn held(&self) -> usize {
+        self.held.len()
+    }
+
+    /// Attempts in flight.
+    pub fn in_flight(&self) -> usize {
+        self.flights.len()
+    }
+
+    /// Settlements under way.
+    pub fn settling(&self) -> usize {
+        self.settling.len()
+    }
+
+    /// True after [`Input::Drain`] once nothing is in flight or being settled.
+    pub fn is_drained(&self) -> bool {
+        self.draining && self.flights.is_empty() && self.settling.is_empty()
+    }
+
+    /// Where a destination's circuit stands.
+    pub fn circuit(&self, destination: DestinationId) -> Option<CircuitState> {
+        self.gates.get(&destination).map(Gate::circuit)
+    }
+
+    fn define(&mut self, id: DestinationId, rules: DestinationRules, turn: &Turn<'_>) {
+        match self.gates.get_mut(&id) {
+            Some(gate) => gate.redefine(rules, &self.limits, turn.now),
+            None => drop(self.gates.insert(id, Gate::new(rules, &self.limits, turn.now))),
+        }
+        self.list(id);
+    }
+
+    /// Cancels all that waits for the destination. Looks at every lane: definitions are deleted seldom.
+    fn delete(&mut self, id: DestinationId, turn: &mut Turn<'_>) {
+        self.gates.remove(&id);
+        let lanes = self.lanes.keys().filter(|lane| lane.destination == id).map(|lane| Unit::Lane(*lane));
+        let singles = self.singles.iter().filter(|(_, head)| head.item.destination == id);
+        let singles = singles.map(|(place, _)| Unit::Single(id, *place));
+        let mut units: Vec<Unit> = lanes.chain(singles).collect();
+        units.sort_unstable();
+        for unit in units {
+            if self.head_mut(unit).is_some_and(|head| head.is_waiting()) {
+                self.stop_waiting(unit);
+                self.begin_head(unit, turn);
+            }
+        }
+    }
+
+    fn arrive(&mut self, arrival: &Arrival, turn: &mut Turn<'_>) {
+        if self.held.insert(arrival.sequence, arrival.delivery).is_some() {
+            return;
+        }
+        match arrival.lane_id() {
+            Some(lane) => self.arrive_in_lane(lane, arrival, turn),
+            None => self.arrive_single(arrival, turn),
+        }
+    }
+
+    fn fire_timers(&mut self, turn: &mut Turn<'_>) {
+        while let Some(alarm) = self.timers.pop_due(turn.now) {
+            match alarm {
+                Alarm::Attempts => {}
+                Alarm::Gate(destination) => self.list(destination),
+                Alarm::Head(unit) => self.wait_for_turn(unit, turn.now),
+            }
+        }
+    }
+
+    /// The head of a lane, or the delivery that stands for itself.
+    pub(super) fn head_mut(&mut self, unit: Unit) -> Option<&mut Head> {
+        match unit {
+            Unit::Lane(lane) => self.lanes.get_mut(&lane)?.head.as_mut(),
+            Unit::Single(_, place) => self.singles.get_mut(&place),
+        }
+    }
+
+    /// Takes the unit's head out of its timer, if it has one.
+    pub(super) fn stop_waiting(&mut self, unit: Unit) {
+        let Some(head) = self.head_mut(unit) else { return };
+        if let Stage::Until(at) = std::mem::replace(&mut head.stage, Stage::Held) {
+            self.timers.clear(at, Alarm::Head(unit));
+        }
+    }
+}

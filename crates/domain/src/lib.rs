@@ -1,0 +1,37 @@
+//! Hookrail's domain: definitions, events, filters, entities, deliveries, lanes.
+//!
+//! Pure: facts and the time go in, decisions come out. Nothing here reads a clock, draws random
+//! numbers, or talks to a network, a disk or a database; that is what the other crates are for.
+
+pub mod api_key;
+pub mod circuit;
+pub mod delivery;
+pub mod destination;
+pub mod entity;
+pub mod event;
+pub mod event_type;
+pub mod fetcher;
+pub mod filter;
+pub mod ids;
+pub mod journal;
+pub mod json;
+pub mod jsonpath;
+pub mod lane;
+pub mod ordering;
+pub mod ownership;
+pub mod partition;
+pub mod payload;
+pub mod plan;
+pub mod render;
+pub mod retry;
+pub mod route;
+pub mod secret;
+pub mod signature;
+pub mod snapshot;
+pub mod source;
+pub mod validation;
+pub mod wellformed;
+pub mod workspace;
+
+/// Milliseconds since the Unix epoch, UTC.
+pub type Millis = i64;

@@ -1,0 +1,277 @@
+//! The snapshot: the definitions in force, as every worker holds them, and their revision.
+
+use std::{collections::HashMap, sync::Arc};
+
+use crate::{
+    Millis,
+    destination::Destination,
+    ids::{DestinationId, RouteId, SourceId, WorkspaceId},
+    route::Route,
+    source::Source,
+    workspace::Workspace,
+};
+
+/// Which definition an entry is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Key {
+    /// A workspace.
+    Workspace(WorkspaceId),
+    /// A source.
+    Source(SourceId),
+    /// A destination.
+    Destination(DestinationId),
+    /// A route.
+    Route(RouteId),
+}
+
+/// A definition in force.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Definition {
+    /// A workspace.
+    Workspace(Workspace),
+    /// A source.
+    Source(Box<Source>),
+    /// A destination.
+    Destination(Box<Destination>),
+    /// A route.
+    Route(Box<Route>),
+}
+
+/// One change of the definitions, the unit in which they are published.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entry {
+    /// The revision that this change made: one more than the one before.
+    pub revision: u64,
+    /// What it is about.
+    pub key: Key,
+    /// What is in force now; `None` = deleted.
+    pub definition: Option<Definition>,
+}
+
+/// The definitions in force at a revision. Cheap to clone in part: definitions are shared.
+#[derive(Debug, Clone, Default)]
+pub struct Snapshot {
+    revision: u64,
+    workspaces: HashMap<WorkspaceId, Arc<Workspace>>,
+    sources: HashMap<SourceId, Arc<Source>>,
+    /// By workspace code and name, current and former.
+    names: HashMap<Box<str>, Vec<SourceName>>,
+    tokens: HashMap<Box<str>, SourceId>,
+    destinations: HashMap<DestinationId, Arc<Destination>>,
+    routes: HashMap<RouteId, Arc<Route>>,
+    /// Enabled routes of a source, and under `None` those of any source.
+    routes_by_source: HashMap<(WorkspaceId, Option<SourceId>), Vec<Arc<Route>>>,
+    /// Destinations with `events` of their own.
+    subscribers: HashMap<WorkspaceId, Vec<Arc<Destination>>>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct SourceName {
+    source: SourceId,
+    /// `None` = the current name.
+    until: Option<Millis>,
+}
+
+impl Snapshot {
+    /// The newest revision that it holds.
+    pub fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    /// Takes one change in.
+    pub fn apply(&mut self, entry: Entry) {
+        self.revision = self.revision.max(entry.revision);
+        match entry.key {
+            Key::Workspace(id) => match entry.definition {
+                Some(Definition::Workspace(workspace)) => drop(self.workspaces.insert(id, Arc::new(workspace))),
+                _ => drop(self.workspaces.remove(&id)),
+            },
+            Key::Source(id) => match entry.definition {
+                Some(Definition::Source(source)) => self.put_source(*source),
+                _ => self.remove_source(id),
+            },
+            Key::Destination(id) => match entry.definition {
+                Some(Definition::Destination(destination)) => self.put_destination(*destination),
+                _ => self.remove_destination(id),
+            },
+            Key::Route(id) => match entry.definition {
+                Some(Definition::Route(route)) => self.put_route(*route),
+                _ => self.remove_route(id),
+            },
+        }
+    }
+
+    /// A workspace.
+    pub fn workspace(&self, id: WorkspaceId) -> Option<&Arc<Workspace>> {
+        self.workspaces.get(&id)
+    }
+
+    /// A source.
+    pub fn source(&self, id: SourceId) -> Option<&Arc<Source>> {
+        self.sources.get(&id)
+    }
+
+    /// The source that answers at `/{path}`, where `path` is `{workspace code}/{name}`: a current
+    /// public name first, else a former one that still answers at `now`.
+    pub fn source_at(&self, path: &str, now: Millis) -> Option<&Arc<Source>> {
+        let names = self.names.get(path)?;
+        let current = names.iter().find(|name| name.until.is_none());
+        let former = || names.iter().filter(|name| name.until.is_some_and(|until| until > now)).max_by_key(|n| n.until);
+        let source = self.sources.get(&current.or_else(former)?.source)?;
+        source.spec.public_name.then_some(source)
+    }
+
+    /// The source with this token.
+    pub fn source_by_token(&self, token: &str) -> Option<&Arc<Source>> {
+        self.sources.get(self.tokens.get(token)?)
+    }
+
+    /// A destination.
+    pub fn destination(&self, id: DestinationId) -> Option<&Arc<Destination>> {
+        self.destinations.get(&id)
+    }
+
+    /// All destinations.
+    pub fn destinations(&self) -> impl Iterator<Item = &Arc<Destination>> {
+        self.destinations.values()
+    }
+
+    /// A route.
+    pub fn route(&self, id: RouteId) -> Option<&Arc<Route>> {
+        self.routes.get(&id)
+    }
+
+    /// The enabled routes that may take events of `source`, oldest first.
+    pub fn routes_of(&self, workspace: WorkspaceId, source: Option<SourceId>) -> impl Iterator<Item = &Arc<Route>> {
+        let own = source.and_then(|source| self.routes_by_source.get(&(workspace, Some(source))));
+        let of_any = self.routes_by_source.get(&(workspace, None));
+        own.into_iter().chain(of_any).flatten()
+    }
+
+    /// The destinations that subscribe to event types by themselves, oldest first.
+    pub fn subscribers(&self, workspace: WorkspaceId) -> &[Arc<Destination>] {
+        self.subscribers.get(&workspace).map_or(&[], Vec::as_slice)
+    }
+
+    /// How many definitions it holds: sources, destinations, routes.
+    pub fn sizes(&self) -> (usize, usize, usize) {
+        (self.sources.len(), self.destinations.len(), self.routes.len())
+    }
+
+    fn put_source(&mut self, source: Source) {
+        self.remove_source(source.id);
+        let path = |name: &str| format!("{}/{}", source.workspace_code, name).into_boxed_str();
+        let id = source.id;
+        self.names.entry(path(&source.spec.name)).or_default().push(SourceName { source: id, until: None });
+        for old in &source.old_names {
+            let name = SourceName { source: id, until: Some(old.until) };
+            self.names.entry(path(&old.name)).or_default().push(name);
+        }
+        self.tokens.insert(source.token.clone().into_boxed_str(), id);
+        self.sources.insert(id, Arc::new(source));
+    }
+
+    fn remove_source(&mut self, id: SourceId) {
+        let Some(source) = self.sources.remove(&id) else { return };
+        self.tokens.remove(source.token.as_str());
+        let former = source.old_names.iter().map(|old| &old.name);
+        for name in std::iter::once(&source.spec.name).chain(former) {
+            let path = format!("{}/{}", source.workspace_code, name);
+            if let Some(names) = self.names.get_mut(path.as_str()) {
+                names.retain(|name| name.source != id);
+                if names.is_empty() {
+                    self.names.remove(path.as_str());
+                }
+            }
+        }
+    }
+
+    fn put_destination(&mut self, destination: Destination) {
+        self.remove_destination(destination.id);
+        let destination = Arc::new(destination);
+        if !destination.spec.events.is_empty() {
+            let of_workspace = self.subscribers.entry(destination.workspace).or_default();
+            of_workspace.push(Arc::clone(&destination));
+            of_workspace.sort_by_key(|d| d.id);
+        }
+        self.destinations.insert(destination.id, destination);
+    }
+
+    fn remove_destination(&mut self, id: DestinationId) {
+        let Some(destination) = self.destinations.remove(&id) else { return };
+        if let Some(of_workspace) = self.subscribers.get_mut(&destination.workspace) {
+            of_workspace.retain(|d| d.id != id);
+        }
+    }
+
+    fn put_route(&mut self, route: Route) {
+        self.remove_route(route.id);
+        let route = Arc::new(route);
+        if route.spec.enabled {
+            let of_source = self.routes_by_source.entry((route.workspace, route.spec.source)).or_default();
+            of_source.push(Arc::clone(&route));
+            of_source.sort_by_key(|r| r.id);
+        }
+        self.routes.insert(route.id, route);
+    }
+
+    fn remove_route(&mut self, id: RouteId) {
+        let Some(route) = self.routes.remove(&id) else { return };
+        if let Some(of_source) = self.routes_by_source.get_mut(&(route.workspace, route.spec.source)) {
+            of_source.retain(|r| r.id != id);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::{OldName, SourceSpec};
+
+    fn source(id: u128, name: &str, old: &[(&str, Millis)]) -> Source {
+        Source {
+            id: SourceId::from_u128(id),
+            workspace: WorkspaceId::from_u128(1),
+            workspace_code: "default".into(),
+            token: format!("token-{id}"),
+            old_names: old.iter().map(|(name, until)| OldName { name: (*name).into(), until: *until }).collect(),
+            api_keys: vec![],
+            spec: SourceSpec { name: name.into(), ..SourceSpec::default() },
+        }
+    }
+
+    fn put(snapshot: &mut Snapshot, revision: u64, source: Source) {
+        let key = Key::Source(source.id);
+        snapshot.apply(Entry { revision, key, definition: Some(Definition::Source(Box::new(source))) });
+    }
+
+    #[test]
+    fn a_renamed_source_answers_at_its_old_name_until_that_ends() {
+        let mut snapshot = Snapshot::default();
+        put(&mut snapshot, 1, source(1, "orders", &[]));
+        put(&mut snapshot, 2, source(1, "sales", &[("orders", 100)]));
+        let found = |path, now| snapshot.source_at(path, now).map(|s| s.id.as_u128());
+        assert_eq!(found("default/sales", 0), Some(1));
+        assert_eq!(found("default/orders", 99), Some(1));
+        assert_eq!(found("default/orders", 100), None);
+        assert_eq!(snapshot.revision(), 2);
+    }
+
+    #[test]
+    fn a_current_name_wins_over_a_former_one() {
+        let mut snapshot = Snapshot::default();
+        put(&mut snapshot, 1, source(1, "sales", &[("orders", 100)]));
+        put(&mut snapshot, 2, source(2, "orders", &[]));
+        assert_eq!(snapshot.source_at("default/orders", 0).map(|s| s.id.as_u128()), Some(2));
+    }
+
+    #[test]
+    fn a_deleted_source_leaves_nothing_behind() {
+        let mut snapshot = Snapshot::default();
+        put(&mut snapshot, 1, source(1, "orders", &[]));
+        snapshot.apply(Entry { revision: 2, key: Key::Source(SourceId::from_u128(1)), definition: None });
+        assert!(snapshot.source_at("default/orders", 0).is_none());
+        assert!(snapshot.source_by_token("token-1").is_none());
+        assert!(snapshot.names.is_empty() && snapshot.tokens.is_empty());
+    }
+}

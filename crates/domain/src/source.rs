@@ -1,0 +1,529 @@
+//! A source: the definition of one inbound webhook.
+
+use std::collections::BTreeMap;
+
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::{
+    Millis,
+    api_key::ApiKey,
+    entity::EntityRules,
+    filter::Filter,
+    ids::{SourceId, WorkspaceId},
+    jsonpath::JsonPath,
+    payload::BodyFormat,
+    secret::Secret,
+    validation::{self, Faults, FieldError},
+};
+
+/// Largest accepted body, bytes, whatever a source allows.
+pub const MAX_BODY_BYTES: u64 = 32 * 1024 * 1024;
+/// How long a source's former name goes on answering, milliseconds.
+pub const OLD_NAME_MS: Millis = 30 * 24 * 3600 * 1000;
+
+/// A source as it is in force: its definition and what belongs to it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Source {
+    /// Its id.
+    pub id: SourceId,
+    /// The workspace that it belongs to.
+    pub workspace: WorkspaceId,
+    /// That workspace's code, the first segment of the ingest URL.
+    pub workspace_code: String,
+    /// The unguessable last segment of the token URL.
+    pub token: String,
+    /// Former names and until when each still answers.
+    pub old_names: Vec<OldName>,
+    /// Its API keys.
+    pub api_keys: Vec<ApiKey>,
+    /// What its owner wrote.
+    pub spec: SourceSpec,
+}
+
+/// A name that a source had before.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OldName {
+    /// The name.
+    pub name: String,
+    /// When it stops answering.
+    pub until: Millis,
+}
+
+/// An HTTP method of a source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum SourceMethod {
+    /// A body or none; declared query parameters are data too.
+    Get,
+    /// The usual one.
+    Post,
+    /// Accepted like POST.
+    Put,
+    /// Accepted like POST.
+    Patch,
+    /// Accepted like POST.
+    Delete,
+}
+
+impl SourceMethod {
+    /// The method's name on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Patch => "PATCH",
+            Self::Delete => "DELETE",
+        }
+    }
+}
+
+/// How a source knows its senders.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default, ToSchema)]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+pub enum SourceAuth {
+    /// Anyone who knows the URL.
+    #[default]
+    None,
+    /// One of the source's API keys, in a header or a query parameter.
+    ApiKey {
+        /// The header that carries the key.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        header: Option<String>,
+        /// The query parameter that carries the key.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        query: Option<String>,
+    },
+    /// HTTP Basic (RFC 7617).
+    Basic {
+        /// User name.
+        username: String,
+        /// Password.
+        #[schema(value_type = Object)]
+        password: Secret,
+    },
+    /// A bearer token (RFC 6750).
+    Bearer {
+        /// The token.
+        #[schema(value_type = Object)]
+        token: Secret,
+    },
+    /// A signed JSON Web Token (RFC 7519).
+    Jwt {
+        /// Where the issuer publishes its keys.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        jwks_url: Option<String>,
+        /// A public key, PEM.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        public_key: Option<String>,
+        /// A shared secret.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schema(value_type = Option<Object>)]
+        secret: Option<Secret>,
+        /// The wanted `iss`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        issuer: Option<String>,
+        /// The wanted `aud`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        audience: Option<String>,
+    },
+    /// A signature over the request.
+    Signature {
+        /// A preset's name, or `custom`.
+        scheme: String,
+        /// The secrets in use, several while rotating.
+        #[serde(default)]
+        #[schema(value_type = Vec<Object>)]
+        secrets: Vec<Secret>,
+        /// How far the signed time may be off, seconds; 0 = not checked.
+        #[serde(default = "default_tolerance_s")]
+        tolerance_s: u32,
+    },
+}
+
+fn default_tolerance_s() -> u32 {
+    300
+}
+
+/// The header that carries an API key where the definition names none.
+pub const DEFAULT_KEY_HEADER: &str = "X-Api-Key";
+/// The query parameter that carries an API key where the definition names neither place.
+pub const DEFAULT_KEY_QUERY: &str = "api_key";
+
+impl SourceAuth {
+    /// The header and the query parameter in which an API key is looked for. Where the definition
+    /// names neither, both defaults count.
+    pub fn key_places(&self) -> (Option<&str>, Option<&str>) {
+        match self {
+            Self::ApiKey { header: None, query: None } => (Some(DEFAULT_KEY_HEADER), Some(DEFAULT_KEY_QUERY)),
+            Self::ApiKey { header, query } => (header.as_deref(), query.as_deref()),
+            _ => (None, None),
+        }
+    }
+}
+
+/// A query parameter that belongs to the event's data.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct QueryParam {
+    /// The parameter.
+    pub name: String,
+    /// Its value where the caller leaves it out.
+    #[serde(default)]
+    pub default: Option<String>,
+}
+
+/// Where a key is read from a request. Exactly one member is set.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct KeyPlace {
+    /// A header's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub header: Option<String>,
+    /// A query parameter's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub query: Option<String>,
+    /// A path into the payload.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub path: Option<JsonPath>,
+}
+
+impl KeyPlace {
+    /// The place at a path into the payload.
+    pub fn at_path(path: JsonPath) -> Self {
+        Self { path: Some(path), ..Self::default() }
+    }
+
+    fn check(&self, pointer: &str, faults: &mut Faults) {
+        let set = [self.header.is_some(), self.query.is_some(), self.path.is_some()];
+        let one = set.iter().filter(|is_set| **is_set).count() == 1;
+        faults.require(one, pointer, "needs exactly one of header, query and path");
+        if let Some(header) = &self.header {
+            faults.require(validation::is_header_name(header), &format!("{pointer}/header"), "is not a header's name");
+        }
+        if let Some(path) = &self.path {
+            let detail = "has to be a plain path, such as $.user.id, to be read at the edge";
+            faults.require(path.is_plain(), &format!("{pointer}/path"), detail);
+        }
+    }
+}
+
+/// Which of a source's events are processed in the order accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OrderingMode {
+    /// None.
+    None,
+    /// All of them, one after another.
+    Source,
+    /// Those with the same key.
+    Key,
+}
+
+/// A source's ordering.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SourceOrdering {
+    /// What is kept in order.
+    pub mode: OrderingMode,
+    /// Where the key is, with mode `key`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<KeyPlace>,
+}
+
+impl SourceOrdering {
+    const NONE: Self = Self { mode: OrderingMode::None, key: None };
+}
+
+/// Answering the sender with the destination's answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct RequestResponse {
+    /// Whether the sender waits for the result.
+    pub enabled: bool,
+    /// How long it waits at most.
+    pub timeout_ms: u32,
+    /// What becomes of a delivery that was not sent by then.
+    pub on_late: OnLate,
+}
+
+impl Default for RequestResponse {
+    fn default() -> Self {
+        Self { enabled: false, timeout_ms: 30_000, on_late: OnLate::Send }
+    }
+}
+
+/// What becomes of a delivery whose caller has gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OnLate {
+    /// It is sent all the same.
+    #[default]
+    Send,
+    /// It is cancelled.
+    Drop,
+}
+
+/// Telling a sender's repetitions from new events.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Dedupe {
+    /// Whether repetitions are looked for.
+    pub enabled: bool,
+    /// Where the sender's id of the event is.
+    pub key: Option<KeyPlace>,
+    /// How long an id is remembered, seconds.
+    pub window_s: u32,
+}
+
+impl Default for Dedupe {
+    fn default() -> Self {
+        Self { enabled: false, key: None, window_s: 3600 }
+    }
+}
+
+/// A token bucket.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RateLimit {
+    /// Tokens a second.
+    pub per_second: f64,
+    /// Tokens at the most.
+    #[serde(default = "default_burst")]
+    pub burst: u32,
+}
+
+fn default_burst() -> u32 {
+    1
+}
+
+impl RateLimit {
+    /// Adds what is wrong with it.
+    pub fn check(&self, pointer: &str, faults: &mut Faults) {
+        let rate = self.per_second.is_finite() && self.per_second > 0.0 && self.per_second <= 1e6;
+        faults.require(rate, &format!("{pointer}/per_second"), "has to be above 0 and at most 1000000");
+        faults.require((1..=1_000_000).contains(&self.burst), &format!("{pointer}/burst"), "has to be 1 to 1000000");
+    }
+}
+
+/// A sender's own answer in the place of 202's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Acknowledgement {
+    /// Status, 200 to 299.
+    pub status: u16,
+    /// Headers.
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
+    /// Body template.
+    #[serde(default)]
+    pub body: String,
+}
+
+/// What a disabled source answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DisabledAnswer {
+    /// 423: the sender should give up.
+    #[default]
+    Reject,
+    /// 503: the sender should try again.
+    Retry,
+}
+
+/// How long a source's events are kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Retention {
+    /// Seconds that an event and its body are kept.
+    pub events_s: u64,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self { events_s: 604_800 }
+    }
+}
+
+/// What the owner of a source writes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct SourceSpec {
+    /// Unique in the workspace, the last segment of the ingest URL.
+    pub name: String,
+    /// For people.
+    pub description: String,
+    /// Whether it takes events.
+    pub enabled: bool,
+    /// Whether what it takes is held back.
+    pub paused: bool,
+    /// For people and tools.
+    pub labels: BTreeMap<String, String>,
+    /// HTTP methods that it takes.
+    pub methods: Vec<SourceMethod>,
+    /// Whether `/{workspace}/{name}` answers besides the token URL.
+    pub public_name: bool,
+    /// Networks that may send; empty = all.
+    #[schema(value_type = Vec<String>)]
+    pub allow_ips: Vec<IpNet>,
+    /// How senders are known.
+    pub auth: SourceAuth,
+    /// Query parameters that are data of the event.
+    pub query_params: Vec<QueryParam>,
+    /// Largest body, bytes, after decoding.
+    pub max_body_bytes: u64,
+    /// How bodies are read.
+    pub body_format: BodyFormat,
+    /// XML elements that are arrays even when there is one.
+    pub force_list: Vec<String>,
+    /// What is kept in order; absent = the default that follows from `entity`.
+    pub ordering: Option<SourceOrdering>,
+    /// Answering with the destination's answer.
+    pub request_response: RequestResponse,
+    /// Telling repetitions.
+    pub dedupe: Dedupe,
+    /// Events a second.
+    pub rate_limit: Option<RateLimit>,
+    /// An answer in the place of 202's.
+    pub acknowledgement: Option<Acknowledgement>,
+    /// What a disabled source answers.
+    pub disabled_answer: DisabledAnswer,
+    /// Which events are processed; absent = all.
+    #[schema(value_type = Option<Object>)]
+    pub filter: Option<Filter>,
+    /// How entities are made; absent = none are.
+    #[schema(value_type = Option<Object>)]
+    pub entity: Option<EntityRules>,
+    /// How long events are kept.
+    pub retention: Retention,
+}
+
+impl Default for SourceSpec {
+    fn default() -> Self {
+        Self {
+            name: String::new(),
+            description: String::new(),
+            enabled: true,
+            paused: false,
+            labels: BTreeMap::new(),
+            methods: vec![SourceMethod::Post, SourceMethod::Get],
+            public_name: true,
+            allow_ips: Vec::new(),
+            auth: SourceAuth::None,
+            query_params: Vec::new(),
+            max_body_bytes: 1_048_576,
+            body_format: BodyFormat::default(),
+            force_list: Vec::new(),
+            ordering: None,
+            request_response: RequestResponse::default(),
+            dedupe: Dedupe::default(),
+            rate_limit: None,
+            acknowledgement: None,
+            disabled_answer: DisabledAnswer::Reject,
+            filter: None,
+            entity: None,
+            retention: Retention::default(),
+        }
+    }
+}
+
+impl SourceSpec {
+    /// The ordering in force: the one written, else the one that follows from the entity rules: by
+    /// the unique id where that can be read at the edge, the whole source for other entities, none
+    /// without entities.
+    pub fn effective_ordering(&self) -> SourceOrdering {
+        if let Some(written) = &self.ordering {
+            return written.clone();
+        }
+        match &self.entity {
+            None => SourceOrdering::NONE,
+            Some(rules) => match rules.plain_unique_id() {
+                Some(path) => SourceOrdering { mode: OrderingMode::Key, key: Some(KeyPlace::at_path(path)) },
+                None => SourceOrdering { mode: OrderingMode::Source, key: None },
+            },
+        }
+    }
+
+    /// Refuses what can't be meant, and what this version does not carry out yet.
+    pub fn validate(&self) -> Result<(), Vec<FieldError>> {
+        let mut faults = Faults::default();
+        self.check_names(&mut faults);
+        self.check_intake(&mut faults);
+        self.check_rules(&mut faults);
+        self.check_later(&mut faults);
+        faults.finish()
+    }
+
+    fn check_names(&self, faults: &mut Faults) {
+        let detail = "has to match [A-Za-z0-9][A-Za-z0-9_-]{0,63}";
+        faults.require(validation::is_name(&self.name), "/name", detail);
+        faults.require(self.description.len() <= 4096, "/description", "has more than 4096 bytes");
+        validation::check_labels(&self.labels, faults);
+    }
+
+    fn check_intake(&self, faults: &mut Faults) {
+        faults.require(!self.methods.is_empty(), "/methods", "needs at least one method");
+        let repeated = self.methods.iter().enumerate().any(|(i, m)| self.methods[..i].contains(m));
+        faults.require(!repeated, "/methods", "names a method twice");
+        let size = (1..=MAX_BODY_BYTES).contains(&self.max_body_bytes);
+        faults.require(size, "/max_body_bytes", "has to be 1 to 33554432");
+        faults.require(self.force_list.len() <= 64, "/force_list", "has more than 64 names");
+        if let SourceAuth::ApiKey { header: Some(header), .. } = &self.auth {
+            faults.require(validation::is_header_name(header), "/auth/header", "is not a header's name");
+        }
+        if let SourceAuth::ApiKey { query: Some(query), .. } = &self.auth {
+            faults.require(!query.is_empty() && query.len() <= 128, "/auth/query", "has 1 to 128 bytes");
+        }
+        if let Some(limit) = &self.rate_limit {
+            limit.check("/rate_limit", faults);
+        }
+    }
+
+    fn check_rules(&self, faults: &mut Faults) {
+        if let Some(ordering) = &self.ordering {
+            match (ordering.mode, &ordering.key) {
+                (OrderingMode::Key, Some(key)) => key.check("/ordering/key", faults),
+                (OrderingMode::Key, None) => faults.require(false, "/ordering/key", "is needed with mode key"),
+                (_, Some(_)) => faults.require(false, "/ordering/key", "goes with mode key only"),
+                (_, None) => {}
+            }
+        }
+        if let Some(entity) = &self.entity {
+            entity.validate("/entity", faults.errors());
+        }
+        faults.require(self.retention.events_s >= 60, "/retention/events_s", "has to be at least 60");
+    }
+
+    fn check_later(&self, faults: &mut Faults) {
+        let auth = matches!(self.auth, SourceAuth::None | SourceAuth::ApiKey { .. });
+        faults.later(auth, "/auth/type", "this way to authenticate");
+        faults.later(!self.paused, "/paused", "pausing");
+        faults.later(self.allow_ips.is_empty(), "/allow_ips", "a list of networks");
+        faults.later(self.query_params.is_empty(), "/query_params", "declaring query parameters");
+        faults.later(self.max_body_bytes <= 1_048_576, "/max_body_bytes", "a body over 1048576 bytes");
+        let waits = self.request_response == RequestResponse::default();
+        faults.later(waits, "/request_response", "request-response");
+        faults.later(self.dedupe == Dedupe::default(), "/dedupe", "deduplication");
+        faults.later(self.rate_limit.is_none(), "/rate_limit", "a rate limit");
+        faults.later(self.acknowledgement.is_none(), "/acknowledgement", "an own acknowledgement");
+        faults.later(self.retention == Retention::default(), "/retention", "another retention");
+        if let Some(entity) = &self.entity {
+            faults.later(entity.fetcher.is_none(), "/entity/build", "a fetcher");
+            faults.later(entity.delete_when.is_none(), "/entity/delete_when", "deletion by a filter");
+            faults.later(entity.history == EntityRules::DEFAULT_HISTORY, "/entity/history", "another history");
+        }
+    }
+
+    /// Every secret in the definition.
+    pub fn secrets_mut(&mut self) -> Vec<&mut Secret> {
+        match &mut self.auth {
+            SourceAuth::Basic { password: secret, .. } | SourceAuth::Bearer { token: secret } => vec![secret],
+            SourceAuth::Jwt { secret, .. } => secret.iter_mut().collect(),
+            SourceAuth::Signature { secrets, .. } => secrets.iter_mut().collect(),
+            SourceAuth::None | SourceAuth::ApiKey { .. } => Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! The one HTTP client of Hookrail, and the guard that decides where it may connect.
+//!
+//! Deliveries, probes and fetchers go out through [`OutboundClient`]. It sends one request, once:
+//! no redirects are followed, nothing is retried, no proxy is taken from the environment, and no
+//! connection is made to an address that [`AddressPolicy`] refuses. It does not judge what an
+//! answer means, sign anything, or know about deliveries, lanes and retry schedules.
+
+mod address_policy;
+mod attempt;
+mod client;
+mod client_error;
+mod connect_probe;
+mod embedded_ipv4;
+mod failure;
+mod gated_body;
+mod guarded_resolver;
+mod limits;
+mod lookup;
+mod outbound_request;
+mod outbound_url;
+mod refused_range;
+mod response_body;
+mod tls;
+
+#[cfg(test)]
+mod client_tests;
+#[cfg(test)]
+mod test_server;
+
+pub use address_policy::{AddressPolicy, AddressRefused};
+pub use attempt::{AttemptError, AttemptResponse, AttemptResult, ErrorCode, Withheld};
+pub use client::OutboundClient;
+pub use client_error::ClientError;
+pub use limits::{OutboundLimits, RESPONSE_BODY_DRAINED_BYTES, RESPONSE_BODY_KEPT_BYTES};
+pub use outbound_request::{OutboundRequest, SendCheck};
+pub use outbound_url::UrlRefused;
+pub use refused_range::RefusedRange;

@@ -1,0 +1,167 @@
+//! `hookrail up`: all four services in one process, with a private nats-server and a SQLite file where no others are
+//! named. It adds nothing that a cluster hasn't: the services and what they say to each other are the same.
+
+use std::net::TcpListener;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use hookrail_runtime::{Secret, ServiceContext, bootstrap, clock};
+use tokio::task::JoinSet;
+
+use crate::broker_args::{UP_PARTITIONS, urls_of};
+use crate::cli::UpArgs;
+use crate::data_dir::DataDir;
+use crate::nats_config::NatsFiles;
+use crate::nats_server::NatsServer;
+use crate::welcome::{self, Addresses};
+use crate::{nats_program, services};
+
+/// How often it is looked whether all parts are ready, for the text that says so.
+const READY_EVERY: Duration = Duration::from_millis(50);
+
+/// One run of `hookrail up`.
+struct Up {
+    args: UpArgs,
+    data: DataDir,
+    context: ServiceContext,
+    ingress: TcpListener,
+    api: TcpListener,
+    addresses: Addresses,
+}
+
+/// Runs everything until a signal or a failure.
+///
+/// # Errors
+/// Wrong settings, or the first part that failed.
+pub(crate) async fn run(args: UpArgs, context: ServiceContext) -> anyhow::Result<()> {
+    let data = DataDir::open(&args.data_dir)?;
+    data.forget_listeners();
+    let ingress = args.ingress_listen.bind("ingress-listen")?;
+    let api = args.api_listen.bind("api-listen")?;
+    let ops = args.ops_listen.bind("ops-listen")?;
+    let addresses = Addresses {
+        ingress: ingress.local_addr()?,
+        api: api.local_addr()?,
+        ops: ops.local_addr()?,
+    };
+    data.write_listeners(&addresses.to_json())?;
+    let up = Up {
+        args,
+        data,
+        context: context.clone(),
+        ingress,
+        api,
+        addresses,
+    };
+    bootstrap::run("up", context, ops, |_| Box::pin(up.with_nats())).await
+}
+
+impl Up {
+    /// Starts the private nats-server where no other is named, and stops it after all services.
+    async fn with_nats(self) -> anyhow::Result<()> {
+        if let Some(url) = self.args.broker.nats_url.clone() {
+            return self.with_services(&url).await;
+        }
+        let shutdown = self.context.shutdown.clone();
+        let server = tokio::select! {
+            started = self.start_nats() => started?,
+            () = shutdown.cancelled() => return Ok(()),
+        };
+        let result = self.with_services(&server.url().clone()).await;
+        server.stop().await;
+        result
+    }
+
+    async fn start_nats(&self) -> anyhow::Result<NatsServer> {
+        let program = nats_program::find(self.args.nats_server.as_deref())?;
+        let log = self.data.path().join("nats.log");
+        let files = NatsFiles::new(self.data.below("nats")?, log, self.args.nats_sync.clone());
+        NatsServer::start(program, files).await
+    }
+
+    /// Runs the four services until the first ends, then stops the others.
+    async fn with_services(self, nats_url: &Secret) -> anyhow::Result<()> {
+        let shutdown = self.context.shutdown.clone();
+        let mut running = tokio::select! {
+            started = self.start_services(nats_url) => started?,
+            () = shutdown.cancelled() => return Ok(()),
+        };
+        let mut result = Ok(());
+        while let Some(ended) = running.join_next().await {
+            shutdown.cancel();
+            let ended = ended.context("a service panicked").and_then(|own| own);
+            result = result.and(ended);
+        }
+        result
+    }
+
+    async fn start_services(
+        self,
+        nats_url: &Secret,
+    ) -> anyhow::Result<JoinSet<anyhow::Result<()>>> {
+        let mut broker_settings = self.args.broker.settings(UP_PARTITIONS)?;
+        broker_settings.urls = urls_of(nats_url);
+        let broker = services::connect_broker(&broker_settings, "up").await?;
+        let store =
+            services::connect_store(&self.args.store.own(self.data.path())?, &broker).await?;
+        let outbound = services::outbound_client(self.args.outbound.on_a_laptop())?;
+        let new_token = hookrail_config::ensure_admin_token(
+            &store,
+            self.args.config.admin_token.as_ref(),
+            clock::now_ms(),
+        )
+        .await?;
+        let context = self.context;
+        let mut running = JoinSet::new();
+        running.spawn(hookrail_ingress::run(
+            self.args.ingress,
+            broker.clone(),
+            context.clone(),
+            self.ingress,
+        ));
+        running.spawn(hookrail_processor::run(
+            self.args.processor,
+            broker.clone(),
+            store.clone(),
+            context.clone(),
+        ));
+        running.spawn(hookrail_dispatcher::run(
+            self.args.dispatcher,
+            broker.clone(),
+            outbound.clone(),
+            context.clone(),
+        ));
+        running.spawn(hookrail_config::run(
+            self.args.config,
+            broker,
+            store,
+            outbound,
+            context.clone(),
+            self.api,
+        ));
+        let data_dir = self.data.path().display().to_string();
+        tokio::spawn(welcome_when_ready(
+            context,
+            self.addresses,
+            data_dir,
+            new_token,
+        ));
+        Ok(running)
+    }
+}
+
+/// Prints where everything is, once all parts are ready.
+async fn welcome_when_ready(
+    context: ServiceContext,
+    addresses: Addresses,
+    data_dir: String,
+    new_token: Option<String>,
+) {
+    while !context.health.is_ready() && !context.shutdown.is_cancelled() {
+        tokio::time::sleep(READY_EVERY).await;
+    }
+    // A token that is made once is shown even when the start is cut short.
+    if context.health.is_ready() || new_token.is_some() {
+        welcome::print(&welcome::text(&addresses, &data_dir, new_token.as_deref()));
+    }
+}
