@@ -11,7 +11,7 @@ const MIB: i64 = 1024 * 1024;
 const GIB: i64 = 1024 * MIB;
 
 /// The most partitions that event ids have room for (10 bits).
-pub const PARTITIONS_MAX: u32 = 1024;
+const PARTITIONS_MAX: u32 = 1024;
 
 /// The most replicas that JetStream keeps of a stream.
 const REPLICAS_MAX: usize = 5;

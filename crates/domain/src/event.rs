@@ -107,10 +107,12 @@ impl Event {
     /// The broker's deduplication id: idempotency key, else dedupe key, else its own id.
     pub fn message_id(&self) -> String {
         let scope = self.source.map_or(self.workspace.as_u128(), SourceId::as_u128).to_be_bytes();
-        let keyed = |kind: &[u8], key: &str| crate::partition::token(crate::partition::hash(&[kind, &scope, key.as_bytes()]));
+        // Two senders may choose the same idempotency key; a dedupe key is the source's own.
+        let credential = self.credential.map_or(0, KeyId::as_u128).to_be_bytes();
+        let hashed = |parts: &[&[u8]]| crate::partition::token(crate::partition::hash(parts));
         match (&self.idempotency_key, &self.dedupe_key) {
-            (Some(key), _) => keyed(b"idempotency", key),
-            (None, Some(key)) => keyed(b"dedupe", key),
+            (Some(key), _) => hashed(&[b"idempotency", &scope, &credential, key.as_bytes()]),
+            (None, Some(key)) => hashed(&[b"dedupe", &scope, key.as_bytes()]),
             (None, None) => self.id.to_string(),
         }
     }

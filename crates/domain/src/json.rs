@@ -242,4 +242,4 @@ impl<'de> Deserialize<'de> for Json {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -4,7 +4,7 @@ mod lane_world;
 
 use hookrail_domain::{
     circuit::CircuitRule,
-    lane::{Limits, Parking, RateRule},
+    lane::{Limits, Parking, RateRule, Verb},
 };
 use lane_world::{Reply, World, destination};
 use proptest::{collection::vec, option, prelude::*};
@@ -20,9 +20,13 @@ enum Operation {
     Redeliver(usize),
     Reply(usize, Reply, f64),
     Confirm(usize),
+    Append(usize, bool),
+    Read(usize),
     Advance(i64),
     Enable(u8, bool),
     Crash(usize),
+    HandOver,
+    Command(Verb, usize, bool),
 }
 
 fn reply() -> impl Strategy<Value = Reply> {
@@ -35,6 +39,10 @@ fn reply() -> impl Strategy<Value = Reply> {
     ]
 }
 
+fn verb() -> impl Strategy<Value = Verb> {
+    prop_oneof![Just(Verb::Retry), Just(Verb::Skip), Just(Verb::Cancel), Just(Verb::Hold)]
+}
+
 fn operation() -> impl Strategy<Value = Operation> {
     let lane = option::weighted(0.75, 0..LANES);
     let copy_of = option::weighted(0.08, any::<usize>());
@@ -45,9 +53,13 @@ fn operation() -> impl Strategy<Value = Operation> {
         1 => any::<usize>().prop_map(Operation::Redeliver),
         8 => (any::<usize>(), reply(), 0.0..1.0f64).prop_map(|(pick, reply, jitter)| Operation::Reply(pick, reply, jitter)),
         8 => any::<usize>().prop_map(Operation::Confirm),
+        6 => (any::<usize>(), prop::bool::weighted(0.1)).prop_map(|(pick, refuse)| Operation::Append(pick, refuse)),
+        5 => any::<usize>().prop_map(Operation::Read),
         4 => (0i64..20_000).prop_map(Operation::Advance),
         1 => (0..DESTINATIONS, any::<bool>()).prop_map(|(to, enabled)| Operation::Enable(to, enabled)),
         1 => (0usize..4).prop_map(Operation::Crash),
+        1 => Just(Operation::HandOver),
+        2 => (verb(), any::<usize>(), any::<bool>()).prop_map(|(verb, pick, lane)| Operation::Command(verb, pick, lane)),
     ]
 }
 
@@ -58,8 +70,12 @@ fn run(world: &mut World, operation: &Operation) {
         Operation::Redeliver(pick) => world.redeliver(pick),
         Operation::Reply(pick, reply, jitter) => world.reply(pick, reply, jitter),
         Operation::Confirm(pick) => world.confirm(pick),
+        Operation::Append(pick, refuse) => world.append(pick, refuse),
+        Operation::Read(pick) => world.read(pick),
         Operation::Advance(ms) => world.advance(ms),
         Operation::Enable(to, enabled) => world.enable(destination(to), enabled),
+        Operation::HandOver => world.hand_over(),
+        Operation::Command(verb, pick, of_lane) => world.command(verb, pick, of_lane),
         Operation::Crash(effects) => world.crash(effects),
     }
 }
@@ -100,6 +116,25 @@ proptest! {
     #[test]
     fn tight_limits_delay_but_neither_reorder_nor_lose(operations in vec(operation(), 1..120)) {
         let mut world = World::new(narrow(), Parking::Off, DESTINATIONS);
+        for operation in &operations {
+            run(&mut world, operation);
+        }
+        world.finish();
+    }
+
+    #[test]
+    fn parked_lanes_keep_their_order_and_lose_nothing(operations in vec(operation(), 1..120)) {
+        let mut world = World::new(wide(), Parking::On, DESTINATIONS);
+        for operation in &operations {
+            run(&mut world, operation);
+            world.check_nothing_waits();
+        }
+        world.finish();
+    }
+
+    #[test]
+    fn parking_under_tight_limits_neither_reorders_nor_loses(operations in vec(operation(), 1..120)) {
+        let mut world = World::new(narrow(), Parking::On, DESTINATIONS);
         for operation in &operations {
             run(&mut world, operation);
         }

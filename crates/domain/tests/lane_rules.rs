@@ -75,11 +75,11 @@ impl Story {
 
     fn command(&mut self, now: i64, verb: Verb, target: Target) -> CommandAnswer {
         self.at(now, Input::Command(Command { id: CommandId(1), verb, target }));
-        let answers = self.actions.iter().filter_map(|action| match action {
+        let mut answers = self.actions.iter().filter_map(|action| match action {
             Action::Answer { answer, .. } => Some(*answer),
             _ => None,
         });
-        answers.last().expect("a command is answered")
+        answers.next_back().expect("a command is answered")
     }
 
     fn sent(&self) -> Vec<(u64, u32)> {

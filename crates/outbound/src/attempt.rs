@@ -3,6 +3,7 @@
 //! It doesn't say what that means for a delivery: a 500 is an answer here, not an error.
 
 use bytes::Bytes;
+use hookrail_domain::delivery::ErrorCode;
 
 /// The outcome of one exchange.
 ///
@@ -65,6 +66,7 @@ impl AttemptResponse {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{detail}")]
 pub struct AttemptError {
+    /// One of `dns connect tls timeout address_refused body render`.
     pub code: ErrorCode,
     /// A sentence for people, without credentials or query values.
     pub detail: String,
@@ -77,18 +79,6 @@ impl AttemptError {
             detail: detail.into(),
         }
     }
-}
-
-/// The kinds of failure that this client tells apart, named as the API names them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum ErrorCode {
-    Dns,
-    Connect,
-    Tls,
-    Timeout,
-    AddressRefused,
-    Body,
-    Render,
 }
 
 /// The check given with the request said no, so no complete request went out.

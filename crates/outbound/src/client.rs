@@ -74,9 +74,7 @@ impl OutboundClient {
 
     /// Sends one request once and reads its answer, within the request's time-out.
     pub async fn send(&self, request: &OutboundRequest) -> AttemptResult {
-        let started = Instant::now();
-        let outcome = self.exchange(request, started, None).await;
-        outcome.unwrap_or_else(|error| AttemptResult::failed(elapsed_ms(started), error))
+        self.attempt(request, &Gate::new(Arc::new(|| true))).await
     }
 
     /// Like [`Self::send`], while `check` holds: it is asked at the start and again right before the
@@ -89,16 +87,16 @@ impl OutboundClient {
         request: &OutboundRequest,
         check: SendCheck,
     ) -> Result<AttemptResult, Withheld> {
-        let started = Instant::now();
         let gate = Gate::new(check);
         if !gate.is_open() {
             return Err(Withheld);
         }
-        let outcome = self.exchange(request, started, Some(&gate)).await;
+        let result = self.attempt(request, &gate).await;
         if gate.was_closed() {
-            return Err(Withheld);
+            Err(Withheld)
+        } else {
+            Ok(result)
         }
-        Ok(outcome.unwrap_or_else(|error| AttemptResult::failed(elapsed_ms(started), error)))
     }
 
     /// Resolves, connects and shakes hands (TLS for `https`) without sending a request. Success has
@@ -119,11 +117,17 @@ impl OutboundClient {
         }
     }
 
+    async fn attempt(&self, request: &OutboundRequest, gate: &Gate) -> AttemptResult {
+        let started = Instant::now();
+        let outcome = self.exchange(request, started, gate).await;
+        outcome.unwrap_or_else(|error| AttemptResult::failed(elapsed_ms(started), error))
+    }
+
     async fn exchange(
         &self,
         request: &OutboundRequest,
         started: Instant,
-        gate: Option<&Gate>,
+        gate: &Gate,
     ) -> Result<AttemptResult, AttemptError> {
         let prepared = self.prepare(request, gate)?;
         let timeout_ms = self.bounded_timeout_ms(request.timeout_ms);
@@ -141,24 +145,17 @@ impl OutboundClient {
         })
     }
 
-    fn prepare(
-        &self,
-        request: &OutboundRequest,
-        gate: Option<&Gate>,
-    ) -> Result<Request, AttemptError> {
+    fn prepare(&self, request: &OutboundRequest, gate: &Gate) -> Result<Request, AttemptError> {
         let url = self
             .policy
             .check_url(&request.url)
             .map_err(|e| AttemptError::from(&e))?;
         let method = request.parse_method()?;
-        let headers = request.parse_headers(&method)?;
+        let headers = request.parse_headers()?;
+        let body = GatedBody::new(gate.clone(), request.body.clone(), &method);
         let mut prepared = Request::new(method, url);
         *prepared.headers_mut() = headers;
-        let body = request.body.clone();
-        *prepared.body_mut() = Some(match gate {
-            Some(gate) => Body::wrap(GatedBody::new(gate.clone(), body)),
-            None => Body::from(body),
-        });
+        *prepared.body_mut() = Some(Body::wrap(body));
         Ok(prepared)
     }
 

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use crate::lookup::{Addresses, Lookup, LookupError, SystemLookup};
@@ -275,16 +276,21 @@ async fn the_system_finds_no_address_under_invalid() {
 
 #[tokio::test]
 async fn tls_to_a_plain_port_is_a_tls_error() {
-    let server = TestServer::start(Script::Close(b"HTTP/1.1 400 Bad\r\n\r\n".to_vec())).await;
-    let plain_listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let closing = format!("https://{}/", plain_listener.local_addr().expect("bound"));
-    tokio::spawn(async move { while plain_listener.accept().await.is_ok() {} });
-    let result = local_client().send(&post(&closing, PATIENT_MS)).await;
-    assert!(
-        matches!(code(&result), Some(ErrorCode::Tls | ErrorCode::Connect)),
-        "{result:?}"
-    );
-    drop(server);
+    for greeting in [&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..], b""] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let url = format!("https://{}/", listener.local_addr().expect("bound"));
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let mut hello = [0; 4096];
+                stream.read(&mut hello).await.expect("a client hello");
+                stream.write_all(greeting).await.expect("written");
+            }
+        });
+        let result = local_client().send(&post(&url, PATIENT_MS)).await;
+        assert_eq!(code(&result), Some(ErrorCode::Tls), "{result:?}");
+        let probe = local_client().probe_connect(&url, PATIENT_MS).await;
+        assert_eq!(code(&probe), Some(ErrorCode::Tls), "{probe:?}");
+    }
 }
 
 #[tokio::test]

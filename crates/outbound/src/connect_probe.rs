@@ -12,10 +12,11 @@ use tokio_rustls::TlsConnector;
 use url::Url;
 
 use crate::address_policy::AddressPolicy;
-use crate::attempt::{AttemptError, ErrorCode};
+use crate::attempt::AttemptError;
 use crate::failure::classify_io;
 use crate::guarded_resolver::GuardedResolver;
 use crate::outbound_url::{UrlRefused, literal_address};
+use hookrail_domain::delivery::ErrorCode;
 
 pub(crate) async fn connect(
     policy: &AddressPolicy,

@@ -3,10 +3,11 @@
 use std::error::Error;
 use std::io;
 
-use crate::attempt::{AttemptError, ErrorCode};
+use crate::attempt::AttemptError;
 use crate::guarded_resolver::ResolveError;
 use crate::limits::{CONNECT_TIMEOUT, DETAIL_MAX_CHARS};
 use crate::outbound_url::UrlRefused;
+use hookrail_domain::delivery::ErrorCode;
 
 /// A failure before the answer's head was there.
 pub(crate) fn classify_exchange(error: &reqwest::Error) -> AttemptError {

@@ -13,6 +13,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
+use reqwest::Method;
 
 use crate::attempt::Withheld;
 use crate::outbound_request::SendCheck;
@@ -56,15 +57,20 @@ pub(crate) struct GatedBody {
     part: Option<Bytes>,
     /// An empty body has no part that could be held back; its end is.
     empty: bool,
+    /// Whether an empty body is announced as `content-length: 0`.
+    announces_length: bool,
 }
 
 impl GatedBody {
-    pub(crate) fn new(gate: Gate, body: Bytes) -> Self {
+    /// RFC 9110, 8.6: methods that expect content say that it is empty, the others say nothing.
+    pub(crate) fn new(gate: Gate, body: Bytes, method: &Method) -> Self {
         let empty = body.is_empty();
+        let announces_length = matches!(*method, Method::POST | Method::PUT | Method::PATCH);
         Self {
             gate,
             part: (!empty).then_some(body),
             empty,
+            announces_length,
         }
     }
 }
@@ -87,13 +93,21 @@ impl Body for GatedBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.part.is_none() && (!self.empty || self.gate.is_open())
+        match (&self.part, self.empty) {
+            (Some(_), _) => false,
+            (None, false) => true,
+            (None, true) => !self.announces_length && self.gate.is_open(),
+        }
     }
 
+    /// The stack doesn't poll a body of length 0 before it writes the head. So an empty body asks the
+    /// gate here, and where that is closed claims a byte, to be polled and to fail. The length must
+    /// not be set as a header: it would stand above this claim.
     fn size_hint(&self) -> SizeHint {
-        let part_bytes = self.part.as_ref().map_or(0, Bytes::len) as u64;
-        // A closed empty body claims a byte, for the stack writes an empty one without asking again.
-        let claimed_bytes = u64::from(self.empty && self.gate.was_closed());
-        SizeHint::with_exact(part_bytes + claimed_bytes)
+        let bytes = match &self.part {
+            Some(part) => part.len() as u64,
+            None => u64::from(self.empty && !self.gate.is_open()),
+        };
+        SizeHint::with_exact(bytes)
     }
 }

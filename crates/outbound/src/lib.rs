@@ -26,11 +26,14 @@ mod tls;
 mod client_tests;
 #[cfg(test)]
 mod test_server;
+#[cfg(test)]
+mod tls_tests;
 
 pub use address_policy::{AddressPolicy, AddressRefused};
-pub use attempt::{AttemptError, AttemptResponse, AttemptResult, ErrorCode, Withheld};
+pub use attempt::{AttemptError, AttemptResponse, AttemptResult, Withheld};
 pub use client::OutboundClient;
 pub use client_error::ClientError;
+pub use hookrail_domain::delivery::ErrorCode;
 pub use limits::{OutboundLimits, RESPONSE_BODY_DRAINED_BYTES, RESPONSE_BODY_KEPT_BYTES};
 pub use outbound_request::{OutboundRequest, SendCheck};
 pub use outbound_url::UrlRefused;

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use reqwest::Method;
-use reqwest::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::attempt::{AttemptError, ErrorCode};
+use crate::attempt::AttemptError;
 use crate::limits::RESPONSE_BODY_KEPT_BYTES;
+use hookrail_domain::delivery::ErrorCode;
 
 /// Asked right before bytes go out, possibly several times and from another task: it must be quick,
 /// must not block, and once it has said no it should stay with it (a lease that is lost stays lost).
@@ -64,22 +65,14 @@ impl OutboundRequest {
             .map_err(|_| unsendable(format!("the method {:?} is not valid", self.method)))
     }
 
-    pub(crate) fn parse_headers(&self, method: &Method) -> Result<HeaderMap, AttemptError> {
-        let mut headers = HeaderMap::with_capacity(self.headers.len() + 1);
+    pub(crate) fn parse_headers(&self) -> Result<HeaderMap, AttemptError> {
+        let mut headers = HeaderMap::with_capacity(self.headers.len());
         for (name, value) in &self.headers {
             let (name, value) = parse_header(name, value)?;
             headers.append(name, value);
         }
-        if self.body.is_empty() && has_content(method) {
-            // RFC 9110, 8.6: these methods say that their content is empty.
-            headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
-        }
         Ok(headers)
     }
-}
-
-fn has_content(method: &Method) -> bool {
-    matches!(*method, Method::POST | Method::PUT | Method::PATCH)
 }
 
 /// The detail names the header and never shows its value, which may be a credential.
@@ -105,7 +98,7 @@ mod tests {
     fn check(name: &str, value: &str, expected: Result<(), &str>) {
         let mut request = OutboundRequest::new("POST", "http://example.com/", Bytes::new(), 1);
         request.headers.push((name.to_owned(), value.to_owned()));
-        let got = request.parse_headers(&Method::POST);
+        let got = request.parse_headers();
         let got = got.map(|_| ()).map_err(|error| error.detail);
         assert_eq!(got, expected.map_err(str::to_owned));
     }

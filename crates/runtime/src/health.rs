@@ -33,13 +33,25 @@ impl Health {
         Self::default()
     }
 
+    /// Says that a service will be started: the process isn't ready until that service has added its first check,
+    /// named `<service>.<part>`, and that is ready.
+    pub fn announce(&self, service: &str) {
+        self.lock()
+            .insert(service.to_owned(), Some("starting".to_owned()));
+    }
+
     /// Adds a check, not ready with the reason "starting" until its handle says otherwise. Names are `<service>.<part>`,
     /// as `ingress.broker`; a name that is there already gets a second handle.
     #[must_use]
     pub fn check(&self, name: &str) -> Readiness {
-        self.lock()
+        let mut checks = self.lock();
+        if let Some((service, _)) = name.split_once('.') {
+            checks.remove(service);
+        }
+        checks
             .entry(name.to_owned())
             .or_insert_with(|| Some("starting".to_owned()));
+        drop(checks);
         Readiness {
             health: self.clone(),
             name: name.to_owned(),
@@ -97,6 +109,17 @@ mod tests {
     #[test]
     fn a_process_without_checks_is_ready() {
         assert!(Health::new().is_ready());
+    }
+
+    #[test]
+    fn an_announced_service_is_not_ready_before_its_own_checks_are() {
+        let health = Health::new();
+        health.announce("ingress");
+        assert_eq!(health.not_ready()[0].check, "ingress");
+        let broker = health.check("ingress.broker");
+        assert_eq!(health.not_ready()[0].check, "ingress.broker");
+        broker.ready();
+        assert!(health.is_ready());
     }
 
     #[test]

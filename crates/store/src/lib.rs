@@ -1,1 +1,47 @@
-//! placeholder
+//! The store: the only crate that knows SQL.
+//!
+//! One file per table, holding its columns and its queries. Two kinds of tables: definitions, which
+//! the config service writes, and data (events, entities, deliveries, …), which the processor writes.
+//! Nothing here decides anything: what is written was decided by the domain.
+
+// data
+pub mod attempts;
+pub mod dead_letters;
+pub mod deliveries;
+pub mod entities;
+pub mod event_entities;
+pub mod event_keys;
+pub mod events;
+pub mod partition_progress;
+pub mod rejections;
+pub mod source_counters;
+pub mod source_refusals;
+pub mod source_warnings;
+
+mod connect;
+mod error;
+mod migrations;
+mod rows;
+mod transaction;
+
+pub use connect::Store;
+pub use error::StoreError;
+pub use sea_orm;
+pub use transaction::WriteTransaction;
+
+// definitions
+pub mod api_keys;
+pub mod definition_rows;
+pub mod definition_uses;
+pub mod idempotency;
+pub mod install;
+mod keyset;
+pub mod outbox;
+pub mod revision;
+pub mod secrets;
+mod statement;
+pub mod tokens;
+pub mod workspaces;
+
+pub use definition_rows::{DefinitionRow, DefinitionTable};
+pub use keyset::IdPage;

@@ -1,1 +1,48 @@
-//! placeholder
+//! The dispatcher: sends deliveries, in order per lane, until their receivers have them.
+//!
+//! It owns partitions of the deliveries' streams; each has one task that feeds the order engine
+//! (`hookrail_domain::lane`) and carries out what it decides. It has no database: what happened goes
+//! to the journal through the broker.
+
+mod consume_partition;
+mod error;
+mod judge_answer;
+mod make_request;
+mod metrics;
+mod own_partitions;
+mod record;
+mod rules;
+mod settings;
+mod settle;
+
+use anyhow::Context as _;
+use hookrail_broker::{Broker, SnapshotFeed};
+use hookrail_outbound::OutboundClient;
+use hookrail_runtime::ServiceContext;
+
+pub use settings::DispatcherSettings;
+
+use crate::{metrics::DispatcherMetrics, own_partitions::Shared};
+
+/// Runs the dispatcher until `ctx.shutdown` is cancelled and what was in flight is finished.
+///
+/// # Errors
+/// When the broker can't be used.
+pub async fn run(
+    settings: DispatcherSettings,
+    broker: Broker,
+    outbound: OutboundClient,
+    ctx: ServiceContext,
+) -> anyhow::Result<()> {
+    let ready = ctx.health.check("dispatcher.partitions");
+    let (_feed, snapshots) = SnapshotFeed::start(&broker).await.context("can't read the definitions")?;
+    let shared = Shared {
+        publisher: broker.publisher(),
+        metrics: DispatcherMetrics::new(&ctx.metrics),
+        broker,
+        outbound,
+        snapshots,
+        settings,
+    };
+    own_partitions::run(shared, ready, &ctx).await
+}

@@ -222,3 +222,103 @@ fn log_end(path: &Path) -> String {
     let lines: Vec<&str> = text.lines().collect();
     lines[lines.len().saturating_sub(LOG_LINES_SHOWN)..].join(" | ")
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncReadExt as _;
+    use tokio::net::TcpStream;
+
+    use super::*;
+    use crate::nats_program;
+
+    /// How long a server may take to come up again on a busy machine.
+    const PATIENCE: Duration = Duration::from_secs(60);
+
+    fn files(folder: &Path) -> NatsFiles {
+        let sync = "2m".parse().unwrap();
+        NatsFiles::new(folder.to_owned(), folder.join("nats.log"), sync)
+    }
+
+    async fn start(folder: &Path) -> NatsServer {
+        let wanted = std::env::var_os("HOOKRAIL_NATS_SERVER").map(PathBuf::from);
+        let program = nats_program::find(wanted.as_deref()).unwrap();
+        NatsServer::start(program, files(folder)).await.unwrap()
+    }
+
+    fn read_pid(folder: &Path) -> Option<Pid> {
+        let text = std::fs::read_to_string(folder.join("server.pid")).ok()?;
+        Pid::from_raw(text.trim().parse().ok()?)
+    }
+
+    fn port_of(server: &NatsServer) -> u16 {
+        server
+            .url()
+            .expose()
+            .rsplit(':')
+            .next()
+            .unwrap()
+            .parse()
+            .unwrap()
+    }
+
+    /// What a server says first, `INFO {…}`; fails while none listens.
+    async fn greeting(port: u16) -> std::io::Result<String> {
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
+        let mut bytes = [0; 4];
+        stream.read_exact(&mut bytes).await?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    async fn wait_for_another(folder: &Path, earlier: Pid) -> Pid {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            match read_pid(folder).filter(|pid| *pid != earlier) {
+                Some(pid) => return pid,
+                None => assert!(Instant::now() < until, "no other server came"),
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_server_that_dies_comes_back_on_the_same_port() {
+        let folder = tempfile::tempdir().unwrap();
+        let server = start(folder.path()).await;
+        let port = port_of(&server);
+        assert_eq!(greeting(port).await.unwrap(), "INFO");
+        let first = read_pid(folder.path()).unwrap();
+        kill_process(first, Signal::KILL).unwrap();
+        wait_for_another(folder.path(), first).await;
+        let until = Instant::now() + PATIENCE;
+        while greeting(port).await.is_err() {
+            assert!(Instant::now() < until, "the port stayed closed");
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        server.stop().await;
+        assert!(greeting(port).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_server_left_behind_by_an_earlier_run_is_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let left_behind = start(folder.path()).await;
+        let first = read_pid(folder.path()).unwrap();
+        // As after SIGKILL of the earlier run: nobody watches its server any more. (Its supervisor is a task here.)
+        left_behind.supervisor.abort();
+        let server = start(folder.path()).await;
+        assert_ne!(read_pid(folder.path()).unwrap(), first);
+        assert_eq!(greeting(port_of(&server)).await.unwrap(), "INFO");
+        server.stop().await;
+    }
+
+    #[tokio::test]
+    async fn a_failing_start_shows_why() {
+        let folder = tempfile::tempdir().unwrap();
+        let program = PathBuf::from("/bin/false");
+        let error = NatsServer::start(program, files(folder.path()))
+            .await
+            .err()
+            .unwrap();
+        assert!(error.to_string().contains("ended at its start"), "{error}");
+    }
+}

@@ -1,38 +1,62 @@
-//! Gives each service what it needs and starts it. The only file that knows all four.
+//! Gives each service what it needs: a connected broker, store and HTTP client. Starting one alone is
+//! [`crate::single`]'s work, all of them [`crate::up`]'s.
 
-use std::net::TcpListener;
+use std::fmt::Display;
+use std::future::Future;
+use std::time::Duration;
 
-use anyhow::Context as _;
-use hookrail_broker::{Broker, BrokerSettings};
-use hookrail_config::ConfigSettings;
+use hookrail_broker::{Broker, BrokerError, BrokerSettings};
 use hookrail_outbound::{AddressPolicy, OutboundClient, OutboundLimits};
-use hookrail_runtime::{Secret, ServiceContext, clock};
-use hookrail_store::Store;
+use hookrail_runtime::{Readiness, Secret, SettingsError};
+use hookrail_store::{Store, StoreError};
 use ipnet::IpNet;
 
 use crate::install;
 
-/// Connects to NATS and makes sure that all streams are there as the settings say.
+/// Pause between two tries to reach NATS or the database.
+const RETRY_EVERY: Duration = Duration::from_secs(1);
+
+/// Connects to NATS, checks that it is this installation's, and makes sure that all streams are there.
 ///
 /// # Errors
-/// When NATS can't be reached, or holds streams that contradict the settings.
+/// Wrong settings, or streams that contradict them. While no server answers it is tried again.
 pub(crate) async fn connect_broker(
     settings: &BrokerSettings,
     service: &str,
+    readiness: &Readiness,
 ) -> anyhow::Result<Broker> {
-    let broker = Broker::connect(settings, &format!("hookrail {service}")).await?;
-    broker.ensure_topology().await?;
+    let name = format!("hookrail {service}");
+    let broker = until_reached(
+        "NATS",
+        readiness,
+        || Broker::connect(settings, &name),
+        |error| matches!(error, BrokerError::Connect(_)),
+    );
+    let broker = broker.await.map_err(wrong_settings)?;
+    broker.ensure_topology().await.map_err(wrong_settings)?;
     Ok(broker)
 }
 
 /// Connects to the database, brings its tables up to date, and checks that it and the broker belong together.
 ///
 /// # Errors
-/// When the database can't be used, or it and the broker are not of one installation.
-pub(crate) async fn connect_store(url: &Secret, broker: &Broker) -> anyhow::Result<Store> {
-    let store = Store::connect(url.expose())
+/// Wrong settings, or a broker and a database of different installations. While the database doesn't answer it is
+/// tried again.
+pub(crate) async fn connect_store(
+    url: &Secret,
+    broker: &Broker,
+    readiness: &Readiness,
+) -> anyhow::Result<Store> {
+    let store = until_reached(
+        "the database",
+        readiness,
+        || Store::connect(url.expose()),
+        |error| !matches!(error, StoreError::Url(_)),
+    );
+    let store = store
         .await
-        .context("can't use the database (setting --database-url)")?;
+        .map_err(|error| SettingsError::invalid("database-url", error.to_string()))?;
+    store.migrate().await?;
     install::match_up(broker, &store).await?;
     Ok(store)
 }
@@ -42,8 +66,40 @@ pub(crate) async fn connect_store(url: &Secret, broker: &Broker) -> anyhow::Resu
 /// # Errors
 /// When TLS can't be set up.
 pub(crate) fn outbound_client(allowed: Vec<IpNet>) -> anyhow::Result<OutboundClient> {
-    Ok(OutboundClient::new(
-        AddressPolicy::new(allowed),
-        OutboundLimits::default(),
-    )?)
+    let policy = AddressPolicy::new(allowed);
+    Ok(OutboundClient::new(policy, OutboundLimits::default())?)
+}
+
+/// What the broker says of settings ends the process as wrong settings do.
+pub(crate) fn wrong_settings(error: BrokerError) -> anyhow::Error {
+    match &error {
+        BrokerError::Settings(_) => SettingsError::invalid("nats-url", error.to_string()).into(),
+        BrokerError::Install { setting, .. } => {
+            let flag = match *setting {
+                "prefix" => "nats-prefix",
+                other => other,
+            };
+            SettingsError::invalid(flag, error.to_string()).into()
+        }
+        _ => error.into(),
+    }
+}
+
+/// Tries until it works, or fails in a way that trying again won't mend.
+async fn until_reached<T, E: Display, R: Future<Output = Result<T, E>>>(
+    what: &str,
+    readiness: &Readiness,
+    attempt: impl Fn() -> R,
+    is_worth_retrying: impl Fn(&E) -> bool,
+) -> Result<T, E> {
+    loop {
+        match attempt().await {
+            Err(error) if is_worth_retrying(&error) => {
+                tracing::warn!(%error, "can't reach {what} yet");
+                readiness.not_ready(format!("can't reach {what}"));
+            }
+            ended => return ended,
+        }
+        tokio::time::sleep(RETRY_EVERY).await;
+    }
 }

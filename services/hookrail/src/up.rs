@@ -5,7 +5,10 @@ use std::net::TcpListener;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use hookrail_broker::Broker;
+use hookrail_outbound::OutboundClient;
 use hookrail_runtime::{Secret, ServiceContext, bootstrap, clock};
+use hookrail_store::Store;
 use tokio::task::JoinSet;
 
 use crate::broker_args::{UP_PARTITIONS, urls_of};
@@ -19,10 +22,10 @@ use crate::{nats_program, services};
 /// How often it is looked whether all parts are ready, for the text that says so.
 const READY_EVERY: Duration = Duration::from_millis(50);
 
-/// One run of `hookrail up`.
-struct Up {
+/// One run of `hookrail up`. The data directory outlives it, so that its lock is held to the end.
+struct Up<'a> {
     args: UpArgs,
-    data: DataDir,
+    data: &'a DataDir,
     context: ServiceContext,
     ingress: TcpListener,
     api: TcpListener,
@@ -34,6 +37,7 @@ struct Up {
 /// # Errors
 /// Wrong settings, or the first part that failed.
 pub(crate) async fn run(args: UpArgs, context: ServiceContext) -> anyhow::Result<()> {
+    args.broker.settings(UP_PARTITIONS)?;
     let data = DataDir::open(&args.data_dir)?;
     data.forget_listeners();
     let ingress = args.ingress_listen.bind("ingress-listen")?;
@@ -47,16 +51,19 @@ pub(crate) async fn run(args: UpArgs, context: ServiceContext) -> anyhow::Result
     data.write_listeners(&addresses.to_json())?;
     let up = Up {
         args,
-        data,
+        data: &data,
         context: context.clone(),
         ingress,
         api,
         addresses,
     };
+    for service in ["ingress", "processor", "dispatcher", "config"] {
+        context.health.announce(service);
+    }
     bootstrap::run("up", context, ops, |_| Box::pin(up.with_nats())).await
 }
 
-impl Up {
+impl Up<'_> {
     /// Starts the private nats-server where no other is named, and stops it after all services.
     async fn with_nats(self) -> anyhow::Result<()> {
         if let Some(url) = self.args.broker.nats_url.clone() {
@@ -95,59 +102,75 @@ impl Up {
         result
     }
 
-    async fn start_services(
-        self,
-        nats_url: &Secret,
-    ) -> anyhow::Result<JoinSet<anyhow::Result<()>>> {
-        let mut broker_settings = self.args.broker.settings(UP_PARTITIONS)?;
-        broker_settings.urls = urls_of(nats_url);
-        let broker = services::connect_broker(&broker_settings, "up").await?;
-        let store =
-            services::connect_store(&self.args.store.own(self.data.path())?, &broker).await?;
+    async fn start_services(self, nats_url: &Secret) -> anyhow::Result<JoinSet<anyhow::Result<()>>> {
+        let ready = self.context.health.check("up.start");
+        let mut settings = self.args.broker.settings(UP_PARTITIONS)?;
+        settings.urls = urls_of(nats_url);
+        let broker = services::connect_broker(&settings, "up", &ready).await?;
+        let database = self.args.store.own(self.data.path())?;
+        let store = services::connect_store(&database, &broker, &ready).await?;
         let outbound = services::outbound_client(self.args.outbound.on_a_laptop())?;
-        let new_token = hookrail_config::ensure_admin_token(
-            &store,
-            self.args.config.admin_token.as_ref(),
-            clock::now_ms(),
-        )
-        .await?;
-        let context = self.context;
-        let mut running = JoinSet::new();
-        running.spawn(hookrail_ingress::run(
-            self.args.ingress,
-            broker.clone(),
-            context.clone(),
-            self.ingress,
-        ));
-        running.spawn(hookrail_processor::run(
-            self.args.processor,
-            broker.clone(),
-            store.clone(),
-            context.clone(),
-        ));
-        running.spawn(hookrail_dispatcher::run(
-            self.args.dispatcher,
-            broker.clone(),
-            outbound.clone(),
-            context.clone(),
-        ));
-        running.spawn(hookrail_config::run(
-            self.args.config,
-            broker,
-            store,
-            outbound,
-            context.clone(),
-            self.api,
-        ));
+        let given = self.args.config.admin_token.as_ref();
+        let new_token = hookrail_config::ensure_admin_token(&store, given, clock::now_ms()).await?;
+        if let Some(token) = &new_token {
+            welcome::print(&welcome::token_text(token));
+        }
         let data_dir = self.data.path().display().to_string();
-        tokio::spawn(welcome_when_ready(
-            context,
-            self.addresses,
-            data_dir,
-            new_token,
-        ));
-        Ok(running)
+        let context = self.context.clone();
+        tokio::spawn(welcome_when_ready(context, self.addresses, data_dir, new_token));
+        ready.ready();
+        Ok(spawn_services(
+            self.args,
+            Parts {
+                broker,
+                store,
+                outbound,
+            },
+            self.context,
+            (self.ingress, self.api),
+        ))
     }
+}
+
+/// What the services are given.
+struct Parts {
+    broker: Broker,
+    store: Store,
+    outbound: OutboundClient,
+}
+
+fn spawn_services(
+    args: UpArgs,
+    parts: Parts,
+    context: ServiceContext,
+    (ingress, api): (TcpListener, TcpListener),
+) -> JoinSet<anyhow::Result<()>> {
+    let Parts {
+        broker,
+        store,
+        outbound,
+    } = parts;
+    let mut running = JoinSet::new();
+    let processor = hookrail_processor::run(args.processor, broker.clone(), store.clone(), context.clone());
+    let dispatcher =
+        hookrail_dispatcher::run(args.dispatcher, broker.clone(), outbound.clone(), context.clone());
+    running.spawn(hookrail_ingress::run(
+        args.ingress,
+        broker.clone(),
+        context.clone(),
+        ingress,
+    ));
+    running.spawn(processor);
+    running.spawn(dispatcher);
+    running.spawn(hookrail_config::run(
+        args.config,
+        broker,
+        store,
+        outbound,
+        context,
+        api,
+    ));
+    running
 }
 
 /// Prints where everything is, once all parts are ready.
@@ -157,11 +180,11 @@ async fn welcome_when_ready(
     data_dir: String,
     new_token: Option<String>,
 ) {
-    while !context.health.is_ready() && !context.shutdown.is_cancelled() {
+    while !context.health.is_ready() {
+        if context.shutdown.is_cancelled() {
+            return;
+        }
         tokio::time::sleep(READY_EVERY).await;
     }
-    // A token that is made once is shown even when the start is cut short.
-    if context.health.is_ready() || new_token.is_some() {
-        welcome::print(&welcome::text(&addresses, &data_dir, new_token.as_deref()));
-    }
+    welcome::print(&welcome::text(&addresses, &data_dir, new_token.as_deref()));
 }

@@ -46,6 +46,28 @@ pub enum End {
     Cancelled(FailureCode),
     /// A late copy of one that was settled before: nothing to record.
     Stale,
+    /// It lies in the parked stream now, or in another tier of it: nothing to record.
+    Moved,
+}
+
+/// A subject of the parked stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ParkedSubject {
+    /// An ordered lane.
+    Lane(LaneId),
+    /// Unordered deliveries of a destination after so many retry steps; 0 for those never tried.
+    Tier(DestinationId, u8),
+}
+
+/// What a takeover has to know of a parked lane's head beyond the message itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LaneState {
+    /// Why the lane waits.
+    pub reason: HoldReason,
+    /// The head that this is about; of another head it says nothing.
+    pub delivery: DeliveryId,
+    /// The attempts behind it.
+    pub progress: Progress,
 }
 
 /// An HTTP attempt to make.
@@ -103,8 +125,37 @@ pub enum Action {
     },
     /// Record the end (dead: hand the delivery over with its body), and when that is durable ack the
     /// queue's message and have it confirmed, or delete the parked one; then `Settled`. With
-    /// [`End::Stale`] there is nothing to record.
+    /// [`End::Stale`] and [`End::Moved`] there is nothing to record.
     Settle(Settle),
+    /// Append the message to the parked stream, with its progress; then `Appended` or `AppendRefused`.
+    /// Where the outcome is unknown, give the partition up.
+    Append {
+        /// Where the message lies until the settlement that follows.
+        place: Place,
+        /// Where it is appended.
+        to: ParkedSubject,
+        /// What it carries.
+        progress: Progress,
+        /// Why it is parked; `Held` marks the message.
+        reason: HoldReason,
+    },
+    /// Read the first message of a parked lane from the leader; then `HeadRead`.
+    ReadHead(LaneId),
+    /// Read the messages of a tier that come after a sequence; then `TierRead`.
+    ReadTier {
+        /// The tier's destination.
+        destination: DestinationId,
+        /// The tier.
+        tier: u8,
+        /// Only those with a higher sequence of the parked stream.
+        after: u64,
+        /// At most so many.
+        most: u32,
+    },
+    /// Write the state of a parked lane, in the place of the one before; then `LaneStateWritten`.
+    WriteLaneState(LaneId, LaneState),
+    /// Delete the lane state with this sequence of the parked stream: the lane is idle.
+    DeleteLaneState(LaneId, u64),
     /// The receiver said that it is gone: tell the definitions' owner. The engine treats the
     /// destination as disabled until it is given rules again.
     DestinationGone {

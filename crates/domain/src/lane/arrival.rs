@@ -5,6 +5,7 @@ use sha2::{Digest, Sha256};
 use crate::{
     Millis,
     ids::{DeliveryId, DestinationId},
+    retry::Progress,
 };
 
 /// An ordered lane of a destination: a hash of its ordering key.
@@ -58,6 +59,19 @@ pub enum Place {
     Queue(u64),
     /// In the partition's parked stream, with its sequence there.
     Parked(u64),
+}
+
+/// A message of the parked stream, as it was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ParkedMessage {
+    /// Its sequence in the parked stream.
+    pub parked: u64,
+    /// What arrived once, with the sequence that it had in the queue.
+    pub arrival: Arrival,
+    /// The attempts behind it when it was appended.
+    pub progress: Progress,
+    /// It was appended to wait for a person.
+    pub held: bool,
 }
 
 /// A message that came from the partition's queue.

@@ -1,7 +1,7 @@
 //! Attempts: whose turn it is, sending, and what an outcome means for its delivery.
 
 use super::{
-    Action, AttemptId, End, PartitionLanes, Place, Send,
+    Action, AttemptId, End, HoldReason, PartitionLanes, Send,
     front::{Head, Stage, Unit},
     partition_lanes::Turn,
     timers::Alarm,
@@ -29,7 +29,7 @@ impl PartitionLanes {
         let stale = matches!(unit, Unit::Lane(id) if self.lanes.get(&id).is_some_and(|lane| lane.is_stale(origin)));
         if stale {
             self.settle(unit, End::Stale, turn);
-        } else if self.cancelled.contains(&delivery) || !self.gates.contains_key(&unit.destination()) {
+        } else if self.cancelled.contains(&delivery) || !self.is_wanted(unit.destination()) {
             self.settle(unit, End::Cancelled(FailureCode::Cancelled), turn);
         } else {
             self.wait_for_turn(unit, turn.now);
@@ -42,13 +42,15 @@ impl PartitionLanes {
         let Some(head) = self.head_mut(unit) else { return };
         let at = head.progress.next_at.max(earliest(unit, head, takeover.delivered, takeover.not_before));
         let progress = head.progress;
+        let just_read = std::mem::take(&mut head.just_read);
+        let fresh = progress.attempts == 0;
         if at > now {
             head.stage = Stage::Until(at);
             return self.timers.set(at, Alarm::Head(unit));
         }
         head.stage = Stage::Ready;
         if let Some(gate) = self.gates.get_mut(&unit.destination()) {
-            gate.push(unit, progress);
+            if just_read { gate.push_just_read(unit) } else { gate.push(unit, fresh) }
         }
         self.list(unit.destination());
     }
@@ -64,7 +66,7 @@ impl PartitionLanes {
 
     /// Sends what may be sent, the destinations taking turns.
     pub(super) fn send_ready(&mut self, turn: &mut Turn<'_>) {
-        while !self.draining && self.flights.len() < self.limits.in_flight as usize && !self.listed.is_empty() {
+        while !self.draining && self.flights.len() + self.reading < self.limits.in_flight as usize && !self.listed.is_empty() {
             if let Some(at) = self.attempts.wait_until(turn.now) {
                 return self.timers.set(at, Alarm::Attempts);
             }
@@ -91,6 +93,9 @@ impl PartitionLanes {
     }
 
     fn send(&mut self, unit: Unit, probe: bool, turn: &mut Turn<'_>) {
+        if self.begin_read(unit, turn) {
+            return;
+        }
         let attempt = AttemptId(self.next_attempt);
         let Some(head) = self.head_mut(unit) else { return };
         // A unit that a command took out of the ready list leaves its entry behind.
@@ -132,11 +137,13 @@ impl PartitionLanes {
     fn judge(&mut self, flight: Flight, result: AttemptResult, jitter: f64, now: Millis) -> Verdict {
         let Some(head) = self.head_mut(flight.unit) else { return Verdict::Delivered };
         let (progress, respond) = (head.progress, head.item.respond);
-        let Some(gate) = self.gates.get_mut(&flight.unit.destination()) else {
+        let wanted = self.is_wanted(flight.unit.destination());
+        let Some(gate) = self.gates.get_mut(&flight.unit.destination()) else { return Verdict::Delivered };
+        gate.ended(result, progress, flight.probe, now);
+        if !wanted {
             let dead = Verdict::Dead { code: FailureCode::Cancelled };
             return if result.is_success() { Verdict::Delivered } else { dead };
-        };
-        gate.ended(result, progress, flight.probe, now);
+        }
         let judge = if respond { retry::judge_respond } else { retry::judge };
         judge(&gate.rules.retry, result, progress, now, jitter)
     }
@@ -144,8 +151,8 @@ impl PartitionLanes {
     fn follow(&mut self, unit: Unit, verdict: Verdict, turn: &mut Turn<'_>) {
         match verdict {
             Verdict::Delivered => self.settle(unit, End::Delivered, turn),
-            Verdict::Retry { .. } => self.begin_head(unit, turn),
-            Verdict::Dead { .. } if self.holds_dead(unit) => {}
+            Verdict::Retry { .. } => self.wait_parked(unit, HoldReason::Retry, turn),
+            Verdict::Dead { .. } if self.holds_dead(unit) => self.park_head(unit, HoldReason::Held, turn),
             Verdict::Dead { code: FailureCode::Cancelled } => {
                 self.settle(unit, End::Cancelled(FailureCode::Cancelled), turn);
             }
@@ -172,14 +179,18 @@ impl PartitionLanes {
             let delivery = head.item.delivery;
             turn.actions.push(Action::DestinationGone { destination, delivery });
         }
-        self.begin_head(unit, turn);
+        self.wait_parked(unit, HoldReason::Disabled, turn);
+    }
+
+    /// True where the destination is there to be sent to, enabled or not.
+    pub(super) fn is_wanted(&self, destination: DestinationId) -> bool {
+        self.gates.get(&destination).is_some_and(|gate| !gate.deleted)
     }
 }
 
 /// The moment before which the owner before this one may still be sending the lane's head.
 fn earliest(unit: Unit, head: &Head, delivered: u64, not_before: Millis) -> Millis {
-    let given_out = matches!(head.item.place, Place::Parked(_)) || head.item.sequence <= delivered;
-    if given_out && matches!(unit, Unit::Lane(_)) { not_before } else { 0 }
+    if head.item.sequence <= delivered && matches!(unit, Unit::Lane(_)) { not_before } else { 0 }
 }
 
 fn begin_attempt(head: &mut Head, attempt: AttemptId, probe: bool, now: Millis) -> Send {

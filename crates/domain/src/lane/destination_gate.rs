@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::{Limits, RateRule, TokenBucket, front::Unit};
+use super::{HoldReason, Limits, RateRule, TokenBucket, front::Unit};
 use crate::{
     Millis,
     circuit::{Circuit, CircuitState, Permit},
@@ -36,6 +36,12 @@ pub(super) struct Gate {
     pub(super) rules: DestinationRules,
     /// True while the destination stands in the list of those that may have something to send.
     pub(super) listed: bool,
+    /// Deleted: what waits is cancelled, in turn.
+    pub(super) deleted: bool,
+    /// Un-acked messages of the queue that are for this destination.
+    pub(super) held: usize,
+    /// Reads of the parked stream under way; each has taken the place of an attempt.
+    pub(super) reading: u32,
     circuit: Circuit,
     bucket: Option<TokenBucket>,
     most_in_flight: u32,
@@ -45,6 +51,8 @@ pub(super) struct Gate {
     fresh: VecDeque<Unit>,
     again: VecDeque<Unit>,
     again_next: bool,
+    /// Units that had their turn, for which their message was read: as many as slots at most.
+    just_read: VecDeque<Unit>,
 }
 
 impl Gate {
@@ -53,7 +61,30 @@ impl Gate {
         let most_in_flight = rules.max_in_flight.min(limits.destination_in_flight).max(1);
         let circuit = Circuit::new(limits.circuit);
         let (fresh, again) = (VecDeque::new(), VecDeque::new());
-        Self { rules, listed: false, circuit, bucket, most_in_flight, in_flight: 0, fresh, again, again_next: false }
+        Self {
+            rules,
+            listed: false,
+            deleted: false,
+            held: 0,
+            reading: 0,
+            circuit,
+            bucket,
+            most_in_flight,
+            in_flight: 0,
+            fresh,
+            again,
+            again_next: false,
+            just_read: VecDeque::new(),
+        }
+    }
+
+    /// The gate of a destination that nothing is known of but that it is deleted.
+    pub(super) fn unknown(limits: &Limits, now: Millis) -> Self {
+        let retry = RetryPolicy::default();
+        let rules = DestinationRules { enabled: true, max_in_flight: 1, rate: None, retry, on_dead: OnDead::Continue };
+        let mut gate = Self::new(rules, limits, now);
+        gate.deleted = true;
+        gate
     }
 
     /// Takes new rules; what is in flight, the circuit, and the tokens of an unchanged rate stay.
@@ -63,15 +94,35 @@ impl Gate {
         }
         self.most_in_flight = rules.max_in_flight.min(limits.destination_in_flight).max(1);
         self.rules = rules;
+        self.deleted = false;
     }
 
-    pub(super) fn push(&mut self, unit: Unit, progress: Progress) {
-        let list = if progress.attempts == 0 { &mut self.fresh } else { &mut self.again };
+    /// Why more deliveries for this destination should not wait in memory, if so.
+    pub(super) fn parks(&self, limits: &Limits) -> Option<HoldReason> {
+        let many = limits.destination_waiting + self.most_in_flight as usize;
+        if !self.rules.enabled {
+            Some(HoldReason::Disabled)
+        } else if self.circuit.state() != CircuitState::Closed || self.held > many {
+            Some(HoldReason::Limit)
+        } else {
+            None
+        }
+    }
+
+    pub(super) fn push(&mut self, unit: Unit, fresh: bool) {
+        let list = if fresh { &mut self.fresh } else { &mut self.again };
         list.push_back(unit);
     }
 
-    /// The next unit in turn: one never tried and one tried before, alternately.
+    pub(super) fn push_just_read(&mut self, unit: Unit) {
+        self.just_read.push_back(unit);
+    }
+
+    /// The next unit in turn: after those just read, one never tried and one tried before, alternately.
     pub(super) fn pop(&mut self) -> Option<Unit> {
+        if let Some(unit) = self.just_read.pop_front() {
+            return Some(unit);
+        }
         self.again_next = !self.again_next;
         let (first, second) =
             if self.again_next { (&mut self.fresh, &mut self.again) } else { (&mut self.again, &mut self.fresh) };
@@ -79,12 +130,18 @@ impl Gate {
     }
 
     pub(super) fn has_ready(&self) -> bool {
-        !self.fresh.is_empty() || !self.again.is_empty()
+        !self.just_read.is_empty() || !self.fresh.is_empty() || !self.again.is_empty()
     }
 
     /// Whether an attempt may begin at `now`.
     pub(super) fn permit(&mut self, now: Millis) -> Permit {
-        if !self.rules.enabled || self.in_flight >= self.most_in_flight {
+        if self.in_flight + self.reading >= self.most_in_flight {
+            return Permit::AfterOutcome;
+        }
+        if self.deleted {
+            return Permit::Now { probe: false };
+        }
+        if !self.rules.enabled {
             return Permit::AfterOutcome;
         }
         let permit = self.circuit.permit(now);

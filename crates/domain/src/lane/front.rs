@@ -1,6 +1,6 @@
 //! The delivery at the front of a lane, or one that stands for itself: what is sent next.
 
-use super::{Arrival, AttemptId, LaneId, Origin, Place};
+use super::{Arrival, AttemptId, End, LaneId, Origin, Place};
 use crate::{
     Millis,
     ids::{DeliveryId, DestinationId},
@@ -12,13 +12,15 @@ use crate::{
 pub(super) enum Unit {
     Lane(LaneId),
     Single(DestinationId, Place),
+    /// Unordered deliveries in the parked stream, not read yet.
+    Tier(DestinationId, u8),
 }
 
 impl Unit {
     pub(super) fn destination(self) -> DestinationId {
         match self {
             Self::Lane(lane) => lane.destination,
-            Self::Single(destination, _) => destination,
+            Self::Single(destination, _) | Self::Tier(destination, _) => destination,
         }
     }
 }
@@ -34,6 +36,8 @@ pub(super) struct Item {
     pub(super) origin: Option<Origin>,
     pub(super) expires_at: Option<Millis>,
     pub(super) respond: bool,
+    /// The tier that it was read from.
+    pub(super) tier: Option<u8>,
 }
 
 impl Item {
@@ -46,6 +50,7 @@ impl Item {
             origin: arrival.origin,
             expires_at: arrival.expires_at,
             respond: arrival.respond,
+            tier: None,
         }
     }
 }
@@ -61,6 +66,10 @@ pub(super) enum Stage {
     Held,
     /// Being sent.
     InFlight(AttemptId),
+    /// Being appended to a tier.
+    Moving,
+    /// Ended while it was being parked: settled once its place is certain.
+    Ended(End),
     /// Ended; its settlement is under way.
     Settling,
 }
@@ -71,12 +80,14 @@ pub(super) struct Head {
     pub(super) item: Item,
     pub(super) progress: Progress,
     pub(super) stage: Stage,
+    /// Its body was read for its turn just now.
+    pub(super) just_read: bool,
 }
 
 impl Head {
     /// A head that was not looked at yet: held until it is.
     pub(super) fn new(item: Item, progress: Progress) -> Self {
-        Self { item, progress, stage: Stage::Held }
+        Self { item, progress, stage: Stage::Held, just_read: false }
     }
 
     /// True where a person may still change what becomes of it.

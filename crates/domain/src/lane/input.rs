@@ -1,6 +1,6 @@
 //! What the engine is told.
 
-use super::{Arrival, DestinationRules, LaneId, Place};
+use super::{Arrival, DestinationRules, LaneId, LaneState, ParkedMessage, Place};
 use crate::{
     ids::{DeliveryId, DestinationId},
     retry::AttemptResult,
@@ -34,7 +34,7 @@ pub enum Verb {
     Skip,
     /// Never send it.
     Cancel,
-    /// Send nothing of the lane until told to.
+    /// Send nothing of the lane until told to. Only lanes are held.
     Hold,
 }
 
@@ -58,6 +58,28 @@ pub enum CommandAnswer {
     Busy,
 }
 
+/// An ordered lane that a takeover found in the parked stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FoundLane {
+    /// The lane.
+    pub lane: LaneId,
+    /// Its messages there; 0 where only a state was left.
+    pub count: u64,
+    /// The sequence that the last of them had in the queue.
+    pub last_sequence: u64,
+    /// Its state, with the state's sequence in the parked stream.
+    pub state: Option<(LaneState, u64)>,
+}
+
+/// What a takeover found in the parked stream.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ParkedSet {
+    /// The ordered lanes.
+    pub lanes: Vec<FoundLane>,
+    /// The tiers: how many messages each holds.
+    pub tiers: Vec<(DestinationId, u8, u64)>,
+}
+
 /// What happened.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Input {
@@ -78,6 +100,34 @@ pub enum Input {
     /// A `Settle` is done and confirmed. Where confirmation fails or stays out, don't report it:
     /// give the partition up and drop the engine.
     Settled(Place),
+    /// An `Append` is on disk, with this sequence of the parked stream.
+    Appended {
+        /// Where the message lay.
+        place: Place,
+        /// Its sequence in the parked stream.
+        parked: u64,
+    },
+    /// An `Append` was certainly not taken.
+    AppendRefused(Place),
+    /// The first message of a parked lane.
+    HeadRead(LaneId, Option<Box<ParkedMessage>>),
+    /// Messages of a tier, in order.
+    TierRead {
+        /// The tier's destination.
+        destination: DestinationId,
+        /// The tier.
+        tier: u8,
+        /// What was read.
+        messages: Vec<ParkedMessage>,
+    },
+    /// A lane state is on disk, with this sequence of the parked stream.
+    LaneStateWritten(LaneId, u64),
+    /// What was parked when the partition was taken over; after the destinations, before the first arrival.
+    Parked(ParkedSet),
+    /// All that the owner before may have had from the queue has arrived: from now on a parked
+    /// message has no second copy on its way. Wanted after an unclean takeover; an arrival beyond
+    /// [`Takeover::delivered`](super::Takeover::delivered) says the same.
+    CaughtUp,
     /// A person asks something.
     Command(Command),
     /// Time has passed.

@@ -29,14 +29,14 @@ pub struct Limits {
     pub remembered_lanes: usize,
     /// Messages of a lane that wait in memory behind its head before the lane is parked.
     pub lane_waiting: usize,
-    /// Messages of a destination that wait in memory for their turn before more of them are parked.
+    /// Messages of a destination that wait in memory, besides as many as may be in flight, before more are parked.
     pub destination_waiting: usize,
     /// Retry steps of unordered deliveries that have a tier each; later ones share the last.
     pub tiers: u8,
     /// Messages of a tier read at once.
     pub tier_read: u32,
-    /// Wait before a refused append is tried again, in ms.
-    pub append_retry_ms: Millis,
+    /// Wait before a refused append, or a read that found nothing, is tried again, in ms.
+    pub parked_retry_ms: Millis,
 }
 
 impl Default for Limits {
@@ -48,18 +48,20 @@ impl Default for Limits {
             circuit: CircuitRule::default(),
             remembered_lanes: 10_000,
             lane_waiting: 16,
-            destination_waiting: 128,
+            destination_waiting: 32,
             tiers: 8,
             tier_read: 64,
-            append_retry_ms: 1_000,
+            parked_retry_ms: 1_000,
         }
     }
 }
 
-/// How the partition was taken over. Clean: nothing had been given out, and `not_before` is 0.
+/// How the partition was taken over. The default is a clean hand-over: nothing was left in anyone's hands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Takeover {
-    /// The last sequence of the queue that the owner before may have had in its hands.
+    /// After an unclean one: the queue's last sequence at that moment. What the consumer says it
+    /// delivered is not enough, for an owner that dies at once leaves a new consumer that delivered
+    /// nothing, while what the owner before it sent may still be on its way.
     pub delivered: u64,
     /// Ordered lanes with messages up to `delivered`, and parked lanes, send nothing before this
     /// moment: what the owner before was sending may still arrive.

@@ -3,8 +3,9 @@
 use std::collections::VecDeque;
 
 use super::{
-    Arrival, LaneId, Origin, PartitionLanes,
+    Arrival, LaneId, Origin, PartitionLanes, Place,
     front::{Head, Item, Unit},
+    parked::ParkedLane,
     partition_lanes::Turn,
 };
 use crate::retry::Progress;
@@ -22,6 +23,8 @@ pub(super) struct Lane {
     settled: Vec<Origin>,
     /// Its place among the idle lanes, while it is one.
     idle: Option<u64>,
+    /// There while the lane is parked.
+    pub(super) parked: Option<Box<ParkedLane>>,
 }
 
 impl Lane {
@@ -53,20 +56,32 @@ impl PartitionLanes {
         if let Some(place) = lane.idle.take() {
             self.idle.remove(&place);
         }
-        if lane.head.is_some() {
+        if lane.head.is_some() || lane.parked.is_some() {
             lane.queue.push_back(item);
-            return;
+        } else {
+            lane.head = Some(Head::new(item, Progress::default()));
+            self.begin_head(Unit::Lane(id), turn);
         }
-        lane.head = Some(Head::new(item, Progress::default()));
-        self.begin_head(Unit::Lane(id), turn);
+        self.park_what_is_too_much(id, turn);
     }
 
     /// The lane's head is settled: the next one is its head.
-    pub(super) fn advance(&mut self, id: LaneId, turn: &mut Turn<'_>) {
+    pub(super) fn advance(&mut self, id: LaneId, place: Place, turn: &mut Turn<'_>) {
         let Some(lane) = self.lanes.get_mut(&id) else { return };
         if let Some(head) = lane.head.take() {
             lane.remember(head.item.origin);
         }
+        if let Some(parked) = &mut lane.parked {
+            parked.drained += u64::from(matches!(place, Place::Parked(_)));
+            self.append_next(id, turn);
+            return self.next_parked(id, turn);
+        }
+        self.next_queued(id, turn);
+    }
+
+    /// The first of those in memory is the head, or the lane is idle.
+    pub(super) fn next_queued(&mut self, id: LaneId, turn: &mut Turn<'_>) {
+        let Some(lane) = self.lanes.get_mut(&id) else { return };
         match lane.queue.pop_front() {
             Some(item) => {
                 lane.head = Some(Head::new(item, Progress::default()));

@@ -6,23 +6,26 @@
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
 use super::{
-    Action, Arrival, AttemptId, Input, LaneId, Limits, Parking, Place, Takeover, TokenBucket,
+    Action, Arrival, AttemptId, Input, LaneId, Limits, ParkedSubject, Parking, Place, Takeover, TokenBucket,
     attempt::Flight,
     destination_gate::{DestinationRules, Gate},
-    front::{Head, Stage, Unit},
+    front::{Head, Item, Stage, Unit},
     ordered::Lane,
+    tier::Tier,
     timers::{Alarm, Timers},
 };
 use crate::{
     Millis,
     circuit::CircuitState,
     ids::{DeliveryId, DestinationId},
+    retry::Progress,
 };
 
 /// The lanes of one partition, under one owner. A new owner begins with a new engine.
 #[derive(Debug)]
 pub struct PartitionLanes {
     pub(super) limits: Limits,
+    pub(super) parking: Parking,
     pub(super) takeover: Takeover,
     pub(super) gates: HashMap<DestinationId, Gate>,
     pub(super) lanes: HashMap<LaneId, Lane>,
@@ -36,6 +39,20 @@ pub struct PartitionLanes {
     pub(super) cancelled: HashSet<DeliveryId>,
     pub(super) flights: HashMap<AttemptId, Flight>,
     pub(super) settling: HashMap<Place, Unit>,
+    /// Appends under way: whose, to where, and the progress that they carry.
+    pub(super) appends: HashMap<Place, (Unit, ParkedSubject, Progress)>,
+    /// Messages that lie elsewhere now, and whose ack or delete is under way.
+    pub(super) moved: HashMap<Place, Unit>,
+    /// The last sequence of the queue that a takeover found parked, by lane: what comes again up to
+    /// there is acked. Forgotten once the queue has given all that the owner before had.
+    pub(super) parked_to: HashMap<LaneId, u64>,
+    /// True once it has.
+    pub(super) caught_up: bool,
+    /// Lanes whose parked head ended before that.
+    pub(super) ended_early: Vec<Unit>,
+    pub(super) tiers: HashMap<(DestinationId, u8), Tier>,
+    /// Reads of the parked stream under way.
+    pub(super) reading: usize,
     pub(super) timers: Timers,
     /// Destinations that may have something to send, in turn.
     pub(super) listed: VecDeque<DestinationId>,
@@ -52,10 +69,11 @@ pub(super) struct Turn<'a> {
 
 impl PartitionLanes {
     /// An engine without messages, at `now`.
-    pub fn new(limits: Limits, _parking: Parking, takeover: Takeover, now: Millis) -> Self {
+    pub fn new(limits: Limits, parking: Parking, takeover: Takeover, now: Millis) -> Self {
         Self {
             attempts: TokenBucket::new(limits.attempts, now),
             limits,
+            parking,
             takeover,
             gates: HashMap::new(),
             lanes: HashMap::new(),
@@ -66,6 +84,13 @@ impl PartitionLanes {
             cancelled: HashSet::new(),
             flights: HashMap::new(),
             settling: HashMap::new(),
+            appends: HashMap::new(),
+            moved: HashMap::new(),
+            parked_to: HashMap::new(),
+            caught_up: takeover.delivered == 0,
+            ended_early: Vec::new(),
+            tiers: HashMap::new(),
+            reading: 0,
             timers: Timers::default(),
             listed: VecDeque::new(),
             next_attempt: 0,
@@ -82,6 +107,13 @@ impl PartitionLanes {
             Input::Arrived(arrival) => self.arrive(&arrival, turn),
             Input::AttemptFinished { attempt, result, jitter } => self.finish(attempt, result, jitter, turn),
             Input::Settled(place) => self.settled(place, turn),
+            Input::Appended { place, parked } => self.appended(place, parked, turn),
+            Input::AppendRefused(place) => self.append_refused(place, turn),
+            Input::HeadRead(lane, message) => self.head_read(lane, message.as_deref(), turn),
+            Input::TierRead { destination, tier, messages } => self.tier_read(destination, tier, &messages, turn),
+            Input::LaneStateWritten(lane, sequence) => self.state_written(lane, sequence, turn),
+            Input::Parked(set) => self.load(set, turn),
+            Input::CaughtUp => self.catch_up(turn),
             Input::Command(command) => self.command(&command, turn),
             Input::Tick => {}
             Input::Drain => self.draining = true,
@@ -112,12 +144,18 @@ impl PartitionLanes {
 
     /// Settlements under way.
     pub fn settling(&self) -> usize {
-        self.settling.len()
+        self.settling.len() + self.moved.len()
     }
 
     /// True after [`Input::Drain`] once nothing is in flight or being settled.
     pub fn is_drained(&self) -> bool {
-        self.draining && self.flights.is_empty() && self.settling.is_empty()
+        self.draining && self.flights.is_empty() && self.settling.is_empty() && self.appends.is_empty() && self.moved.is_empty()
+    }
+
+    /// True where the next owner can go on at once. Before, what the owner before this one had may
+    /// still be on its way: the next has to take over as from an unclean one, even after a drain.
+    pub fn is_clean(&self, now: Millis) -> bool {
+        self.is_drained() && self.caught_up && now >= self.takeover.not_before
     }
 
     /// Where a destination's circuit stands.
@@ -135,7 +173,7 @@ impl PartitionLanes {
 
     /// Cancels all that waits for the destination. Looks at every lane: definitions are deleted seldom.
     fn delete(&mut self, id: DestinationId, turn: &mut Turn<'_>) {
-        self.gates.remove(&id);
+        self.gates.entry(id).or_insert_with(|| Gate::unknown(&self.limits, turn.now)).deleted = true;
         let lanes = self.lanes.keys().filter(|lane| lane.destination == id).map(|lane| Unit::Lane(*lane));
         let singles = self.singles.iter().filter(|(_, head)| head.item.destination == id);
         let singles = singles.map(|(place, _)| Unit::Single(id, *place));
@@ -147,13 +185,24 @@ impl PartitionLanes {
                 self.begin_head(unit, turn);
             }
         }
+        self.wake_tiers(id);
+        self.list(id);
     }
 
     fn arrive(&mut self, arrival: &Arrival, turn: &mut Turn<'_>) {
         if self.held.insert(arrival.sequence, arrival.delivery).is_some() {
             return;
         }
+        if let Some(gate) = self.gates.get_mut(&arrival.destination) {
+            gate.held += 1;
+        }
+        if arrival.sequence > self.takeover.delivered {
+            self.catch_up(turn);
+        }
         match arrival.lane_id() {
+            Some(lane) if self.is_parked(lane, arrival.sequence) => {
+                self.let_move(Unit::Lane(lane), Item::new(arrival), Progress::default(), turn);
+            }
             Some(lane) => self.arrive_in_lane(lane, arrival, turn),
             None => self.arrive_single(arrival, turn),
         }
@@ -164,7 +213,8 @@ impl PartitionLanes {
             match alarm {
                 Alarm::Attempts => {}
                 Alarm::Gate(destination) => self.list(destination),
-                Alarm::Head(unit) => self.wait_for_turn(unit, turn.now),
+                Alarm::Append(lane) => self.append_again(lane, turn),
+                Alarm::Head(unit) => self.wake(unit, turn),
             }
         }
     }
@@ -174,6 +224,7 @@ impl PartitionLanes {
         match unit {
             Unit::Lane(lane) => self.lanes.get_mut(&lane)?.head.as_mut(),
             Unit::Single(_, place) => self.singles.get_mut(&place),
+            Unit::Tier(..) => None,
         }
     }
 

@@ -1,8 +1,8 @@
 //! Settling deliveries, and what people ask of them.
 
 use super::{
-    Action, Command, CommandAnswer, End, PartitionLanes, Place, Settle,
-    front::{Stage, Unit},
+    Action, Command, CommandAnswer, End, HoldReason, PartitionLanes, Place, Settle,
+    front::{Item, Stage, Unit},
     input::{Target, Verb},
     partition_lanes::Turn,
 };
@@ -11,7 +11,13 @@ use crate::{ids::DeliveryId, retry::FailureCode};
 impl PartitionLanes {
     /// Has the unit's head settled; nothing behind it moves before that is confirmed.
     pub(super) fn settle(&mut self, unit: Unit, end: End, turn: &mut Turn<'_>) {
+        let Some(item) = self.head_mut(unit).map(|head| head.item) else { return };
+        let certain = self.is_place_certain(unit, &item);
         let Some(head) = self.head_mut(unit) else { return };
+        if !certain {
+            head.stage = Stage::Ended(end);
+            return;
+        }
         head.stage = Stage::Settling;
         let (item, progress) = (head.item, head.progress);
         self.settling.insert(item.place, unit);
@@ -19,18 +25,43 @@ impl PartitionLanes {
         turn.actions.push(Action::Settle(Settle { place, delivery, destination, end, progress }));
     }
 
+    /// False while the message may lie in two places: its append is not known, or its copy in the
+    /// queue not acked, or that copy may still arrive. Unordered deliveries need no such care.
+    fn is_place_certain(&mut self, unit: Unit, item: &Item) -> bool {
+        let Unit::Lane(id) = unit else { return !self.appends.contains_key(&item.place) };
+        if matches!(item.place, Place::Queue(_)) {
+            return !self.appends.contains_key(&item.place);
+        }
+        if self.is_parked(id, item.sequence) {
+            self.ended_early.push(unit);
+            return false;
+        }
+        !self.held.contains_key(&item.sequence)
+    }
+
     /// The settlement of the message at `place` is confirmed.
     pub(super) fn settled(&mut self, place: Place, turn: &mut Turn<'_>) {
-        let Some(unit) = self.settling.remove(&place) else { return };
-        if let Place::Queue(sequence) = place {
-            self.held.remove(&sequence);
+        if let Some(unit) = self.moved.remove(&place) {
+            return self.moved_away(unit, place, turn);
         }
+        let Some(unit) = self.settling.remove(&place) else { return };
+        self.let_go(unit, place);
         if let Some(delivery) = self.head_mut(unit).map(|head| head.item.delivery) {
             self.cancelled.remove(&delivery);
         }
         match unit {
-            Unit::Lane(lane) => self.advance(lane, turn),
-            Unit::Single(..) => drop(self.singles.remove(&place)),
+            Unit::Lane(lane) => self.advance(lane, place, turn),
+            Unit::Single(..) | Unit::Tier(..) => self.single_gone(place, turn),
+        }
+    }
+
+    /// The queue's message at `place`, if it is one, is acked.
+    pub(super) fn let_go(&mut self, unit: Unit, place: Place) {
+        let Place::Queue(sequence) = place else { return };
+        if self.held.remove(&sequence).is_some()
+            && let Some(gate) = self.gates.get_mut(&unit.destination())
+        {
+            gate.held = gate.held.saturating_sub(1);
         }
     }
 
@@ -64,13 +95,15 @@ impl PartitionLanes {
         if !self.head_mut(unit).is_some_and(|head| head.is_waiting()) {
             return CommandAnswer::Busy;
         }
+        if verb == Verb::Hold && !matches!(unit, Unit::Lane(_)) {
+            return CommandAnswer::NotFound;
+        }
         self.stop_waiting(unit);
         match verb {
             Verb::Retry => self.send_now(unit, turn),
             Verb::Skip => self.settle(unit, End::Dead(FailureCode::Cancelled), turn),
             Verb::Cancel => self.settle(unit, End::Cancelled(FailureCode::Cancelled), turn),
-            // A head that waits for nothing is held.
-            Verb::Hold => {}
+            Verb::Hold => self.park_head(unit, HoldReason::Held, turn),
         }
         CommandAnswer::Done
     }

@@ -12,5 +12,6 @@ impl PartitionLanes {
         let item = Item::new(arrival);
         self.singles.insert(item.place, Head::new(item, Progress::default()));
         self.begin_head(Unit::Single(item.destination, item.place), turn);
+        self.move_what_is_too_much(item, turn);
     }
 }

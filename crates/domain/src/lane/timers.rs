@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::front::Unit;
+use super::{LaneId, front::Unit};
 use crate::{Millis, ids::DestinationId};
 
 /// What is woken.
@@ -12,6 +12,8 @@ pub(super) enum Alarm {
     Attempts,
     /// A destination's rate or circuit lets attempts out again.
     Gate(DestinationId),
+    /// A refused append may be tried again.
+    Append(LaneId),
     /// A head's next attempt is due.
     Head(Unit),
 }

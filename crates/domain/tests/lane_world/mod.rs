@@ -1,6 +1,8 @@
 //! A broker, receivers and a dispatcher's edge as plain vectors, around a real engine: what the order
 //! engine is checked against. Every promise is checked at the moment it could be broken.
 
+mod parked_stream;
+
 use std::collections::{HashMap, HashSet};
 
 use hookrail_domain::{
@@ -8,11 +10,13 @@ use hookrail_domain::{
     destination::{OnDead, RetryPolicy},
     ids::{DeliveryId, DestinationId},
     lane::{
-        Action, Arrival, DestinationRules, End, Input, LaneKey, Limits, Origin, Parking, PartitionLanes, Place, Send,
-        Settle, Takeover,
+        Action, Arrival, Command, CommandId, DestinationRules, End, Input, LaneId, LaneKey, Limits, Origin, ParkedSubject, Parking,
+        PartitionLanes, Place, Send, Settle, Takeover, Target, Verb,
     },
-    retry::{AttemptResult, FailureCode},
+    retry::{AttemptResult, FailureCode, Progress},
 };
+
+use parked_stream::ParkedStream;
 
 /// How long after an unclean takeover the lanes that may have been in hand wait.
 const TAKEOVER_WAIT_MS: Millis = 15_000;
@@ -43,6 +47,22 @@ pub(crate) enum Reply {
     Gone,
 }
 
+/// An append that the engine wants.
+#[derive(Debug, Clone, Copy)]
+struct WantedAppend {
+    place: Place,
+    to: ParkedSubject,
+    progress: Progress,
+    held: bool,
+}
+
+/// A read that the engine wants.
+#[derive(Debug, Clone, Copy)]
+enum WantedRead {
+    Head(LaneId),
+    Tier(DestinationId, u8, u64, u32),
+}
+
 pub(crate) struct World {
     pub(crate) now: Millis,
     pub(crate) engine: PartitionLanes,
@@ -50,10 +70,17 @@ pub(crate) struct World {
     pub(crate) sends: Vec<Send>,
     pub(crate) settles: Vec<Settle>,
     pub(crate) enabled: HashMap<DestinationId, bool>,
+    appends: Vec<WantedAppend>,
+    reads: Vec<WantedRead>,
+    stream: ParkedStream,
+    written: Vec<(LaneId, u64)>,
     limits: Limits,
     parking: Parking,
     not_before: Millis,
     taken_over_at: usize,
+    /// Lanes that a person may have held.
+    touched: HashSet<LaneId>,
+    caught_up: bool,
     settled_origins: HashSet<(DestinationId, LaneKey, Origin)>,
 }
 
@@ -86,10 +113,16 @@ impl World {
             sends: Vec::new(),
             settles: Vec::new(),
             enabled,
+            appends: Vec::new(),
+            reads: Vec::new(),
+            stream: ParkedStream::default(),
+            written: Vec::new(),
             limits,
             parking,
             not_before: 0,
             taken_over_at: 0,
+            touched: HashSet::new(),
+            caught_up: true,
             settled_origins: HashSet::new(),
         };
         world.define_all();
@@ -108,10 +141,35 @@ impl World {
     pub(crate) fn apply(&mut self, input: Input) {
         let mut actions = Vec::new();
         self.engine.apply(self.now, input, &mut actions);
+        self.take(actions);
+        // Lane states are written at once; their confirmation comes as the next input.
+        while let Some((lane, at)) = self.written.pop() {
+            let mut actions = Vec::new();
+            self.engine.apply(self.now, Input::LaneStateWritten(lane, at), &mut actions);
+            self.take(actions);
+        }
+    }
+
+    fn take(&mut self, actions: Vec<Action>) {
         for action in actions {
             match action {
                 Action::Send(send) => self.sent(send),
                 Action::Settle(settle) => self.settle_wanted(settle),
+                Action::Append { place, to, progress, reason } => {
+                    assert!(self.parking == Parking::On, "parked although parking is off");
+                    let held = reason == hookrail_domain::lane::HoldReason::Held;
+                    self.check_append(place, to);
+                    self.appends.push(WantedAppend { place, to, progress, held });
+                }
+                Action::ReadHead(lane) => self.reads.push(WantedRead::Head(lane)),
+                Action::ReadTier { destination, tier, after, most } => {
+                    self.reads.push(WantedRead::Tier(destination, tier, after, most));
+                }
+                Action::WriteLaneState(lane, state) => {
+                    let at = self.stream.write_state(lane, state);
+                    self.written.push((lane, at));
+                }
+                Action::DeleteLaneState(lane, at) => self.stream.delete_state(lane, at),
                 Action::Record { .. } | Action::Answer { .. } => {}
                 Action::DestinationGone { destination, .. } => drop(self.enabled.insert(destination, false)),
             }
@@ -121,7 +179,7 @@ impl World {
     fn index_at(&self, place: Place) -> usize {
         match place {
             Place::Queue(sequence) => sequence as usize - 1,
-            Place::Parked(sequence) => panic!("{sequence}: nothing is parked"),
+            Place::Parked(sequence) => self.stream.index(sequence),
         }
     }
 
@@ -129,7 +187,8 @@ impl World {
         let index = self.index_at(send.place);
         self.check_turn(index);
         let message = &mut self.messages[index];
-        assert!(message.given && message.end.is_none(), "sent after its end: {message:?}");
+        let ordered = message.arrival.lane.is_some();
+        assert!(!ordered || message.end.is_none(), "sent after its end: {message:?}");
         assert!(self.enabled[&send.destination], "sent to a disabled destination");
         assert!(self.sends.iter().all(|other| other.place != send.place), "sent twice at once");
         message.attempts += 1;
@@ -155,8 +214,14 @@ impl World {
 
     fn settle_wanted(&mut self, settle: Settle) {
         let message = &self.messages[self.index_at(settle.place)];
-        assert!(message.end.is_none(), "settled twice: {message:?}");
-        assert!(!matches!(settle.end, End::Dead(_)) || settle.progress.attempts > 0, "dead before one attempt");
+        if settle.end == End::Moved {
+            return self.settles.push(settle);
+        }
+        let ordered = message.arrival.lane.is_some();
+        assert!(!ordered || message.end.is_none(), "settled twice: {message:?}");
+        let parked = matches!(settle.place, Place::Parked(_));
+        assert!(!ordered || !parked || !message.queued, "deleted before its ack was confirmed: {message:?}");
+        assert!(!matches!(settle.end, End::Dead(FailureCode::Status)) || settle.progress.attempts > 0, "dead before one attempt");
         self.settles.push(settle);
     }
 
@@ -193,6 +258,15 @@ impl World {
             if self.messages[..=index].iter().filter(|m| m.queued && m.given).count() >= count.max(1) {
                 break;
             }
+        }
+        self.tell_when_caught_up();
+    }
+
+    fn tell_when_caught_up(&mut self) {
+        let given = self.messages[..self.taken_over_at].iter().all(|m| !m.queued || m.given);
+        if given && !self.caught_up {
+            self.caught_up = true;
+            self.apply(Input::CaughtUp);
         }
     }
 
@@ -236,12 +310,67 @@ impl World {
     fn take_effect(&mut self, settle: &Settle) {
         let index = self.index_at(settle.place);
         let message = &mut self.messages[index];
+        match settle.place {
+            Place::Queue(_) => message.queued = false,
+            Place::Parked(sequence) => self.stream.delete(sequence),
+        }
+        if settle.end == End::Moved {
+            return;
+        }
         message.end = Some(settle.end);
-        message.queued = false;
         let arrival = message.arrival;
         if let (Some(lane), Some(origin)) = (arrival.lane, arrival.origin) {
             self.settled_origins.insert((arrival.destination, lane, origin));
         }
+    }
+
+    /// An append takes effect, or is refused.
+    pub(crate) fn append(&mut self, pick: usize, refuse: bool) {
+        if self.appends.is_empty() {
+            return;
+        }
+        let wanted = self.appends.remove(pick % self.appends.len());
+        if refuse {
+            return self.apply(Input::AppendRefused(wanted.place));
+        }
+        let parked = self.put(&wanted);
+        self.apply(Input::Appended { place: wanted.place, parked });
+    }
+
+    /// In an ordered lane, what is behind an append must not be parked while something before it
+    /// lies un-acked in the queue alone; and one append of a lane is under way at a time.
+    fn check_append(&self, place: Place, to: ParkedSubject) {
+        let ParkedSubject::Lane(lane) = to else { return };
+        assert!(self.appends.iter().all(|other| other.to != to), "two appends of {lane:?} at once");
+        for earlier in &self.messages[..self.index_at(place)] {
+            let same = earlier.arrival.lane_id() == Some(lane);
+            let alone = earlier.queued && !self.stream.holds(earlier.arrival.sequence, to);
+            assert!(!same || !alone, "parked before {earlier:?}");
+        }
+    }
+
+    fn put(&mut self, wanted: &WantedAppend) -> u64 {
+        let index = self.index_at(wanted.place);
+        self.stream.append(index, self.messages[index].arrival, wanted.to, wanted.progress, wanted.held)
+    }
+
+    /// A read comes back.
+    pub(crate) fn read(&mut self, pick: usize) {
+        if self.reads.is_empty() {
+            return;
+        }
+        let input = match self.reads.remove(pick % self.reads.len()) {
+            WantedRead::Head(lane) => {
+                let first = self.stream.messages(ParkedSubject::Lane(lane), 0, 1).first().copied();
+                Input::HeadRead(lane, first.map(Box::new))
+            }
+            WantedRead::Tier(destination, tier, after, most) => {
+                let subject = ParkedSubject::Tier(destination, tier);
+                let messages = self.stream.messages(subject, after, most as usize);
+                Input::TierRead { destination, tier, messages }
+            }
+        };
+        self.apply(input);
     }
 
     pub(crate) fn advance(&mut self, ms: Millis) {
@@ -260,17 +389,33 @@ impl World {
         for settle in settles.iter().take(effects) {
             self.take_effect(settle);
         }
+        for wanted in std::mem::take(&mut self.appends).iter().take(effects) {
+            self.put(wanted);
+        }
+        self.renew(false);
+    }
+
+    /// A new owner begins.
+    fn renew(&mut self, clean: bool) {
+        self.reads.clear();
         self.sends.clear();
         self.settled_origins.clear();
-        self.taken_over_at = self.messages.iter().rposition(|m| m.given).map_or(0, |index| index + 1);
-        self.not_before = self.now + TAKEOVER_WAIT_MS;
+        self.taken_over_at = if clean { 0 } else { self.messages.len() };
+        self.not_before = if clean { 0 } else { self.now + TAKEOVER_WAIT_MS };
         for message in &mut self.messages {
             message.given = false;
-            message.failed = false;
+            // A parked one keeps its timer.
+            message.failed &= self.stream.holds_any(message.arrival.sequence);
         }
         let takeover = Takeover { delivered: self.taken_over_at as u64, not_before: self.not_before };
         self.engine = PartitionLanes::new(self.limits, self.parking, takeover, self.now);
         self.define_all();
+        if self.parking == Parking::On {
+            let found = self.stream.found();
+            self.apply(Input::Parked(found));
+        }
+        self.caught_up = clean;
+        self.tell_when_caught_up();
     }
 
     /// Nothing that could go out is kept waiting: the first unsettled delivery of each lane that was
@@ -281,13 +426,49 @@ impl World {
             let arrival = message.arrival;
             let first = arrival.lane.is_none_or(|lane| message.end.is_some() || seen.insert((arrival.destination, lane)));
             let taken_over = arrival.lane.is_some() && index < self.taken_over_at && self.now < self.not_before;
-            let free = first && message.given && message.end.is_none() && !message.failed && !taken_over;
+            let known = message.given || self.stream.holds_any(arrival.sequence);
+            let touched = arrival.lane_id().is_none_or(|lane| self.touched.contains(&lane));
+            let free = !touched && first && self.caught_up && known && message.end.is_none() && !message.failed && !taken_over;
             if free && self.enabled[&arrival.destination] {
                 let sending = self.sends.iter().any(|send| self.index_at(send.place) == index);
                 let settling = self.settles.iter().any(|settle| self.index_at(settle.place) == index);
-                assert!(sending || settling, "{index} waits for nothing: {message:?}");
+                let parked = self.stream.holds_any(arrival.sequence);
+                let appending = self.appends.iter().any(|append| self.index_at(append.place) == index);
+                let reading = self.reads.iter().any(|read| match read {
+                    WantedRead::Head(lane) => Some(*lane) == arrival.lane_id(),
+                    WantedRead::Tier(..) => false,
+                });
+                let waits_in_tier = arrival.lane.is_none() && (parked || appending);
+                assert!(sending || settling || reading || waits_in_tier || appending && arrival.lane.is_some(), "{index} waits for nothing: {message:?}");
             }
         }
+    }
+
+    /// A person asks something of a lane, or of any message.
+    pub(crate) fn command(&mut self, verb: Verb, pick: usize, of_lane: bool) {
+        let Some(message) = self.messages.get(pick % self.messages.len().max(1)) else { return };
+        let arrival = message.arrival;
+        let target = match arrival.lane_id().filter(|_| of_lane) {
+            Some(lane) => Target::Lane(lane),
+            None => Target::Delivery(arrival.delivery),
+        };
+        if verb == Verb::Hold {
+            self.touched.extend(arrival.lane_id());
+        }
+        self.apply(Input::Command(Command { id: CommandId(0), verb, target }));
+    }
+
+    /// The owner stops cleanly: what is in flight ends and is settled, then another takes over.
+    pub(crate) fn hand_over(&mut self) {
+        self.apply(Input::Drain);
+        while !(self.sends.is_empty() && self.settles.is_empty() && self.appends.is_empty()) {
+            self.reply(0, Reply::Fail, 0.0);
+            self.append(0, false);
+            self.confirm(0);
+        }
+        assert!(self.engine.is_drained());
+        let clean = self.engine.is_clean(self.now);
+        self.renew(clean);
     }
 
     /// All receivers accept from now on: everything ends, and nothing is left in the engine.
@@ -300,19 +481,29 @@ impl World {
         // Each round settles at least the head of every lane.
         for _ in 0..=self.messages.len() * 4 {
             self.deliver(usize::MAX);
-            while !self.sends.is_empty() || !self.settles.is_empty() {
+            for lane in self.touched.clone() {
+                let (id, verb, target) = (CommandId(0), Verb::Retry, Target::Lane(lane));
+                self.apply(Input::Command(Command { id, verb, target }));
+            }
+            while !(self.sends.is_empty() && self.settles.is_empty() && self.appends.is_empty() && self.reads.is_empty()) {
+                self.append(0, false);
+                self.read(0);
                 self.reply(0, Reply::Accept, 0.0);
                 self.confirm(0);
             }
-            if self.messages.iter().all(|m| m.end.is_some()) {
+            let idle = self.engine.held() == 0 && self.stream.is_empty();
+            if idle && self.messages.iter().all(|m| m.end.is_some()) {
                 break;
             }
-            let next = self.engine.next_wake().expect("what is left waits for a timer");
+            // A lane that was held goes on by the command alone.
+            let next = self.engine.next_wake().or((!self.touched.is_empty()).then_some(self.now));
+            let next = next.unwrap_or_else(|| panic!("what is left waits for nothing: {:?}, parked {:?} {:?}", self.messages.iter().filter(|m| m.end.is_none()).collect::<Vec<_>>(), self.stream.found(), self.engine));
             self.advance((next - self.now).max(0));
         }
         for message in &self.messages {
             assert!(message.end.is_some(), "lost: {message:?}");
         }
+        assert!(self.stream.is_empty(), "something is left in the parked stream");
         assert_eq!((self.engine.held(), self.engine.in_flight(), self.engine.settling()), (0, 0, 0));
     }
 }

@@ -1,0 +1,172 @@
+//! The owner's reader of one delivery partition.
+//!
+//! Gives each message once, in stream order, and keeps it unacknowledged until the owner says so.
+//! When messages may have been lost on the way it opens the consumer again by itself; what the
+//! owner holds already is then not given twice.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, pull};
+use bytes::Bytes;
+use hookrail_domain::Millis;
+
+use crate::connection::Broker;
+use crate::delivery_acker::{DeliveryAcker, HeldMessages};
+use crate::error::ReaderError;
+use crate::fence::move_fence;
+use crate::group_consumer::{group_of, replace_consumer, replaced};
+use crate::lease::Lease;
+use crate::message::MessageHeaders;
+use crate::names::CONSUMER_DISPATCHER;
+use crate::pull::{PullFeed, PullSettings, Pulled};
+
+/// How many deliveries an owner may hold unacknowledged.
+const ACK_PENDING_MAX: i64 = 1_000;
+/// How many deliveries may be on their way or waiting here.
+const WINDOW_MESSAGES: usize = 500;
+/// How many bytes one pull may bring.
+const WINDOW_BYTES: usize = 16 * 1024 * 1024;
+/// Long: this timer is never the way to a retry or to another owner.
+const ACK_WAIT: Duration = Duration::from_secs(600);
+/// The pause between two tries to open the consumer again.
+const REOPEN_PAUSE: Duration = Duration::from_millis(200);
+
+/// A delivery that is owed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeliveryMessage {
+    /// Its place in the partition, to acknowledge it by.
+    pub sequence: u64,
+    /// When the broker stored it.
+    pub timestamp_ms: Millis,
+    /// The encoded delivery.
+    pub payload: Bytes,
+    /// Its headers.
+    pub headers: MessageHeaders,
+}
+
+/// Reads a delivery partition under a lease.
+pub struct DeliveryReader {
+    broker: Broker,
+    lease: Lease,
+    feed: PullFeed,
+    held: Arc<HeldMessages>,
+    delivered_before: u64,
+    fence_sequence: u64,
+}
+
+impl DeliveryReader {
+    /// Takes the partition over: moves its fence, replaces its consumer, and makes sure that the
+    /// lease is still the newest.
+    pub async fn open(broker: &Broker, lease: &Lease) -> Result<DeliveryReader, ReaderError> {
+        let fence_sequence = move_fence(broker, lease).await?;
+        let (feed, delivered) = open_feed(broker, lease).await?;
+        let delivered_before = match delivered {
+            Some(delivered) => delivered,
+            None if lease.unclean_takeover() => u64::MAX,
+            None => 0,
+        };
+        Ok(DeliveryReader {
+            broker: broker.clone(),
+            lease: lease.clone(),
+            feed,
+            held: Arc::new(HeldMessages::default()),
+            delivered_before,
+            fence_sequence,
+        })
+    }
+
+    /// The highest sequence that owners before may have sent; `u64::MAX` when nobody knows.
+    pub fn delivered_before(&self) -> u64 {
+        self.delivered_before
+    }
+
+    /// The last owner did not hand over: a lane with messages up to
+    /// [`DeliveryReader::delivered_before`] must wait one request time-out before its first send.
+    pub fn unclean(&self) -> bool {
+        self.lease.unclean_takeover()
+    }
+
+    /// The sequence that fenced writes of this owner must name.
+    pub fn fence_sequence(&self) -> u64 {
+        self.fence_sequence
+    }
+
+    /// Acknowledges what this reader gives.
+    pub fn acker(&self) -> DeliveryAcker {
+        let stream = self.broker.names().delivery_stream(self.lease.partition());
+        let (broker, lease) = (self.broker.clone(), self.lease.clone());
+        DeliveryAcker::new(broker, lease, stream, Arc::clone(&self.held))
+    }
+
+    /// Waits for the next delivery. May be dropped while it waits. Keep calling it: a lost
+    /// connection is noticed and mended here.
+    pub async fn next(&mut self) -> Result<DeliveryMessage, ReaderError> {
+        loop {
+            if !self.lease.holds() {
+                return Err(replaced(&self.lease));
+            }
+            match self.feed.next().await {
+                Pulled::Message(message, delivered) => {
+                    let sequence = delivered.stream_sequence;
+                    if self.held.came(sequence, message.reply) {
+                        return Ok(DeliveryMessage {
+                            sequence,
+                            timestamp_ms: delivered.timestamp_ms,
+                            headers: MessageHeaders::read(message.headers.as_ref()),
+                            payload: message.payload,
+                        });
+                    }
+                }
+                Pulled::Replaced => return Err(replaced(&self.lease)),
+                Pulled::Interrupted(reason) => self.reopen(&reason).await?,
+            }
+        }
+    }
+
+    async fn reopen(&mut self, reason: &str) -> Result<(), ReaderError> {
+        let partition = self.lease.partition();
+        tracing::info!(partition, reason, "opening the delivery partition's consumer again");
+        loop {
+            match open_feed(&self.broker, &self.lease).await {
+                Ok((feed, _)) => {
+                    self.held.forget_replies();
+                    self.feed = feed;
+                    return Ok(());
+                }
+                Err(ReaderError::Broker(error)) if self.lease.holds() => {
+                    tracing::warn!(partition, %error, "the delivery partition's consumer is not open");
+                    tokio::time::sleep(REOPEN_PAUSE).await;
+                }
+                Err(ReaderError::Broker(_)) => return Err(replaced(&self.lease)),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+async fn open_feed(
+    broker: &Broker,
+    lease: &Lease,
+) -> Result<(PullFeed, Option<u64>), ReaderError> {
+    let stream = broker.names().delivery_stream(lease.partition());
+    let config = pull::Config {
+        durable_name: Some(CONSUMER_DISPATCHER.to_owned()),
+        deliver_policy: DeliverPolicy::All,
+        ack_policy: AckPolicy::Explicit,
+        ack_wait: ACK_WAIT,
+        max_ack_pending: ACK_PENDING_MAX,
+        max_deliver: -1,
+        ..pull::Config::default()
+    };
+    let delivered = replace_consumer(broker, lease, &stream, config).await?;
+    let settings = PullSettings {
+        stream,
+        consumer: CONSUMER_DISPATCHER.to_owned(),
+        group: Some(group_of(lease.epoch())),
+        window_messages: WINDOW_MESSAGES,
+        window_bytes: WINDOW_BYTES,
+        check_gaps: true,
+    };
+    Ok((PullFeed::open(broker, settings).await?, delivered))
+}

@@ -1,0 +1,10 @@
+//! The broker crate against a real nats-server.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod delivery;
+mod journal;
+mod nats;
+mod ownership;
+mod publishing;
+mod raw;
+mod topology;

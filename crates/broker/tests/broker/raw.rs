@@ -1,0 +1,114 @@
+//! Reading, trimming and searching raw partitions.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use hookrail_broker::{Broker, OutMessage, RawReader, ReaderError};
+use hookrail_domain::ownership::Role;
+
+use crate::nats::Nats;
+
+async fn publish(broker: &Broker, source: &str, ids: std::ops::Range<u32>) {
+    let publisher = broker.publisher();
+    for i in ids {
+        let id = format!("evt_{i}");
+        let message = OutMessage {
+            id: &id,
+            body_hash: None,
+            event_id: Some(&id),
+            payload: Bytes::from(id.clone()),
+        };
+        publisher.publish_event(0, source, message).await.unwrap();
+    }
+}
+
+async fn read(reader: &mut RawReader, count: usize) -> Vec<u64> {
+    let mut sequences = Vec::new();
+    while sequences.len() < count {
+        let batch = reader.next_batch(count - sequences.len(), usize::MAX);
+        let batch = tokio::time::timeout(Duration::from_secs(10), batch).await;
+        sequences.extend(batch.unwrap().unwrap().iter().map(|message| message.sequence));
+    }
+    sequences
+}
+
+fn now_ms() -> i64 {
+    #[expect(clippy::disallowed_methods, reason = "a test's own clock")]
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    i64::try_from(now.as_millis()).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_come_in_order_and_again_from_the_committed_one_after_a_takeover() {
+    let nats = Nats::start();
+    let broker = nats.broker().await;
+    publish(&broker, "src_1", 0..100).await;
+    let mut first = nats.worker("one", Role::Processor, 1).await;
+    let lease = first.gained().await;
+    let mut reader = RawReader::open(&broker, &lease, 0).await.unwrap();
+    assert_eq!(read(&mut reader, 60).await, (1..=60).collect::<Vec<_>>());
+    reader.ack_through(40).await.unwrap();
+
+    let mut second = nats.worker("two", Role::Processor, 1).await;
+    first.ownership.give_up(&lease).await;
+    drop(first);
+    let newer = second.gained().await;
+    let mut next = RawReader::open(&broker, &newer, 40).await.unwrap();
+    assert_eq!(read(&mut next, 60).await, (41..=100).collect::<Vec<_>>());
+    let refused = reader.next_batch(1, 1).await;
+    assert!(matches!(refused, Err(ReaderError::Replaced { .. })), "{refused:?}");
+    let refused = RawReader::open(&broker, &lease, 40).await.map(|_| ());
+    assert!(matches!(refused, Err(ReaderError::Replaced { .. })), "{refused:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_old_owners_open_pull_is_refused_though_its_lease_seems_good() {
+    let nats = Nats::start();
+    let broker = nats.broker().await;
+    let mut worker = nats.worker("one", Role::Processor, 1).await;
+    let old = worker.gained().await;
+    let mut reader = RawReader::open(&broker, &old, 0).await.unwrap();
+    // The same process claims again; to the old reader nothing but the broker says so.
+    let waiting = tokio::spawn(async move { reader.next_batch(1, 1).await.map(|_| ()) });
+    worker.ownership.give_up(&old).await;
+    let new = worker.gained().await;
+    let mut next = RawReader::open(&broker, &new, 0).await.unwrap();
+    publish(&broker, "src_1", 0..3).await;
+    assert_eq!(read(&mut next, 3).await, [1, 2, 3]);
+    let refused = tokio::time::timeout(Duration::from_secs(15), waiting).await.unwrap().unwrap();
+    assert!(matches!(refused, Err(ReaderError::Replaced { .. })), "{refused:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_goes_on_in_order_after_the_server_restarts() {
+    let mut nats = Nats::start();
+    let broker = nats.broker().await;
+    let mut settings = crate::nats::ownership_settings("one", Role::Processor, 1);
+    settings.ttl_ms = 20_000;
+    let mut worker = crate::nats::Worker::start(&nats.settings(), settings).await;
+    let lease = worker.gained().await;
+    let mut reader = RawReader::open(&broker, &lease, 0).await.unwrap();
+    publish(&broker, "src_1", 0..10).await;
+    assert_eq!(read(&mut reader, 5).await, (1..=5).collect::<Vec<_>>());
+    nats.kill_and_restart();
+    publish(&broker, "src_1", 10..20).await;
+    assert_eq!(read(&mut reader, 15).await, (6..=20).collect::<Vec<_>>());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_are_found_counted_and_trimmed() {
+    let nats = Nats::start();
+    let broker = nats.broker().await;
+    publish(&broker, "src_1", 0..50).await;
+    publish(&broker, "src_2", 50..60).await;
+    let found = broker.find_event(0, "evt_55", now_ms()).await.unwrap().unwrap();
+    assert_eq!((found.sequence, found.source.as_str()), (56, "src_2"));
+    assert_eq!(broker.find_event(0, "evt_99", now_ms()).await.unwrap(), None);
+    assert_eq!(broker.pending_by_source(0, "src_1", 20).await.unwrap(), 30);
+    assert_eq!(broker.pending_by_source(0, "src_2", 55).await.unwrap(), 5);
+    assert_eq!(broker.pending_by_source(0, "src_3", 0).await.unwrap(), 0);
+    assert_eq!(broker.trim_raw(0, 20).await.unwrap(), 20);
+    let state = broker.raw_state(0).await.unwrap();
+    assert_eq!((state.messages, state.first_sequence, state.last_sequence), (40, 21, 60));
+    assert_eq!(broker.raw_get(0, 20).await.unwrap(), None);
+}

@@ -1,0 +1,342 @@
+//! Parked lanes: their messages lie in the parked stream, and nothing of them stays un-acked.
+//!
+//! A lane's messages are appended one at a time and in order, the head first, so that below a parked
+//! message nothing is un-acked in the queue that is not parked itself. A parked lane is idle again when
+//! it has drained as many as it appended: counted, never seen from a subject that looks empty.
+
+use std::collections::HashMap;
+
+use super::{
+    Action, End, HoldReason, LaneId, LaneState, ParkedMessage, ParkedSubject, Parking, PartitionLanes, Place, Settle,
+    front::{Head, Item, Stage, Unit},
+    input::ParkedSet,
+    partition_lanes::Turn,
+    timers::Alarm,
+};
+use crate::retry::Progress;
+
+/// What a parked lane's head, not in memory, is at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Reading {
+    #[default]
+    No,
+    Ready,
+    Begun,
+}
+
+/// What is kept of a parked lane besides its head.
+#[derive(Debug)]
+pub(super) struct ParkedLane {
+    reason: HoldReason,
+    /// Messages appended, those found at takeover included.
+    appended: u64,
+    /// Messages whose delete is confirmed.
+    pub(super) drained: u64,
+    appending: bool,
+    /// An append was refused; a timer says when it is tried again.
+    refused: bool,
+    reading: Reading,
+    /// A state that was found at takeover.
+    state: Option<LaneState>,
+    /// The newest lane state's sequence in the parked stream.
+    state_at: Option<u64>,
+}
+
+impl ParkedLane {
+    fn new(reason: HoldReason, appended: u64) -> Self {
+        let reading = Reading::No;
+        let (drained, appending, refused) = (0, false, false);
+        Self { reason, appended, drained, appending, refused, reading, state: None, state_at: None }
+    }
+}
+
+impl PartitionLanes {
+    /// Parks the lane where it, or its destination, has more in memory than it should.
+    pub(super) fn park_what_is_too_much(&mut self, id: LaneId, turn: &mut Turn<'_>) {
+        if self.parking == Parking::Off {
+            return;
+        }
+        let Some(lane) = self.lanes.get(&id) else { return };
+        let overflow = (lane.queue.len() > self.limits.lane_waiting).then_some(HoldReason::Overflow);
+        let gate = self.gates.get(&id.destination);
+        let reason = overflow.or_else(|| gate.and_then(|gate| gate.parks(&self.limits)));
+        match (&lane.parked, reason) {
+            (Some(_), _) => self.append_next(id, turn),
+            (None, Some(reason)) => self.park(id, reason, turn),
+            (None, None) => {}
+        }
+    }
+
+    /// The head waits, and its lane (or the unordered delivery itself) is parked.
+    pub(super) fn wait_parked(&mut self, unit: Unit, reason: HoldReason, turn: &mut Turn<'_>) {
+        match unit {
+            Unit::Single(_, place) if self.parking == Parking::On => self.move_to_tier(place, reason, turn),
+            _ => {
+                self.begin_head(unit, turn);
+                self.park_head(unit, reason, turn);
+            }
+        }
+    }
+
+    /// Parks the lane with its head as it is, and keeps the head's counts where it is parked already.
+    pub(super) fn park_head(&mut self, unit: Unit, reason: HoldReason, turn: &mut Turn<'_>) {
+        let Unit::Lane(id) = unit else { return };
+        let on = self.parking == Parking::On;
+        let Some(head) = self.head_mut(unit).filter(|_| on) else { return };
+        match head.item.place {
+            Place::Queue(_) => self.park(id, reason, turn),
+            Place::Parked(_) => self.write_state(id, reason, turn),
+        }
+    }
+
+    fn park(&mut self, id: LaneId, reason: HoldReason, turn: &mut Turn<'_>) {
+        let Some(lane) = self.lanes.get_mut(&id) else { return };
+        lane.parked.get_or_insert_with(|| Box::new(ParkedLane::new(reason, 0))).reason = reason;
+        self.append_next(id, turn);
+    }
+
+    /// Appends the lane's first message that lies in the queue only; one append of a lane at a time.
+    pub(super) fn append_next(&mut self, id: LaneId, turn: &mut Turn<'_>) {
+        let Some(lane) = self.lanes.get_mut(&id) else { return };
+        let Some(parked) = &mut lane.parked else { return };
+        if parked.appending || parked.refused || self.draining {
+            return;
+        }
+        let queued = lane.head.as_ref().filter(|head| matches!(head.item.place, Place::Queue(_)));
+        let next = match queued {
+            // It is being acked: what is behind it may only be parked after that.
+            Some(head) if head.stage == Stage::Settling => None,
+            Some(head) => Some((head.item.place, head.progress)),
+            None => lane.queue.front().map(|item| (item.place, Progress::default())),
+        };
+        let Some((place, progress)) = next else { return };
+        parked.appending = true;
+        // Only the head is held.
+        let reason = if queued.is_some() { parked.reason } else { HoldReason::Overflow };
+        let to = ParkedSubject::Lane(id);
+        self.appends.insert(place, (Unit::Lane(id), to, progress));
+        turn.actions.push(Action::Append { place, to, progress, reason });
+    }
+
+    pub(super) fn appended(&mut self, place: Place, at: u64, turn: &mut Turn<'_>) {
+        let Some((unit, to, progress)) = self.appends.remove(&place) else { return };
+        match (unit, to) {
+            (Unit::Lane(id), _) => self.appended_in_lane(id, place, at, progress, turn),
+            (_, ParkedSubject::Tier(destination, tier)) => {
+                self.appended_in_tier(destination, tier, place, progress, turn);
+            }
+            (_, ParkedSubject::Lane(_)) => {}
+        }
+    }
+
+    fn appended_in_lane(&mut self, id: LaneId, place: Place, at: u64, progress: Progress, turn: &mut Turn<'_>) {
+        let Some(lane) = self.lanes.get_mut(&id) else { return };
+        let Some(parked) = &mut lane.parked else { return };
+        parked.appending = false;
+        parked.appended += 1;
+        let reason = parked.reason;
+        let head = lane.head.as_mut().filter(|head| head.item.place == place);
+        let (item, outdated) = match head {
+            Some(head) => {
+                let item = head.item;
+                head.item.place = Place::Parked(at);
+                (Some(item), head.is_waiting() && head.progress != progress)
+            }
+            None => (lane.queue.pop_front(), false),
+        };
+        if outdated {
+            self.write_state(id, reason, turn);
+        }
+        if let Some(item) = item {
+            self.let_move(Unit::Lane(id), item, progress, turn);
+        }
+        self.append_next(id, turn);
+    }
+
+    /// The message has a new place: the old one is acked or deleted.
+    pub(super) fn let_move(&mut self, unit: Unit, item: Item, progress: Progress, turn: &mut Turn<'_>) {
+        self.moved.insert(item.place, unit);
+        let (place, delivery, destination) = (item.place, item.delivery, item.destination);
+        turn.actions.push(Action::Settle(Settle { place, delivery, destination, end: End::Moved, progress }));
+    }
+
+    /// The old place is acked or deleted.
+    pub(super) fn moved_away(&mut self, unit: Unit, place: Place, turn: &mut Turn<'_>) {
+        self.let_go(unit, place);
+        let Unit::Lane(id) = unit else { return self.single_gone(place, turn) };
+        let Some(lane) = self.lanes.get(&id) else { return };
+        match lane.head.as_ref().map(|head| head.stage) {
+            Some(Stage::Ended(end)) => self.settle(unit, end, turn),
+            Some(_) => {}
+            None => self.next_parked(id, turn),
+        }
+    }
+
+    pub(super) fn append_refused(&mut self, place: Place, turn: &mut Turn<'_>) {
+        let Some((unit, _, _)) = self.appends.remove(&place) else { return };
+        let Unit::Lane(id) = unit else { return self.begin_head(unit, turn) };
+        let Some(lane) = self.lanes.get_mut(&id) else { return };
+        let Some(parked) = &mut lane.parked else { return };
+        (parked.appending, parked.refused) = (false, true);
+        self.timers.set(turn.now.saturating_add(self.limits.parked_retry_ms), Alarm::Append(id));
+        match lane.head.as_ref().map(|head| head.stage) {
+            Some(Stage::Ended(end)) => self.settle(unit, end, turn),
+            Some(_) => {}
+            None => self.next_parked(id, turn),
+        }
+    }
+
+    pub(super) fn append_again(&mut self, id: LaneId, turn: &mut Turn<'_>) {
+        if let Some(parked) = self.lanes.get_mut(&id).and_then(|lane| lane.parked.as_mut()) {
+            parked.refused = false;
+            self.append_next(id, turn);
+        }
+    }
+
+    /// A parked lane without a head in memory: it waits for its turn to be read, or is idle again.
+    pub(super) fn next_parked(&mut self, id: LaneId, turn: &mut Turn<'_>) {
+        let Some(lane) = self.lanes.get_mut(&id) else { return };
+        let Some(parked) = lane.parked.as_mut().filter(|_| lane.head.is_none()) else { return };
+        if parked.drained < parked.appended {
+            if parked.reading == Reading::No {
+                parked.reading = Reading::Ready;
+                self.push_unread(Unit::Lane(id), false);
+            }
+        } else if !parked.appending && (lane.queue.is_empty() || parked.refused) {
+            let state_at = parked.state_at;
+            lane.parked = None;
+            turn.actions.extend(state_at.map(|at| Action::DeleteLaneState(id, at)));
+            self.next_queued(id, turn);
+        }
+    }
+
+    pub(super) fn push_unread(&mut self, unit: Unit, fresh: bool) {
+        if let Some(gate) = self.gates.get_mut(&unit.destination()) {
+            gate.push(unit, fresh);
+        }
+        self.list(unit.destination());
+    }
+
+    /// A timer says that the unit's time has come.
+    pub(super) fn wake(&mut self, unit: Unit, turn: &mut Turn<'_>) {
+        match unit {
+            Unit::Tier(destination, tier) => self.wake_tier(destination, tier),
+            Unit::Lane(id) if self.head_mut(unit).is_none() => self.next_parked(id, turn),
+            _ => self.wait_for_turn(unit, turn.now),
+        }
+    }
+
+    /// Reads what the unit has in the parked stream, where that is what it waits for.
+    pub(super) fn begin_read(&mut self, unit: Unit, turn: &mut Turn<'_>) -> bool {
+        let begun = match unit {
+            Unit::Lane(id) => self.read_head(id, turn),
+            Unit::Tier(destination, tier) => self.read_tier(destination, tier, turn),
+            Unit::Single(..) => false,
+        };
+        if begun {
+            self.reading += 1;
+            if let Some(gate) = self.gates.get_mut(&unit.destination()) {
+                gate.reading += 1;
+            }
+        }
+        begun
+    }
+
+    pub(super) fn end_read(&mut self, unit: Unit) {
+        self.reading = self.reading.saturating_sub(1);
+        if let Some(gate) = self.gates.get_mut(&unit.destination()) {
+            gate.reading = gate.reading.saturating_sub(1);
+        }
+        self.list(unit.destination());
+    }
+
+    fn read_head(&mut self, id: LaneId, turn: &mut Turn<'_>) -> bool {
+        let parked = self.lanes.get_mut(&id).and_then(|lane| lane.parked.as_mut());
+        let Some(parked) = parked.filter(|parked| parked.reading == Reading::Ready) else { return false };
+        parked.reading = Reading::Begun;
+        turn.actions.push(Action::ReadHead(id));
+        true
+    }
+
+    pub(super) fn head_read(&mut self, id: LaneId, message: Option<&ParkedMessage>, turn: &mut Turn<'_>) {
+        let Some(lane) = self.lanes.get_mut(&id) else { return };
+        let Some(parked) = lane.parked.as_mut().filter(|parked| parked.reading == Reading::Begun) else { return };
+        parked.reading = Reading::No;
+        let unit = Unit::Lane(id);
+        let Some(message) = message else {
+            // Counted but not seen: it is looked for again, never taken for the end.
+            self.timers.set(turn.now.saturating_add(self.limits.parked_retry_ms), Alarm::Head(unit));
+            return self.end_read(unit);
+        };
+        let state = parked.state.take().filter(|state| state.delivery == message.arrival.delivery);
+        let progress = state.map_or(message.progress, |state| state.progress);
+        let held = state.map_or(message.held, |state| state.reason == HoldReason::Held);
+        let mut item = Item::new(&message.arrival);
+        item.place = Place::Parked(message.parked);
+        lane.head = Some(Head { just_read: true, ..Head::new(item, progress) });
+        self.end_read(unit);
+        if !held || !self.is_wanted(id.destination) {
+            self.begin_head(unit, turn);
+        }
+    }
+
+    fn write_state(&mut self, id: LaneId, reason: HoldReason, turn: &mut Turn<'_>) {
+        let Some(lane) = self.lanes.get_mut(&id) else { return };
+        let (Some(parked), Some(head)) = (&mut lane.parked, &lane.head) else { return };
+        parked.reason = reason;
+        let state = LaneState { reason, delivery: head.item.delivery, progress: head.progress };
+        turn.actions.push(Action::WriteLaneState(id, state));
+    }
+
+    pub(super) fn state_written(&mut self, id: LaneId, at: u64, turn: &mut Turn<'_>) {
+        let parked = self.lanes.get_mut(&id).and_then(|lane| lane.parked.as_mut());
+        match parked {
+            Some(parked) => parked.state_at = parked.state_at.max(Some(at)),
+            None => turn.actions.push(Action::DeleteLaneState(id, at)),
+        }
+    }
+
+    /// Takes what a takeover found. Every lane's head is read once, in turn.
+    pub(super) fn load(&mut self, set: ParkedSet, turn: &mut Turn<'_>) {
+        for found in set.lanes {
+            let id = found.lane;
+            self.know(id.destination, turn);
+            let mut parked = ParkedLane::new(HoldReason::Overflow, found.count);
+            parked.state = found.state.map(|(state, _)| state);
+            parked.state_at = found.state.map(|(_, at)| at);
+            if !self.caught_up {
+                self.parked_to.insert(id, found.last_sequence);
+            }
+            self.lanes.entry(id).or_default().parked = Some(Box::new(parked));
+            self.next_parked(id, turn);
+        }
+        for (destination, tier, count) in set.tiers {
+            self.know(destination, turn);
+            self.load_tier(destination, tier, count);
+        }
+    }
+
+    /// True for what comes from the queue once more although a takeover found it parked.
+    pub(super) fn is_parked(&self, id: LaneId, sequence: u64) -> bool {
+        self.parked_to.get(&id).is_some_and(|last| sequence <= *last)
+    }
+
+    /// The queue has given all that the owner before had: what ended meanwhile can be settled.
+    pub(super) fn catch_up(&mut self, turn: &mut Turn<'_>) {
+        if std::mem::replace(&mut self.caught_up, true) {
+            return;
+        }
+        self.parked_to = HashMap::new();
+        for unit in std::mem::take(&mut self.ended_early) {
+            if let Some(Stage::Ended(end)) = self.head_mut(unit).map(|head| head.stage) {
+                self.settle(unit, end, turn);
+            }
+        }
+    }
+
+    /// A destination that was never given is deleted: what is parked for it is cancelled.
+    fn know(&mut self, destination: crate::ids::DestinationId, turn: &Turn<'_>) {
+        let unknown = || super::destination_gate::Gate::unknown(&self.limits, turn.now);
+        self.gates.entry(destination).or_insert_with(unknown);
+    }
+}

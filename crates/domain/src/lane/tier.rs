@@ -1,0 +1,186 @@
+//! Tiers: unordered deliveries in the parked stream, first in, first out, one subject per destination
+//! and retry step. Memory is per tier, however many deliveries wait in it.
+
+use super::{
+    Action, HoldReason, ParkedMessage, ParkedSubject, Parking, PartitionLanes, Place,
+    front::{Head, Item, Stage, Unit},
+    partition_lanes::Turn,
+    timers::Alarm,
+};
+use crate::{Millis, ids::DestinationId, retry::Progress};
+
+/// What a tier waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum TierWait {
+    /// Nothing, or those in memory to go.
+    #[default]
+    No,
+    /// The moment at which its first message is due.
+    Until(Millis),
+    /// Its turn to be read.
+    Ready,
+    /// What is being read.
+    Reading,
+}
+
+/// One tier of a destination.
+#[derive(Debug, Default)]
+pub(super) struct Tier {
+    /// Messages in it that were not read since the takeover.
+    unread: u64,
+    /// The last sequence read.
+    read_to: u64,
+    /// Messages read and not yet gone from it.
+    in_memory: u32,
+    waits: TierWait,
+}
+
+impl PartitionLanes {
+    /// Moves an unordered delivery out of memory where its destination has too many there.
+    pub(super) fn move_what_is_too_much(&mut self, item: Item, turn: &mut Turn<'_>) {
+        let gate = self.gates.get(&item.destination).filter(|gate| self.parking == Parking::On && !gate.deleted);
+        if let Some(reason) = gate.and_then(|gate| gate.parks(&self.limits)) {
+            self.move_to_tier(item.place, reason, turn);
+        }
+    }
+
+    /// Appends an unordered delivery to the tier of its retry step.
+    pub(super) fn move_to_tier(&mut self, place: Place, reason: HoldReason, turn: &mut Turn<'_>) {
+        let Some(head) = self.singles.get_mut(&place) else { return };
+        let (item, progress) = (head.item, head.progress);
+        let unit = Unit::Single(item.destination, place);
+        if self.draining || self.cancelled.contains(&item.delivery) || !self.is_wanted(item.destination) {
+            return self.begin_head(unit, turn);
+        }
+        self.stop_waiting(unit);
+        if let Some(head) = self.singles.get_mut(&place) {
+            head.stage = Stage::Moving;
+        }
+        let tier = u8::try_from(progress.attempts).unwrap_or(u8::MAX).min(self.limits.tiers);
+        let to = ParkedSubject::Tier(item.destination, tier);
+        self.appends.insert(place, (unit, to, progress));
+        turn.actions.push(Action::Append { place, to, progress, reason });
+    }
+
+    pub(super) fn appended_in_tier(
+        &mut self,
+        destination: DestinationId,
+        number: u8,
+        place: Place,
+        progress: Progress,
+        turn: &mut Turn<'_>,
+    ) {
+        let tier = self.tiers.entry((destination, number)).or_default();
+        tier.unread += 1;
+        if tier.unread == 1 && tier.waits == TierWait::No {
+            self.wait_for_tier(destination, number, progress.next_at, turn.now);
+        }
+        if let Some(item) = self.singles.get(&place).map(|head| head.item) {
+            self.let_move(Unit::Single(destination, place), item, progress, turn);
+        }
+    }
+
+    /// The unordered delivery at `place` is settled, or lies elsewhere.
+    pub(super) fn single_gone(&mut self, place: Place, turn: &mut Turn<'_>) {
+        let Some(head) = self.singles.remove(&place) else { return };
+        let (Place::Parked(_), Some(number)) = (place, head.item.tier) else { return };
+        let destination = head.item.destination;
+        if let Some(tier) = self.tiers.get_mut(&(destination, number)) {
+            tier.in_memory = tier.in_memory.saturating_sub(1);
+            if tier.unread == 0 && tier.in_memory == 0 && tier.waits == TierWait::No {
+                self.tiers.remove(&(destination, number));
+            } else if tier.waits == TierWait::No && tier.unread > 0 && tier.in_memory <= self.limits.tier_read / 2 {
+                self.wait_for_tier(destination, number, 0, turn.now);
+            }
+        }
+    }
+
+    fn wait_for_tier(&mut self, destination: DestinationId, number: u8, at: Millis, now: Millis) {
+        let Some(tier) = self.tiers.get_mut(&(destination, number)) else { return };
+        if at > now {
+            tier.waits = TierWait::Until(at);
+            self.timers.set(at, Alarm::Head(Unit::Tier(destination, number)));
+        } else {
+            self.wake_tier(destination, number);
+        }
+    }
+
+    /// The tier waits for nothing but its turn to be read.
+    pub(super) fn wake_tier(&mut self, destination: DestinationId, number: u8) {
+        let unit = Unit::Tier(destination, number);
+        let Some(tier) = self.tiers.get_mut(&(destination, number)) else { return };
+        match std::mem::replace(&mut tier.waits, TierWait::Ready) {
+            waits @ (TierWait::Reading | TierWait::Ready) => tier.waits = waits,
+            TierWait::Until(at) => {
+                self.timers.clear(at, Alarm::Head(unit));
+                self.push_unread(unit, number == 0);
+            }
+            TierWait::No => self.push_unread(unit, number == 0),
+        }
+    }
+
+    /// Its destination is deleted: what is in the tiers is read, and cancelled.
+    pub(super) fn wake_tiers(&mut self, destination: DestinationId) {
+        for number in 0..=self.limits.tiers {
+            if self.tiers.get(&(destination, number)).is_some_and(|tier| tier.unread > 0) {
+                self.wake_tier(destination, number);
+            }
+        }
+    }
+
+    pub(super) fn load_tier(&mut self, destination: DestinationId, number: u8, count: u64) {
+        let tier = Tier { unread: count, ..Tier::default() };
+        self.tiers.insert((destination, number), tier);
+        self.wake_tier(destination, number);
+    }
+
+    pub(super) fn read_tier(&mut self, destination: DestinationId, number: u8, turn: &mut Turn<'_>) -> bool {
+        let tier = self.tiers.get_mut(&(destination, number));
+        let Some(tier) = tier.filter(|tier| tier.waits == TierWait::Ready) else { return false };
+        tier.waits = TierWait::Reading;
+        let (after, most) = (tier.read_to, self.limits.tier_read.saturating_sub(tier.in_memory).max(1));
+        turn.actions.push(Action::ReadTier { destination, tier: number, after, most });
+        true
+    }
+
+    /// Takes those that are due; at the first that is not, the tier waits.
+    pub(super) fn tier_read(
+        &mut self,
+        destination: DestinationId,
+        number: u8,
+        messages: &[ParkedMessage],
+        turn: &mut Turn<'_>,
+    ) {
+        let tier = self.tiers.get_mut(&(destination, number));
+        let Some(tier) = tier.filter(|tier| tier.waits == TierWait::Reading) else { return };
+        tier.waits = TierWait::No;
+        let wanted = self.gates.get(&destination).is_some_and(|gate| !gate.deleted);
+        let due = messages.iter().take_while(|m| !wanted || m.progress.next_at <= turn.now).count();
+        if let Some(last) = due.checked_sub(1).and_then(|last| messages.get(last)) {
+            tier.read_to = last.parked;
+        }
+        tier.unread = tier.unread.saturating_sub(due as u64);
+        tier.in_memory += due as u32;
+        let more = tier.unread > 0;
+        let room = tier.in_memory <= self.limits.tier_read / 2;
+        let next_at = messages.get(due).map(|message| message.progress.next_at);
+        self.end_read(Unit::Tier(destination, number));
+        for message in &messages[..due] {
+            self.begin_parked_single(message, number, turn);
+        }
+        // Counted but not seen: looked for again a little later.
+        let again_at = turn.now.saturating_add(self.limits.parked_retry_ms);
+        let at = next_at.unwrap_or(if due == 0 { again_at } else { 0 });
+        if more && room {
+            self.wait_for_tier(destination, number, at, turn.now);
+        }
+    }
+
+    fn begin_parked_single(&mut self, message: &ParkedMessage, tier: u8, turn: &mut Turn<'_>) {
+        let mut item = Item::new(&message.arrival);
+        item.place = Place::Parked(message.parked);
+        item.tier = Some(tier);
+        self.singles.insert(item.place, Head { just_read: true, ..Head::new(item, message.progress) });
+        self.begin_head(Unit::Single(item.destination, item.place), turn);
+    }
+}

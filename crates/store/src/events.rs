@@ -1,0 +1,103 @@
+//! Events: what became of each. Bodies are not here but in the log, at the event's partition and
+//! sequence; an event that is not here yet is still queued.
+
+use hookrail_domain::event::{Event, EventStatus};
+use hookrail_domain::ids::EventId;
+use hookrail_domain::Millis;
+use sea_orm::{ConnectionTrait, FromQueryResult};
+
+use crate::{StoreError, rows};
+
+/// What became of an event.
+#[derive(Debug, Clone)]
+pub struct EventWrite<'a> {
+    /// The event.
+    pub event: &'a Event,
+    /// Its partition.
+    pub partition: u32,
+    /// Its sequence.
+    pub sequence: u64,
+    /// What became of it.
+    pub status: EventStatus,
+    /// Why it failed: a stable code, and words for people.
+    pub error: Option<(&'a str, &'a str)>,
+    /// The event that it repeats.
+    pub duplicate_of: Option<EventId>,
+    /// When it was processed.
+    pub processed_at: Millis,
+}
+
+/// An event as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq, FromQueryResult)]
+pub struct EventRow {
+    /// Its id.
+    pub id: String,
+    /// Its workspace.
+    pub workspace: String,
+    /// Its source; none = posted.
+    pub source: Option<String>,
+    /// Its type.
+    pub event_type: String,
+    /// What became of it.
+    pub status: String,
+    /// Why it failed.
+    pub error_code: Option<String>,
+    /// Why it failed, for people.
+    pub error_detail: Option<String>,
+    /// The event that it repeats.
+    pub duplicate_of: Option<String>,
+    /// When it was accepted, milliseconds.
+    pub accepted_at: i64,
+    /// When it was processed, milliseconds.
+    pub processed_at: i64,
+    /// The raw partition that holds it.
+    pub partition: i64,
+    /// Its sequence there.
+    pub sequence: i64,
+    /// The revision under which it was accepted.
+    pub revision: i64,
+    /// The body's content type.
+    pub content_type: Option<String>,
+    /// The body's size, bytes.
+    pub size: i64,
+    /// The request's method.
+    pub method: String,
+    /// Its trace.
+    pub trace_id: String,
+}
+
+/// The columns of an [`EventRow`].
+pub const COLUMNS: &str = "id, workspace, source, event_type, status, error_code, error_detail, duplicate_of, \
+     accepted_at, processed_at, partition, sequence, revision, content_type, size, method, trace_id";
+
+/// Stores events; those that are stored already stay as they are.
+///
+/// # Errors
+/// When the database refuses the data or cannot be used now.
+pub async fn insert<C: ConnectionTrait>(connection: &C, writes: &[EventWrite<'_>]) -> Result<u64, StoreError> {
+    let rows = writes.iter().map(row).collect();
+    rows::insert(connection, &format!("events ({COLUMNS})"), rows, "ON CONFLICT (id) DO NOTHING").await
+}
+
+fn row(write: &EventWrite<'_>) -> Vec<sea_orm::Value> {
+    let event = write.event;
+    vec![
+        rows::id(event.id),
+        rows::id(event.workspace),
+        rows::id_or_null(event.source),
+        rows::text(&event.event_type),
+        write.status.as_str().into(),
+        rows::text_or_null(write.error.map(|(code, _)| code)),
+        rows::text_or_null(write.error.map(|(_, detail)| detail)),
+        rows::id_or_null(write.duplicate_of),
+        event.accepted_at.into(),
+        write.processed_at.into(),
+        rows::number(write.partition),
+        rows::number(write.sequence),
+        rows::number(event.revision),
+        rows::text_or_null(event.content_type.as_ref()),
+        rows::number(event.body.size()),
+        rows::text(&event.method),
+        rows::text(event.trace_id()),
+    ]
+}

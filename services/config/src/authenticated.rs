@@ -1,0 +1,178 @@
+//! Who sends a request, in which workspace it acts, and whether that token's role may.
+
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
+use actix_web::http::{Method, header};
+use actix_web::middleware::Next;
+use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
+use hookrail_domain::Millis;
+use hookrail_domain::api_key::hash_key;
+use hookrail_domain::ids::WorkspaceId;
+use hookrail_domain::workspace::{FIRST_CODE, Workspace};
+use hookrail_runtime::clock;
+use hookrail_store::{tokens, workspaces};
+use subtle::ConstantTimeEq;
+
+use crate::error::ApiError;
+use crate::state::ConfigState;
+
+/// How exact `last_used_at` of a token is, milliseconds: one write a minute, not one a request.
+const LAST_USED_GRAIN_MS: Millis = 60_000;
+
+/// What a token may do. Each role may do what those before it may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Role {
+    /// Reads.
+    Viewer,
+    /// Writes definitions.
+    Editor,
+    /// Tokens too.
+    Admin,
+}
+
+impl Role {
+    /// The role with this name.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        match text {
+            "viewer" => Some(Self::Viewer),
+            "editor" => Some(Self::Editor),
+            "admin" => Some(Self::Admin),
+            _ => None,
+        }
+    }
+
+    /// Its name.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Viewer => "viewer",
+            Self::Editor => "editor",
+            Self::Admin => "admin",
+        }
+    }
+}
+
+/// The sender of a request. As an extractor it is there on every path below `/api/v1`; the role that
+/// the method needs (a read: viewer, a write: editor) has been checked.
+#[derive(Debug, Clone)]
+pub(crate) struct Authenticated {
+    /// The workspace in which the request acts.
+    pub(crate) workspace: Workspace,
+    /// What its token may do.
+    pub(crate) role: Role,
+    /// Whether it may act in any workspace, and make new ones.
+    pub(crate) is_root: bool,
+}
+
+impl Authenticated {
+    /// The workspace's id as text, as the tables have it.
+    pub(crate) fn workspace_id(&self) -> String {
+        self.workspace.id.to_string()
+    }
+
+    /// Refuses where the role is a lower one.
+    pub(crate) fn require(&self, role: Role) -> Result<(), ApiError> {
+        if self.role >= role { Ok(()) } else { Err(ApiError::Forbidden(format!("the role {} is needed", role.as_str()))) }
+    }
+
+    /// Refuses where the token belongs to a workspace.
+    pub(crate) fn require_root(&self) -> Result<(), ApiError> {
+        if self.is_root { Ok(()) } else { Err(ApiError::Forbidden("a token of root is needed".to_owned())) }
+    }
+}
+
+impl FromRequest for Authenticated {
+    type Error = ApiError;
+    type Future = std::future::Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        std::future::ready(request.extensions().get::<Self>().cloned().ok_or(ApiError::Unauthenticated))
+    }
+}
+
+/// The middleware of `/api/v1`: no request gets further without a valid token.
+pub(crate) async fn authenticate(
+    state: web::Data<ConfigState>,
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    match identify(&state, request.request()).await {
+        Ok(sender) => {
+            request.extensions_mut().insert(sender);
+            Ok(next.call(request).await?.map_into_boxed_body())
+        }
+        Err(error) => Ok(refuse(request, &error)),
+    }
+}
+
+/// Answers with the body unread, so the connection can't be used again: what is left of the body
+/// would be read as the next request, or never.
+fn refuse(request: ServiceRequest, error: &ApiError) -> ServiceResponse<BoxBody> {
+    let has_body = request.headers().contains_key(header::CONTENT_LENGTH)
+        || request.headers().contains_key(header::TRANSFER_ENCODING);
+    let mut response = actix_web::ResponseError::error_response(error);
+    if has_body {
+        response.head_mut().set_connection_type(actix_web::http::ConnectionType::Close);
+    }
+    request.into_response(response)
+}
+
+async fn identify(state: &ConfigState, request: &HttpRequest) -> Result<Authenticated, ApiError> {
+    let shown = bearer(request).ok_or(ApiError::Unauthenticated)?;
+    let (own_workspace, role) = look_up(state, shown).await?;
+    let wanted = wanted_workspace(request)?;
+    let workspace = workspace_of(state, own_workspace.as_deref(), wanted.as_deref()).await?;
+    let sender = Authenticated { workspace, role, is_root: own_workspace.is_none() };
+    let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+    sender.require(if reads { Role::Viewer } else { Role::Editor })?;
+    Ok(sender)
+}
+
+fn bearer(request: &HttpRequest) -> Option<&str> {
+    let value = request.headers().get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = value.split_once(' ')?;
+    let token = token.trim();
+    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
+}
+
+/// The workspace of the token, `None` for root, and its role. The database finds it by its hash, so
+/// the time that takes tells nothing of the tokens.
+async fn look_up(state: &ConfigState, shown: &str) -> Result<(Option<String>, Role), ApiError> {
+    let hash = hash_key(shown);
+    if state.root_token_hash.is_some_and(|root| root.ct_eq(&hash).into()) {
+        return Ok((None, Role::Admin));
+    }
+    let row = tokens::find_by_hash(state.store.reader(), &hex(&hash)).await?.ok_or(ApiError::Unauthenticated)?;
+    let now = clock::now_ms();
+    if row.last_used_at.is_none_or(|at| now - at >= LAST_USED_GRAIN_MS) {
+        let transaction = state.store.write().await?;
+        tokens::touch(&*transaction, &row.id, now).await?;
+        transaction.commit().await?;
+    }
+    let role = Role::parse(&row.role).ok_or(ApiError::Unauthenticated)?;
+    Ok((row.workspace_id, role))
+}
+
+fn wanted_workspace(request: &HttpRequest) -> Result<Option<String>, ApiError> {
+    let query = web::Query::<Vec<(String, String)>>::from_query(request.query_string())
+        .map_err(|_| ApiError::InvalidParameter("the query can't be read".to_owned()))?;
+    Ok(query.into_inner().into_iter().find(|(name, _)| name == "workspace").map(|(_, value)| value))
+}
+
+async fn workspace_of(state: &ConfigState, own: Option<&str>, wanted: Option<&str>) -> Result<Workspace, ApiError> {
+    let reader = state.store.reader();
+    let row = match (own, wanted) {
+        (Some(id), _) => workspaces::find(reader, id).await?,
+        (None, code) => workspaces::find_by_code(reader, code.unwrap_or(FIRST_CODE)).await?,
+    };
+    let row = row.ok_or(ApiError::NotFound("workspace"))?;
+    if own.is_some() && wanted.is_some_and(|code| code != row.code) {
+        return Err(ApiError::Forbidden("the token belongs to another workspace".to_owned()));
+    }
+    let id: WorkspaceId = row.id.parse().map_err(|error| ApiError::Internal(anyhow::Error::new(error)))?;
+    Ok(Workspace { id, code: row.code })
+}
+
+/// Bytes as lower-case hex, as the tables have hashes.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,48 @@
+//! What all requests share.
+
+use std::sync::Arc;
+
+use hookrail_broker::Broker;
+use hookrail_domain::api_key::hash_key;
+use hookrail_domain::ids::Id;
+use hookrail_outbound::OutboundClient;
+use hookrail_runtime::{clock, ids};
+use hookrail_store::Store;
+use tokio::sync::Notify;
+
+use crate::settings::ConfigSettings;
+
+/// What all requests share. A cheap clone.
+#[derive(Clone)]
+pub(crate) struct ConfigState {
+    /// The database.
+    pub(crate) store: Store,
+    /// The broker.
+    pub(crate) broker: Broker,
+    /// For probes and tests.
+    pub(crate) outbound: OutboundClient,
+    /// The ingress's base URL, without a slash at its end.
+    pub(crate) ingress_url: String,
+    /// The hash of the setting's token, which is root whatever the database holds.
+    pub(crate) root_token_hash: Option<[u8; 32]>,
+    /// Wakes the publisher of the outbox.
+    pub(crate) outbox_changed: Arc<Notify>,
+}
+
+impl ConfigState {
+    pub(crate) fn new(settings: &ConfigSettings, broker: Broker, store: Store, outbound: OutboundClient) -> Self {
+        Self {
+            store,
+            broker,
+            outbound,
+            ingress_url: settings.ingress_url(),
+            root_token_hash: settings.admin_token.as_ref().map(|token| hash_key(token.expose())),
+            outbox_changed: Arc::new(Notify::new()),
+        }
+    }
+}
+
+/// A new id of any kind.
+pub(crate) fn new_id<T: Id>() -> T {
+    T::from_parts(clock::now_ms(), ids::random_bits())
+}

@@ -1,0 +1,38 @@
+//! Why a partition is given up. Whatever the cause, the answer is the same: stop sending, and take
+//! the partition over again, from what the broker has.
+
+use hookrail_broker::{BrokerError, PublishError, ReaderError};
+
+/// Why a partition's task ended before it was asked to.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PartitionError {
+    /// A newer owner has it, or the lease ran out.
+    #[error("another worker may own the partition")]
+    Replaced,
+    /// The broker refused or did not answer.
+    #[error(transparent)]
+    Broker(#[from] BrokerError),
+    /// A record's fate is unknown, so nothing may be settled after it.
+    #[error("the journal's record could not be published: {0}")]
+    Publish(#[from] PublishError),
+    /// A message that no version of the contracts explains.
+    #[error("message {sequence} is not a delivery: {reason}")]
+    Undecodable {
+        /// Its sequence.
+        sequence: u64,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A task beside the loop broke off.
+    #[error("a task broke off: {0}")]
+    Beside(String),
+}
+
+impl From<ReaderError> for PartitionError {
+    fn from(error: ReaderError) -> Self {
+        match error {
+            ReaderError::Replaced => Self::Replaced,
+            ReaderError::Broker(error) => Self::Broker(error),
+        }
+    }
+}

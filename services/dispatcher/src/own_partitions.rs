@@ -1,0 +1,154 @@
+//! Owns partitions: one task for each, started when it is gained, drained when it is to be handed
+//! over, dropped at once when it is lost.
+
+use std::{collections::HashMap, sync::Arc};
+
+use anyhow::Context as _;
+use hookrail_broker::{
+    Broker, HandOver, Lease, Ownership, OwnershipChange, OwnershipSettings, Publisher, SnapshotReader,
+};
+use hookrail_domain::ownership::{Role, WorkerId};
+use hookrail_outbound::OutboundClient;
+use hookrail_runtime::{ServiceContext, health::Readiness, random};
+use tokio::{sync::oneshot, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    DispatcherSettings,
+    consume_partition::{Orders, consume_partition},
+    error::PartitionError,
+    metrics::DispatcherMetrics,
+};
+
+/// What all partitions of a dispatcher share.
+pub(crate) struct Shared {
+    pub(crate) broker: Broker,
+    pub(crate) publisher: Publisher,
+    pub(crate) outbound: OutboundClient,
+    pub(crate) snapshots: SnapshotReader,
+    pub(crate) metrics: DispatcherMetrics,
+    pub(crate) settings: DispatcherSettings,
+}
+
+/// A partition's task, and how it is told to end.
+struct Running {
+    epoch: u64,
+    stop: CancellationToken,
+    drain: Option<oneshot::Sender<()>>,
+    /// Told once the task has ended, where a hand-over was asked for.
+    done: Option<oneshot::Sender<HandOver>>,
+}
+
+type Ended = (Lease, Result<(), PartitionError>);
+
+struct Partitions {
+    shared: Arc<Shared>,
+    running: HashMap<u32, Running>,
+    tasks: JoinSet<Ended>,
+}
+
+/// Owns partitions until shutdown, then hands all of them over.
+pub(crate) async fn run(shared: Shared, ready: Readiness, ctx: &ServiceContext) -> anyhow::Result<()> {
+    let settings = ownership_settings(&shared)?;
+    let (ownership, mut changes) = Ownership::start(shared.broker.settings(), settings)
+        .await
+        .context("can't take part in owning delivery partitions")?;
+    ready.ready();
+    let mut partitions = Partitions { shared: Arc::new(shared), running: HashMap::new(), tasks: JoinSet::new() };
+    while !ctx.shutdown.is_cancelled() {
+        tokio::select! {
+            () = ctx.shutdown.cancelled() => {}
+            Some(change) = changes.recv() => partitions.change(change),
+            Some(ended) = partitions.tasks.join_next(), if !partitions.tasks.is_empty() => {
+                partitions.ended(ended.context("a partition's task broke off")?, &ownership).await;
+            }
+        }
+    }
+    ready.not_ready("shutting down");
+    let release = ownership.release_all(ctx.grace);
+    tokio::pin!(release);
+    loop {
+        tokio::select! {
+            () = &mut release => return Ok(()),
+            Some(change) = changes.recv() => partitions.change(change),
+            Some(Ok((lease, result))) = partitions.tasks.join_next(), if !partitions.tasks.is_empty() => {
+                partitions.confirm(&lease, result.is_ok());
+            }
+        }
+    }
+}
+
+fn ownership_settings(shared: &Shared) -> anyhow::Result<OwnershipSettings> {
+    let name = shared.settings.dispatcher_worker.clone().unwrap_or_else(random::hex_token::<8>);
+    let worker = WorkerId::new(name).context("--dispatcher-worker")?;
+    let partitions = shared.broker.settings().partitions;
+    let mut settings = OwnershipSettings::new(worker, Role::Dispatcher, partitions);
+    settings.exclusive_worker_id = shared.settings.dispatcher_exclusive;
+    Ok(settings)
+}
+
+impl Partitions {
+    fn change(&mut self, change: OwnershipChange) {
+        match change {
+            OwnershipChange::Gained(lease) => self.start(lease),
+            OwnershipChange::Lose { lease, done } => self.drain(&lease, done),
+            OwnershipChange::Lost(lease) => self.stop(&lease),
+        }
+    }
+
+    fn start(&mut self, lease: Lease) {
+        let stop = CancellationToken::new();
+        let (drain, drained) = oneshot::channel();
+        let orders = Orders { stop: stop.clone(), drain: drained };
+        let running = Running { epoch: lease.epoch(), stop, drain: Some(drain), done: None };
+        // A task of an older epoch ends by itself: its reader and its acks are refused.
+        self.running.insert(lease.partition(), running);
+        self.shared.metrics.takeovers.inc();
+        self.shared.metrics.partitions.set(self.running.len() as i64);
+        let shared = Arc::clone(&self.shared);
+        self.tasks.spawn(async move {
+            let result = consume_partition(&shared, &lease, orders).await;
+            (lease, result)
+        });
+    }
+
+    fn drain(&mut self, lease: &Lease, done: oneshot::Sender<HandOver>) {
+        match self.current(lease) {
+            Some(running) => {
+                running.done = Some(done);
+                drop(running.drain.take().map(|drain| drain.send(())));
+            }
+            // Its task has ended already, and whoever waits need not.
+            None => drop(done.send(HandOver::Unclean)),
+        }
+    }
+
+    fn stop(&mut self, lease: &Lease) {
+        if let Some(running) = self.current(lease) {
+            running.stop.cancel();
+        }
+    }
+
+    fn current(&mut self, lease: &Lease) -> Option<&mut Running> {
+        self.running.get_mut(&lease.partition()).filter(|running| running.epoch == lease.epoch())
+    }
+
+    async fn ended(&mut self, (lease, result): Ended, ownership: &Ownership) {
+        if let Err(error) = &result {
+            let (partition, epoch) = (lease.partition(), lease.epoch());
+            tracing::warn!(partition, epoch, %error, "delivery partition given up");
+            self.shared.metrics.given_up.inc();
+            ownership.give_up(&lease).await;
+        }
+        self.confirm(&lease, result.is_ok());
+    }
+
+    /// The task of `lease` has ended: whoever asked for the hand-over learns how.
+    fn confirm(&mut self, lease: &Lease, clean: bool) {
+        let Some(running) = self.current(lease) else { return };
+        let hand_over = if clean { HandOver::Clean } else { HandOver::Unclean };
+        drop(running.done.take().map(|done| done.send(hand_over)));
+        self.running.remove(&lease.partition());
+        self.shared.metrics.partitions.set(self.running.len() as i64);
+    }
+}

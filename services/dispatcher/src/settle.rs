@@ -1,0 +1,50 @@
+//! Settles a delivery: first the journal has its end, then the broker confirms the ack.
+
+use std::sync::Arc;
+
+use hookrail_broker::{DeliveryAcker, PublishError};
+use hookrail_domain::{
+    delivery::{Delivery, Failure},
+    lane::{Place, Settle},
+};
+use hookrail_runtime::clock;
+
+use crate::{error::PartitionError, record::Recorder};
+
+/// Waits between tries of a record that the broker refused, milliseconds. Sending slows meanwhile,
+/// since the lane waits for its settlement.
+const REFUSED_PAUSE_MS: u64 = 250;
+
+/// Records the end of `delivery` and acks its message, in this order.
+pub(crate) async fn settle(
+    recorder: Recorder,
+    acker: DeliveryAcker,
+    delivery: Arc<Delivery>,
+    settle: Settle,
+    failure: Option<Failure>,
+) -> Result<Place, PartitionError> {
+    let ended = || recorder.ended(&delivery, settle.end, settle.progress, failure.clone(), clock::now_ms());
+    until_taken(ended).await?;
+    if let Place::Queue(sequence) = settle.place {
+        acker.ack_confirmed(sequence).await?;
+    }
+    Ok(settle.place)
+}
+
+/// Publishes until the broker takes it. A full stream is waited for; an unknown fate ends the
+/// partition's ownership, since nothing may be acked after it.
+pub(crate) async fn until_taken<F>(publish: impl Fn() -> F) -> Result<(), PartitionError>
+where
+    F: Future<Output = Result<(), PublishError>>,
+{
+    loop {
+        match publish().await {
+            Ok(()) => return Ok(()),
+            Err(PublishError::Refused { reason }) => {
+                tracing::warn!(%reason, "the journal's stream takes no more; sending waits");
+                tokio::time::sleep(std::time::Duration::from_millis(REFUSED_PAUSE_MS)).await;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! How full each raw partition is, looked at once a second, so that the ingress refuses before the
+//! broker does: what is above the limit is for internal events.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use futures::StreamExt;
+use hookrail_broker::RawState;
+
+use crate::state::Ingress;
+
+/// How full a partition may be for senders, per cent.
+const FULL_PERCENT: u64 = 85;
+/// How often the partitions are looked at.
+pub(crate) const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+/// How many partitions are asked about at once.
+const ASKED_AT_ONCE: usize = 8;
+
+/// Which partitions are too full for senders.
+pub(crate) struct RawFill(Vec<AtomicBool>);
+
+impl RawFill {
+    pub(crate) fn new(partitions: u32) -> Self {
+        Self((0..partitions).map(|_| AtomicBool::new(false)).collect())
+    }
+
+    /// Whether a partition takes no more from senders.
+    pub(crate) fn is_full(&self, partition: u32) -> bool {
+        let full = self.0.get(partition as usize);
+        full.is_some_and(|full| full.load(Ordering::Relaxed))
+    }
+
+    fn set(&self, partition: u32, is_full: bool) {
+        if let Some(full) = self.0.get(partition as usize) {
+            full.store(is_full, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Looks at all partitions once. Where the broker gives no answer, the last one stands. Gives the
+/// reason of a failure.
+pub(crate) async fn look(ingress: &Arc<Ingress>) -> Result<(), String> {
+    let partitions = 0..ingress.broker.settings().partitions;
+    let asked = futures::stream::iter(partitions)
+        .map(|partition| async move { (partition, ingress.broker.raw_state(partition).await) })
+        .buffer_unordered(ASKED_AT_ONCE);
+    let mut result = Ok(());
+    let mut answers = std::pin::pin!(asked);
+    while let Some((partition, state)) = answers.next().await {
+        match state {
+            Ok(state) => ingress.fill.set(partition, is_full(&state)),
+            Err(error) => result = Err(error.to_string()),
+        }
+    }
+    result
+}
+
+fn is_full(state: &RawState) -> bool {
+    u128::from(state.bytes) * 100 >= u128::from(state.max_bytes) * u128::from(FULL_PERCENT)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(bytes: u64, max_bytes: u64, expected: bool) {
+        let state = RawState {
+            messages: 0,
+            bytes,
+            max_bytes,
+            first_sequence: 1,
+            last_sequence: 0,
+        };
+        assert_eq!(is_full(&state), expected, "{bytes} of {max_bytes}");
+    }
+
+    #[test]
+    fn senders_are_refused_from_85_per_cent_on() {
+        check(849, 1000, false);
+        check(850, 1000, true);
+        check(u64::MAX / 2, u64::MAX, false);
+    }
+}

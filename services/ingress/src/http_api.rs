@@ -1,0 +1,45 @@
+//! The ingress's HTTP listener: every path goes to [`receive`], which knows `/{workspace}/{name}` and
+//! `/h/{token}`. There is no router: with one, a look-up would cost more than the rest of a request.
+
+use std::net::TcpListener;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::dev::Server;
+use actix_web::{App, HttpServer, web};
+
+use crate::receive::receive;
+use crate::state::{Ingress, Worker};
+
+/// Connections that one worker holds at most.
+const MAX_CONNECTIONS_PER_WORKER: usize = 25_000;
+/// How long a connection that is being closed may take to say goodbye.
+const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The server on `listener`; it stops by its handle, finishing requests within `grace`.
+///
+/// # Errors
+/// The listener can't be used.
+pub(crate) fn server(
+    listener: TcpListener,
+    ingress: Arc<Ingress>,
+    grace: Duration,
+) -> std::io::Result<Server> {
+    let settings = ingress.settings.clone();
+    let app = move || {
+        App::new()
+            .app_data(Rc::new(Worker::new(Arc::clone(&ingress))))
+            .default_service(web::to(receive))
+    };
+    let server = HttpServer::new(app)
+        .workers(settings.workers())
+        .max_connections(MAX_CONNECTIONS_PER_WORKER)
+        .client_request_timeout(Duration::from_millis(settings.ingress_header_timeout_ms))
+        .client_disconnect_timeout(DISCONNECT_TIMEOUT)
+        .keep_alive(Duration::from_millis(settings.ingress_keep_alive_ms))
+        .tcp_nodelay(true)
+        .disable_signals()
+        .shutdown_timeout(grace.as_secs());
+    Ok(server.listen(listener)?.run())
+}

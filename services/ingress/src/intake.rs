@@ -1,0 +1,64 @@
+//! What a source's definition means for a request, worked out once per version of the source.
+
+use std::sync::Arc;
+
+use hookrail_domain::source::{KeyPlace, OrderingMode, Source, SourceMethod};
+
+/// What a source wants of its requests.
+pub(crate) struct Intake {
+    /// The source, as the snapshot has it.
+    pub(crate) source: Arc<Source>,
+    /// Its id as text.
+    pub(crate) id: String,
+    /// The header that carries its API key, in lower case.
+    pub(crate) key_header: Option<String>,
+    /// The query parameter that carries its API key.
+    pub(crate) key_query: Option<String>,
+    /// What it keeps in order.
+    pub(crate) order: Order,
+    /// The `Allow` header of 405.
+    pub(crate) allow: String,
+}
+
+/// What of a source is kept in order.
+pub(crate) enum Order {
+    /// Nothing.
+    None,
+    /// All its events.
+    Source,
+    /// Its events with the same key, found here.
+    Key(KeyPlace),
+}
+
+impl Intake {
+    /// Works out what `source` wants.
+    pub(crate) fn of(source: &Arc<Source>) -> Self {
+        let (header, query) = source.spec.auth.key_places();
+        let methods: Vec<_> = source.spec.methods.iter().map(|m| m.as_str()).collect();
+        Self {
+            id: source.id.to_string(),
+            key_header: header.map(str::to_ascii_lowercase),
+            key_query: query.map(str::to_owned),
+            order: Order::of(source),
+            allow: methods.join(", "),
+            source: Arc::clone(source),
+        }
+    }
+
+    /// Whether the source takes this method.
+    pub(crate) fn takes(&self, method: &str) -> bool {
+        let mut methods = self.source.spec.methods.iter();
+        methods.any(|known: &SourceMethod| known.as_str() == method)
+    }
+}
+
+impl Order {
+    fn of(source: &Source) -> Self {
+        let ordering = source.spec.effective_ordering();
+        match (ordering.mode, ordering.key) {
+            (OrderingMode::None, _) => Self::None,
+            (OrderingMode::Source, _) => Self::Source,
+            (OrderingMode::Key, key) => Self::Key(key.unwrap_or_default()),
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! Having the broker store an event, and what its answer means for the sender.
+//!
+//! Only a confirmed store is a success; "perhaps" is said as such.
+
+use std::time::Instant;
+
+use hookrail_broker::{OutMessage, PublishError, Published, codec};
+use hookrail_domain::event::Event;
+use hookrail_domain::partition;
+
+use crate::intake::Intake;
+use crate::refusal::Refusal;
+use crate::state::Ingress;
+
+/// An event that the broker has, with its id.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Receipt {
+    /// This request's.
+    Accepted(String),
+    /// That of an earlier request with the same key and body.
+    Duplicate(String),
+}
+
+/// Stores the event.
+///
+/// # Errors
+/// It was not stored, or nobody knows.
+pub(crate) async fn store_event(
+    ingress: &Ingress,
+    intake: &Intake,
+    event: &Event,
+) -> Result<Receipt, Refusal> {
+    let partition = event.id.partition();
+    if ingress.fill.is_full(partition) {
+        return Err(Refusal::Full);
+    }
+    let event_id = event.id.to_string();
+    let key = DuplicateKey::of(event);
+    let message = OutMessage {
+        id: key.as_ref().map_or(&event_id, |key| &key.message_id),
+        body_hash: key.as_ref().map(|key| key.body_hash.as_str()),
+        event_id: Some(&event_id),
+        payload: codec::event::encode(event),
+    };
+    let started = Instant::now();
+    let published = ingress
+        .publisher
+        .publish_event(partition, &intake.id, message)
+        .await;
+    let took = started.elapsed();
+    ingress.metrics.publish_seconds.observe(took.as_secs_f64());
+    match (published.map_err(refusal)?, key) {
+        (published, Some(key)) if published.duplicate => {
+            first_event(ingress, partition, published, &event_id, &key).await
+        }
+        // Without a key the message's id is the event's own: a duplicate is this request's own retry.
+        _ => Ok(Receipt::Accepted(event_id)),
+    }
+}
+
+/// What makes two requests the same one.
+struct DuplicateKey {
+    message_id: String,
+    body_hash: String,
+}
+
+impl DuplicateKey {
+    fn of(event: &Event) -> Option<Self> {
+        let is_keyed = event.idempotency_key.is_some() || event.dedupe_key.is_some();
+        is_keyed.then(|| Self {
+            message_id: event.message_id(),
+            body_hash: partition::token(partition::hash(&[event.body.bytes().map_or(&[], |bytes| bytes)])),
+        })
+    }
+}
+
+/// The event that the broker had already under this key.
+async fn first_event(
+    ingress: &Ingress,
+    partition: u32,
+    published: Published,
+    event_id: &str,
+    key: &DuplicateKey,
+) -> Result<Receipt, Refusal> {
+    let stored = ingress.broker.raw_get(partition, published.sequence).await;
+    let stored = stored.map_err(|error| Refusal::Unknown(error.to_string()))?;
+    let headers = stored.map(|stored| stored.headers).unwrap_or_default();
+    let Some(first) = headers.event_id else {
+        let gone = "the first event with this key is gone already";
+        return Err(Refusal::Unknown(gone.to_owned()));
+    };
+    if first == event_id {
+        Ok(Receipt::Accepted(first))
+    } else if headers.body_hash.as_deref() == Some(&key.body_hash) {
+        Ok(Receipt::Duplicate(first))
+    } else {
+        Err(Refusal::KeyReused)
+    }
+}
+
+fn refusal(error: PublishError) -> Refusal {
+    match error {
+        PublishError::Refused { .. } | PublishError::Fenced => {
+            tracing::debug!(%error, "the broker refused an event");
+            Refusal::Full
+        }
+        PublishError::TooLarge { limit, .. } => Refusal::TooLarge { limit },
+        PublishError::Unknown { reason } => Refusal::Unknown(reason),
+    }
+}

@@ -1,0 +1,120 @@
+//! A client of the API and of the ingress, for tests.
+
+use anyhow::Context as _;
+use serde_json::Value;
+
+/// An answer, read whole.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// Status.
+    pub status: u16,
+    /// Headers, names in lower case.
+    pub headers: Vec<(String, String)>,
+    /// Body.
+    pub text: String,
+}
+
+impl Answer {
+    /// The body as JSON; null where it is not.
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or(Value::Null)
+    }
+
+    /// A header's value, or nothing.
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.iter().find(|(n, _)| n == name).map_or("", |(_, value)| value)
+    }
+
+    /// The JSON body of an answer with `status`.
+    ///
+    /// # Errors
+    /// When the status is another one; the answer is in the error.
+    pub fn expect(self, status: u16) -> anyhow::Result<Value> {
+        anyhow::ensure!(self.status == status, "expected {status}, got {}: {}", self.status, self.text);
+        Ok(self.json())
+    }
+}
+
+/// A client of one installation.
+#[derive(Debug, Clone)]
+pub struct Api {
+    client: reqwest::Client,
+    /// Base URL of the API's listener.
+    pub api: String,
+    /// Base URL of the ingress.
+    pub ingress: String,
+    token: String,
+}
+
+impl Api {
+    /// A client with this token.
+    #[expect(clippy::disallowed_methods, reason = "tests talk to the product like any client, not through its own")]
+    pub fn new(api: &str, ingress: &str, token: &str) -> Self {
+        crate::install_tls_provider();
+        Self {
+            client: reqwest::Client::new(),
+            api: api.to_owned(),
+            ingress: ingress.to_owned(),
+            token: token.to_owned(),
+        }
+    }
+
+    /// Sends a request with a JSON body to the API.
+    ///
+    /// # Errors
+    /// When no answer comes.
+    pub async fn call(&self, method: &str, path: &str, body: Option<&Value>) -> anyhow::Result<Answer> {
+        let url = format!("{}/api/v1{path}", self.api);
+        let mut request = self.client.request(method.parse()?, url).bearer_auth(&self.token);
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        read(request).await
+    }
+
+    /// Gets a JSON document that has to be there.
+    ///
+    /// # Errors
+    /// When it isn't.
+    pub async fn get(&self, path: &str) -> anyhow::Result<Value> {
+        self.call("GET", path, None).await?.expect(200).with_context(|| format!("GET {path}"))
+    }
+
+    /// Creates something and gives its document.
+    ///
+    /// # Errors
+    /// When it is refused.
+    pub async fn create(&self, path: &str, body: Value) -> anyhow::Result<Value> {
+        self.call("POST", path, Some(&body)).await?.expect(201).with_context(|| format!("POST {path}"))
+    }
+
+    /// Sends a webhook to a source's ingest URL, given by its path.
+    ///
+    /// # Errors
+    /// When no answer comes.
+    pub async fn send(&self, path: &str, headers: &[(&str, &str)], body: impl Into<Vec<u8>>) -> anyhow::Result<Answer> {
+        let mut request = self.client.post(format!("{}{path}", self.ingress)).body(body.into());
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        read(request).await
+    }
+
+    /// Sends a JSON webhook.
+    ///
+    /// # Errors
+    /// When no answer comes.
+    pub async fn send_json(&self, path: &str, body: impl Into<Vec<u8>>) -> anyhow::Result<Answer> {
+        self.send(path, &[("content-type", "application/json")], body).await
+    }
+}
+
+async fn read(request: reqwest::RequestBuilder) -> anyhow::Result<Answer> {
+    let answer = request.send().await?;
+    let headers = answer.headers().iter();
+    Ok(Answer {
+        status: answer.status().as_u16(),
+        headers: headers.map(|(n, v)| (n.to_string(), String::from_utf8_lossy(v.as_bytes()).into_owned())).collect(),
+        text: answer.text().await?,
+    })
+}

@@ -1,0 +1,238 @@
+//! The real binary, as one process with everything embedded, or as four services.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::Context as _;
+use serde_json::Value;
+
+use crate::{api::Api, child::Child, nats::NatsServer, wait::eventually};
+
+/// The admin token of every stack.
+pub const ADMIN_TOKEN: &str = "test-admin-token-0123456789";
+/// How long a stack may take to become ready, seconds.
+const READY_SECONDS: u64 = 60;
+
+/// One of the four services.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Service {
+    /// Takes webhooks in.
+    Ingress,
+    /// Processes events.
+    Processor,
+    /// Delivers.
+    Dispatcher,
+    /// Definitions and API.
+    Config,
+}
+
+impl Service {
+    /// All four.
+    pub const ALL: [Self; 4] = [Self::Config, Self::Processor, Self::Dispatcher, Self::Ingress];
+
+    /// Its subcommand.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ingress => "ingress",
+            Self::Processor => "processor",
+            Self::Dispatcher => "dispatcher",
+            Self::Config => "config",
+        }
+    }
+}
+
+/// The `hookrail` program: `HOOKRAIL_BINARY`, else what `cargo build` made.
+pub fn hookrail_binary() -> PathBuf {
+    let built = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/debug/hookrail");
+    std::env::var_os("HOOKRAIL_BINARY").map_or_else(built, Into::into)
+}
+
+/// A running installation; it ends when this is dropped.
+pub struct Stack {
+    /// What kind it is, for messages.
+    pub kind: &'static str,
+    /// A client with the admin token.
+    pub api: Api,
+    /// Its processes, by name.
+    pub processes: Vec<(String, Child)>,
+    /// Its nats-server, where it is not embedded.
+    pub nats: Option<NatsServer>,
+    /// Its folder: data, logs.
+    pub folder: tempfile::TempDir,
+    ports: Ports,
+    database_url: Option<String>,
+    extra: Vec<String>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Ports {
+    ingress: u16,
+    api: u16,
+    ops: [u16; 4],
+}
+
+impl Stack {
+    /// `hookrail up` in a folder of its own.
+    ///
+    /// # Errors
+    /// When it does not become ready.
+    pub async fn up() -> anyhow::Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let ports = Ports::free()?;
+        let mut stack = Self::new("hookrail up", folder, ports, None, None);
+        stack.start_up().await?;
+        Ok(stack)
+    }
+
+    /// The four services against one nats-server and this PostgreSQL database.
+    ///
+    /// # Errors
+    /// When they do not become ready.
+    pub async fn four(database_url: String) -> anyhow::Result<Self> {
+        Self::four_with(database_url, &[]).await
+    }
+
+    /// As [`Stack::four`], with more flags for each service.
+    ///
+    /// # Errors
+    /// When they do not become ready.
+    pub async fn four_with(database_url: String, extra: &[&str]) -> anyhow::Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let nats = NatsServer::start(&folder.path().join("nats")).await?;
+        let mut stack = Self::new("four services", folder, Ports::free()?, Some(nats), Some(database_url));
+        stack.extra = extra.iter().map(|flag| (*flag).to_owned()).collect();
+        for service in Service::ALL {
+            stack.start_service(service)?;
+        }
+        stack.wait_ready().await?;
+        Ok(stack)
+    }
+
+    fn new(kind: &'static str, folder: tempfile::TempDir, ports: Ports, nats: Option<NatsServer>, database_url: Option<String>) -> Self {
+        let api = Api::new(&url(ports.api), &url(ports.ingress), ADMIN_TOKEN);
+        Self { kind, api, processes: Vec::new(), nats, folder, ports, database_url, extra: Vec::new() }
+    }
+
+    /// Starts `hookrail up` on this stack's folder and ports, and waits until it is ready.
+    ///
+    /// # Errors
+    /// When it does not become ready.
+    pub async fn start_up(&mut self) -> anyhow::Result<()> {
+        let mut command = Command::new(hookrail_binary());
+        command.arg("up").arg("--data-dir").arg(self.folder.path().join("data"));
+        command.args(["--ingress-listen", &listen(self.ports.ingress), "--api-listen", &listen(self.ports.api)]);
+        command.args(["--ops-listen", &listen(self.ports.ops[0])]);
+        self.start("up", &mut command)?;
+        self.wait_ready().await
+    }
+
+    /// Starts one service of the four.
+    ///
+    /// # Errors
+    /// When it can't be started.
+    pub fn start_service(&mut self, service: Service) -> anyhow::Result<()> {
+        let nats = self.nats.as_ref().context("the four services have a nats-server")?.url();
+        let mut command = Command::new(hookrail_binary());
+        command.arg(service.name()).args(["--nats-url", &nats, "--ops-listen", &listen(self.ports.ops_of(service))]);
+        command.args(&self.extra);
+        let database = self.database_url.clone().unwrap_or_default();
+        match service {
+            Service::Ingress => drop(command.args(["--ingress-listen", &listen(self.ports.ingress)])),
+            Service::Processor => drop(command.args(["--database-url", &database])),
+            Service::Dispatcher => drop(command.args(["--outbound-allow", "127.0.0.0/8"])),
+            Service::Config => {
+                command.args(["--database-url", &database, "--api-listen", &listen(self.ports.api)]);
+                command.args(["--outbound-allow", "127.0.0.0/8", "--ingress-url", &url(self.ports.ingress)]);
+            }
+        }
+        self.start(service.name(), &mut command)
+    }
+
+    fn start(&mut self, name: &str, command: &mut Command) -> anyhow::Result<()> {
+        command.env("HOOKRAIL_ADMIN_TOKEN", ADMIN_TOKEN).current_dir(self.folder.path());
+        let log = self.folder.path().join(format!("{name}.log"));
+        self.processes.push((name.to_owned(), Child::start(command, &log)?));
+        Ok(())
+    }
+
+    /// Kills the process with this name at once (SIGKILL).
+    pub fn kill(&mut self, name: &str) {
+        self.processes.retain_mut(|(found, child)| {
+            if found == name {
+                child.kill();
+            }
+            found != name
+        });
+    }
+
+    /// The process with this name.
+    pub fn process(&mut self, name: &str) -> Option<&mut Child> {
+        self.processes.iter_mut().find(|(found, _)| found == name).map(|(_, child)| child)
+    }
+
+    /// Waits until every process says that it is ready.
+    ///
+    /// # Errors
+    /// When one ends, or is not ready in time; its last lines are in the error.
+    pub async fn wait_ready(&mut self) -> anyhow::Result<()> {
+        for port in self.ports.ops.into_iter().take(self.processes.len()) {
+            let url = format!("{}/readyz", url(port));
+            let ready = || async { reqwest::get(&url).await.ok().filter(|answer| answer.status().is_success()) };
+            if let Err(error) = eventually(&format!("{} ready at {url}", self.kind), READY_SECONDS, ready).await {
+                return Err(error.context(self.tails(15)));
+            }
+        }
+        Ok(())
+    }
+
+    /// The last lines of each process's log.
+    pub fn tails(&self, lines: usize) -> String {
+        let tail = |(name, child): &(String, Child)| format!("--- {name}\n{}", child.tail(lines));
+        self.processes.iter().map(tail).collect::<Vec<_>>().join("\n")
+    }
+
+    /// The text of all `/metrics`.
+    ///
+    /// # Errors
+    /// When one does not answer.
+    pub async fn metrics(&self) -> anyhow::Result<String> {
+        let mut text = String::new();
+        for port in self.ports.ops.into_iter().take(self.processes.len()) {
+            text.push_str(&reqwest::get(format!("{}/metrics", url(port))).await?.text().await?);
+        }
+        Ok(text)
+    }
+
+    /// What `hookrail up` wrote about its listeners.
+    ///
+    /// # Errors
+    /// When it wrote nothing.
+    pub fn listen_file(&self) -> anyhow::Result<Value> {
+        let path = self.folder.path().join("data/listen.json");
+        Ok(serde_json::from_slice(&std::fs::read(path)?)?)
+    }
+}
+
+impl Ports {
+    fn free() -> anyhow::Result<Self> {
+        // All are held until the last is chosen, so that no two are the same.
+        let held = (0..6).map(|_| std::net::TcpListener::bind(crate::ANY_PORT)).collect::<Result<Vec<_>, _>>()?;
+        let ports = held.iter().map(|l| Ok(l.local_addr()?.port())).collect::<anyhow::Result<Vec<_>>>()?;
+        Ok(Self { ingress: ports[0], api: ports[1], ops: [ports[2], ports[3], ports[4], ports[5]] })
+    }
+
+    fn ops_of(&self, service: Service) -> u16 {
+        let place = Service::ALL.iter().position(|s| *s == service).unwrap_or_default();
+        self.ops[place]
+    }
+}
+
+fn listen(port: u16) -> String {
+    format!("127.0.0.1:{port}")
+}
+
+fn url(port: u16) -> String {
+    format!("http://127.0.0.1:{port}")
+}
