@@ -115,29 +115,21 @@ impl DeliveryAcker {
 
     /// One acknowledgement; true if the message is surely gone.
     async fn ask(&self, sequence: u64, reply: Subject) -> Result<bool, ReaderError> {
-        let connects = *self.broker.connects().borrow();
         let client = self.broker.client();
-        let request = client.request(reply.clone(), Bytes::from_static(b"+ACK"));
+        let request = client.request(reply, Bytes::from_static(b"+ACK"));
         if let Ok(Ok(_)) = tokio::time::timeout(ANSWER_TIMEOUT, request).await {
             return Ok(true);
         }
-        match self.is_stored(sequence).await {
-            Some(false) => Ok(true),
-            Some(true) if self.is_settled_connection(connects, sequence, &reply) => {
-                Err(replaced(&self.lease))
-            }
-            Some(true) | None => {
-                tokio::time::sleep(ASK_PAUSE).await;
-                Ok(false)
-            }
+        if self.is_stored(sequence).await == Some(false) {
+            return Ok(true);
         }
-    }
-
-    /// Whether nothing but a newer owner explains that the server did not answer.
-    fn is_settled_connection(&self, connects: u64, sequence: u64, reply: &Subject) -> bool {
-        self.broker.is_connected()
-            && *self.broker.connects().borrow() == connects
-            && self.held.reply(sequence).as_ref() == Some(reply)
+        // No answer: a newer owner's consumer, or one that this owner is opening again. A newer
+        // owner has written the owner key before it touched the consumer.
+        if matches!(self.lease.confirm(&self.broker).await, Ok(false)) {
+            return Err(replaced(&self.lease));
+        }
+        tokio::time::sleep(ASK_PAUSE).await;
+        Ok(false)
     }
 
     async fn wait_for_reply(

@@ -127,10 +127,11 @@ impl DeliveryReader {
     async fn reopen(&mut self, reason: &str) -> Result<(), ReaderError> {
         let partition = self.lease.partition();
         tracing::info!(partition, reason, "opening the delivery partition's consumer again");
+        // Before the consumer is replaced: no acknowledgement of the old one may reach the new.
+        self.held.forget_replies();
         loop {
             match open_feed(&self.broker, &self.lease).await {
                 Ok((feed, _)) => {
-                    self.held.forget_replies();
                     self.feed = feed;
                     return Ok(());
                 }

@@ -6,13 +6,13 @@
 use std::time::Duration;
 
 use async_nats::HeaderMap;
-use async_nats::jetstream::context::PublishErrorKind;
 use async_nats::jetstream::stream::{LastRawMessageErrorKind, Stream};
 use bytes::Bytes;
 
 use crate::connection::Broker;
 use crate::error::BrokerError;
 use crate::names::Names;
+use crate::publish::is_wrong_sequence;
 
 const HEADER_EXPECTED_REVISION: &str = "Nats-Expected-Last-Subject-Sequence";
 const HEADER_OPERATION: &str = "KV-Operation";
@@ -105,7 +105,7 @@ impl Broker {
             .map_err(failed)?;
         match sent.await {
             Ok(ack) => Ok(Some(ack.sequence)),
-            Err(error) if error.kind() == PublishErrorKind::WrongLastSequence => Ok(None),
+            Err(error) if is_wrong_sequence(&error) => Ok(None),
             Err(error) => Err(failed(error)),
         }
     }

@@ -45,6 +45,7 @@ struct Inner {
     epoch: u64,
     unclean_takeover: bool,
     ended: AtomicBool,
+    given_up: AtomicBool,
     validity: Arc<Validity>,
 }
 
@@ -63,6 +64,7 @@ impl Lease {
                 epoch,
                 unclean_takeover,
                 ended: AtomicBool::new(false),
+                given_up: AtomicBool::new(false),
                 validity,
             }),
         }
@@ -114,6 +116,16 @@ impl Lease {
 
     pub(crate) fn end(&self) {
         self.inner.ended.store(true, Ordering::Release);
+    }
+
+    /// Ends it by its own worker's wish, who needs no telling.
+    pub(crate) fn give_up(&self) {
+        self.inner.given_up.store(true, Ordering::Release);
+        self.end();
+    }
+
+    pub(crate) fn is_given_up(&self) -> bool {
+        self.inner.given_up.load(Ordering::Acquire)
     }
 
     pub(crate) fn is_ended(&self) -> bool {

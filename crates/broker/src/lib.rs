@@ -5,6 +5,7 @@
 //! domain crate, and what to do about it by the services.
 
 mod boot_clock;
+pub mod codec;
 mod connection;
 mod delivered;
 mod delivery_acker;
@@ -22,11 +23,13 @@ mod names;
 mod owner_keys;
 mod ownership;
 mod ownership_loop;
+mod poison;
 mod publish;
 mod pull;
 mod raw_reader;
 mod raw_stream;
 mod settings;
+mod snapshot_feed;
 mod stream_plan;
 mod topology;
 
@@ -40,7 +43,9 @@ pub use lease::Lease;
 pub use message::{MessageHeaders, RawMessage};
 pub use names::Names;
 pub use ownership::{HandOver, Ownership, OwnershipChange, OwnershipSettings};
+pub use poison::PoisonMark;
 pub use publish::{OutMessage, PublishError, Published, Publisher};
 pub use raw_reader::RawReader;
 pub use raw_stream::RawState;
 pub use settings::{BrokerSettings, StreamLimits};
+pub use snapshot_feed::{SnapshotFeed, SnapshotReader};

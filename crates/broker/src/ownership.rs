@@ -155,7 +155,7 @@ impl Ownership {
     /// last write. The partition can be claimed again, as after an unclean owner, also by this
     /// worker after a pause. No change is sent for it.
     pub async fn give_up(&self, lease: &Lease) {
-        lease.end();
+        lease.give_up();
         let command = Command::GiveUp {
             partition: lease.partition(),
             epoch: lease.epoch(),

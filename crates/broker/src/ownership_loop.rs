@@ -263,8 +263,10 @@ impl Keeper {
                     lease.end();
                 }
             }
-            let lost: Vec<Lease> = held.values().filter(|lease| lease.is_ended()).cloned().collect();
-            held.retain(|_, lease| !lease.is_ended());
+            // One that was given up is let go by its command, without a word.
+            let is_lost = |lease: &Lease| lease.is_ended() && !lease.is_given_up();
+            let lost: Vec<Lease> = held.values().filter(|lease| is_lost(lease)).cloned().collect();
+            held.retain(|_, lease| !is_lost(lease));
             lost
         });
         for lease in lost {

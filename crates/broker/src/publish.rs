@@ -260,9 +260,21 @@ enum AttemptError {
     Unknown(String),
 }
 
+/// Whether a write was refused because its subject's last sequence is not the expected one.
+pub(crate) fn is_wrong_sequence(error: &NatsError) -> bool {
+    error.kind() == PublishErrorKind::WrongLastSequence
+        || answer(error).is_some_and(|answer| {
+            answer.error_code() == ErrorCode::STREAM_WRONG_LAST_SEQUENCE_CONSTANT
+        })
+}
+
+fn answer(error: &NatsError) -> Option<&async_nats::jetstream::Error> {
+    std::error::Error::source(error)?.downcast_ref()
+}
+
 fn classify(error: &NatsError) -> AttemptError {
     match error.kind() {
-        PublishErrorKind::WrongLastSequence => AttemptError::Final(PublishError::Fenced),
+        _ if is_wrong_sequence(error) => AttemptError::Final(PublishError::Fenced),
         PublishErrorKind::MaxPayloadExceeded => AttemptError::Final(PublishError::Refused {
             reason: error.to_string(),
         }),
@@ -272,12 +284,7 @@ fn classify(error: &NatsError) -> AttemptError {
 
 /// An answer of the server is final where it says why the message was not stored.
 fn classify_answer(error: &NatsError) -> AttemptError {
-    let answer = std::error::Error::source(error)
-        .and_then(|source| source.downcast_ref::<async_nats::jetstream::Error>());
-    match answer.map(|answer| (answer.error_code(), answer)) {
-        Some((ErrorCode::STREAM_WRONG_LAST_SEQUENCE_CONSTANT, _)) => {
-            AttemptError::Final(PublishError::Fenced)
-        }
+    match answer(error).map(|answer| (answer.error_code(), answer)) {
         Some((
             ErrorCode::STREAM_STORE_FAILED
             | ErrorCode::STORAGE_RESOURCES_EXCEEDED

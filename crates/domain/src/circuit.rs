@@ -19,7 +19,11 @@ pub struct CircuitRule {
 impl Default for CircuitRule {
     /// 20 in a row: more than the lanes that commonly fail by themselves; then a probe after 1 s, up to every 30 s.
     fn default() -> Self {
-        Self { failures: 20, probe_after_ms: 1_000, probe_max_ms: 30_000 }
+        Self {
+            failures: 20,
+            probe_after_ms: 1_000,
+            probe_max_ms: 30_000,
+        }
     }
 }
 
@@ -63,7 +67,12 @@ pub struct Circuit {
 impl Circuit {
     /// A closed circuit.
     pub fn new(rule: CircuitRule) -> Self {
-        Self { rule, state: CircuitState::Closed, failures: 0, wait_ms: rule.probe_after_ms }
+        Self {
+            rule,
+            state: CircuitState::Closed,
+            failures: 0,
+            wait_ms: rule.probe_after_ms,
+        }
     }
 
     /// Where it stands.
@@ -110,13 +119,17 @@ impl Circuit {
     fn count(&mut self, now: Millis) {
         self.failures += 1;
         if self.failures >= self.rule.failures {
-            self.state = CircuitState::Open { probe_at: now.saturating_add(self.wait_ms) };
+            self.state = CircuitState::Open {
+                probe_at: now.saturating_add(self.wait_ms),
+            };
         }
     }
 
     fn reopen(&mut self, now: Millis) {
         self.wait_ms = self.wait_ms.saturating_mul(2).min(self.rule.probe_max_ms);
-        self.state = CircuitState::Open { probe_at: now.saturating_add(self.wait_ms) };
+        self.state = CircuitState::Open {
+            probe_at: now.saturating_add(self.wait_ms),
+        };
     }
 }
 
@@ -125,7 +138,11 @@ mod tests {
     use super::*;
 
     fn opened() -> Circuit {
-        let mut circuit = Circuit::new(CircuitRule { failures: 3, probe_after_ms: 1_000, probe_max_ms: 3_000 });
+        let mut circuit = Circuit::new(CircuitRule {
+            failures: 3,
+            probe_after_ms: 1_000,
+            probe_max_ms: 3_000,
+        });
         for _ in 0..3 {
             assert_eq!(circuit.permit(0), Permit::Now { probe: false });
             circuit.failed(false, 0);
@@ -136,7 +153,10 @@ mod tests {
     #[test]
     fn a_run_of_failures_opens_it_and_a_success_between_does_not_let_it() {
         assert_eq!(opened().state(), CircuitState::Open { probe_at: 1_000 });
-        let mut circuit = Circuit::new(CircuitRule { failures: 2, ..CircuitRule::default() });
+        let mut circuit = Circuit::new(CircuitRule {
+            failures: 2,
+            ..CircuitRule::default()
+        });
         for _ in 0..5 {
             circuit.failed(false, 0);
             circuit.succeeded();

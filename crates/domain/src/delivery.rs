@@ -105,7 +105,7 @@ impl DeliveryStatus {
 }
 
 /// Why an attempt, or a delivery, failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorCode {
     /// The name did not resolve.
@@ -136,7 +136,7 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// The code as the API shows it.
-    pub fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Dns => "dns",
             Self::Connect => "connect",

@@ -5,9 +5,7 @@
 mod extract;
 mod unique_id;
 
-pub use extract::{
-    Extracted, Extraction, MAX_ENTITIES, MAX_UNIQUE_ID_BYTES, Warning, extract, extract_from,
-};
+pub use extract::{Extracted, Extraction, MAX_ENTITIES, MAX_UNIQUE_ID_BYTES, Warning, extract, extract_from};
 pub use unique_id::{MAX_UNIQUE_ID_PATHS, UniqueId};
 
 use crate::filter::Filter;
@@ -99,7 +97,11 @@ impl EntityRules {
         require(self.fields.len() <= MAX_FIELDS, "fields", detail);
         for field in self.fields.keys().filter(|field| !validation::is_name(field)) {
             let token = field.replace('~', "~0").replace('/', "~1");
-            require(false, &format!("fields/{token}"), format!("a field's name {name}"));
+            require(
+                false,
+                &format!("fields/{token}"),
+                format!("a field's name {name}"),
+            );
         }
         let detail = format!("has to be at most {MAX_HISTORY}");
         require(self.history <= MAX_HISTORY, "history", detail);
@@ -108,7 +110,9 @@ impl EntityRules {
     /// The path from the payload to the unique id, where both paths are plain and the entity is in
     /// the payload: the key that can be read while the body is checked.
     pub fn plain_unique_id(&self) -> Option<JsonPath> {
-        let UniqueId::One(unique_id) = &self.unique_id else { return None };
+        let UniqueId::One(unique_id) = &self.unique_id else {
+            return None;
+        };
         let joined = self.path.plain()?.join(unique_id.plain()?);
         match self.build {
             Build::Payload => JsonPath::parse(&joined.to_text()).ok(),

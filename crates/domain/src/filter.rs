@@ -42,13 +42,12 @@ enum Group {
 
 impl Filter {
     /// Compiles a definition; what is wrong is added to `errors`, with pointers below `pointer`.
-    pub fn parse(
-        definition: &Json,
-        pointer: &str,
-        errors: &mut Vec<FieldError>,
-    ) -> Option<Self> {
+    pub fn parse(definition: &Json, pointer: &str, errors: &mut Vec<FieldError>) -> Option<Self> {
         let root = parse::parse(definition, pointer, errors)?;
-        Some(Self { definition: Arc::new(definition.clone()), root: Arc::new(root) })
+        Some(Self {
+            definition: Arc::new(definition.clone()),
+            root: Arc::new(root),
+        })
     }
 
     /// The definition as it was written.

@@ -119,8 +119,7 @@ impl Json {
                 a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.equals(b))
             }
             (Self::Object(a), Self::Object(b)) => {
-                a.len() == b.len()
-                    && a.iter().all(|(name, a)| b.get(name).is_some_and(|b| a.equals(b)))
+                a.len() == b.len() && a.iter().all(|(name, a)| b.get(name).is_some_and(|b| a.equals(b)))
             }
             _ => self == other,
         }
@@ -208,7 +207,12 @@ impl FromIterator<Json> for Json {
 
 impl<N: Into<String>, const LEN: usize> From<[(N, Json); LEN]> for Json {
     fn from(members: [(N, Json); LEN]) -> Self {
-        Self::Object(members.into_iter().map(|(name, value)| (name.into(), value)).collect())
+        Self::Object(
+            members
+                .into_iter()
+                .map(|(name, value)| (name.into(), value))
+                .collect(),
+        )
     }
 }
 

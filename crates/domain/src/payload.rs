@@ -93,9 +93,7 @@ pub fn decode(
         Kind::Xml => Payload::Json(xml::to_json(content_type, body, force_list)?),
         Kind::Form => Payload::Json(form::to_json(content_type, body)?),
         Kind::Text => Payload::Text(charset::decode_text(content_type, body)),
-        Kind::Undeclared if looks_like_json(body) => {
-            Json::parse(body).map_or(Payload::Bytes, Payload::Json)
-        }
+        Kind::Undeclared if looks_like_json(body) => Json::parse(body).map_or(Payload::Bytes, Payload::Json),
         Kind::Undeclared | Kind::Bytes => Payload::Bytes,
     })
 }

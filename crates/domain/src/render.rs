@@ -44,7 +44,8 @@ pub struct Origin<'a> {
 pub struct EntityReference<'a> {
     pub entity_type: &'a str,
     pub unique_id: &'a str,
-    pub version: i64,
+    /// `<raw partition>.<sequence>`.
+    pub version: &'a str,
 }
 
 impl EventBody<'_> {
@@ -99,7 +100,7 @@ impl EntityReference<'_> {
         out.extend_from_slice(b",\"unique_id\":");
         write_json_string(self.unique_id, out);
         out.extend_from_slice(b",\"version\":");
-        out.extend_from_slice(self.version.to_string().as_bytes());
+        write_json_string(self.version, out);
         out.push(b'}');
     }
 }
@@ -107,7 +108,11 @@ impl EntityReference<'_> {
 /// RFC 3339, UTC, milliseconds: `2026-11-22T00:27:42.000Z`. A time that no calendar date has is the
 /// nearest one that does.
 pub fn format_millis(time: Millis) -> String {
-    let nearest = if time < 0 { DateTime::<chrono::Utc>::MIN_UTC } else { DateTime::<chrono::Utc>::MAX_UTC };
+    let nearest = if time < 0 {
+        DateTime::<chrono::Utc>::MIN_UTC
+    } else {
+        DateTime::<chrono::Utc>::MAX_UTC
+    };
     DateTime::from_timestamp_millis(time)
         .unwrap_or(nearest)
         .to_rfc3339_opts(SecondsFormat::Millis, true)
@@ -115,7 +120,14 @@ pub fn format_millis(time: Millis) -> String {
 
 /// Reads an RFC 3339 time with any offset; what is finer than a millisecond is cut off.
 pub fn parse_rfc3339(text: &str) -> Option<Millis> {
-    DateTime::parse_from_rfc3339(text).ok().map(|time| time.timestamp_millis())
+    DateTime::parse_from_rfc3339(text)
+        .ok()
+        .map(|time| time.timestamp_millis())
+}
+
+/// Reads an HTTP date in its preferred form (RFC 9110, section 5.6.7): `Sun, 22 Nov 2026 10:00:05 GMT`.
+pub fn parse_http_date(text: &str) -> Option<Millis> {
+    DateTime::parse_from_rfc2822(text).ok().map(|time| time.timestamp_millis())
 }
 
 #[cfg(test)]
@@ -147,7 +159,10 @@ mod tests {
     #[test]
     fn a_body_without_an_entity_says_null() {
         check(
-            CurrentContext::Origin(Origin { source: None, ..origin() }),
+            CurrentContext::Origin(Origin {
+                source: None,
+                ..origin()
+            }),
             r#"{"id": 820982911946154508, "price": 1.10}"#,
             concat!(
                 r#"{"event_time":"2024-11-21T22:00:00.005Z","event_type":"entity.updated","#,
@@ -160,7 +175,11 @@ mod tests {
     #[test]
     fn a_body_names_its_entity_and_what_changed() {
         let previous = Members::from_iter([("active".to_owned(), Json::Bool(false))]);
-        let entity = EntityReference { entity_type: "customer", unique_id: "a\"b", version: 7 };
+        let entity = EntityReference {
+            entity_type: "customer",
+            unique_id: "a\"b",
+            version: "0.7",
+        };
         check(
             CurrentContext::Origin(Origin {
                 entity: Some(entity),
@@ -171,7 +190,7 @@ mod tests {
             concat!(
                 r#"{"event_time":"2024-11-21T22:00:00.005Z","event_type":"entity.updated","#,
                 r#""current_context":{"workspace":"default","source":"crm","event_id":"evt_1","#,
-                r#""entity":{"type":"customer","unique_id":"a\"b","version":7},"#,
+                r#""entity":{"type":"customer","unique_id":"a\"b","version":"0.7"},"#,
                 r#""previous_fields":{"active":false}},"data":[]}"#
             ),
         );
@@ -191,7 +210,10 @@ mod tests {
 
     #[test]
     fn times_are_read_with_any_offset_and_written_in_utc() {
-        assert_eq!(parse_rfc3339("2024-11-21T23:00:00.0059+01:00"), Some(1_732_226_400_005));
+        assert_eq!(
+            parse_rfc3339("2024-11-21T23:00:00.0059+01:00"),
+            Some(1_732_226_400_005)
+        );
         assert_eq!(parse_rfc3339("2024-11-21"), None);
         assert_eq!(format_millis(0), "1970-01-01T00:00:00.000Z");
         assert!(format_millis(i64::MAX).starts_with('+'));

@@ -3,61 +3,12 @@
 //! Decides from the attempt's result, the destination's policy and the delivery's own progress. It
 //! neither waits nor draws: the time and the jitter value are given, and waiting is `lane`'s part.
 
-use crate::{Millis, destination::RetryPolicy};
+use crate::{Millis, delivery::ErrorCode, destination::RetryPolicy};
 
 /// The status by which a receiver says that it wants no more (RFC 9110, section 15.5.11: Gone).
 const GONE: u16 = 410;
 /// Statuses whose `Retry-After` is honoured (RFC 6585, section 4; RFC 9110, section 15.6.4).
 const WITH_RETRY_AFTER: [u16; 2] = [429, 503];
-
-/// Why an attempt failed or a delivery died: the `error.code` of the API.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum FailureCode {
-    /// The host's name did not resolve.
-    Dns,
-    /// No TCP connection.
-    Connect,
-    /// No TLS session.
-    Tls,
-    /// The exchange took longer than the destination's time-out.
-    Timeout,
-    /// The address is one that outbound requests may not reach.
-    AddressRefused,
-    /// An answer came, with another status than a 2xx.
-    Status,
-    /// The answer broke off or could not be read.
-    Body,
-    /// The proxy refused or failed.
-    Proxy,
-    /// The destination holds more parked bytes than it may.
-    OverQuota,
-    /// Not sent by its deadline.
-    Expired,
-    /// Cancelled by a person, or its destination was deleted.
-    Cancelled,
-    /// The request could not be made from the delivery.
-    Render,
-}
-
-impl FailureCode {
-    /// The code as the API and the metrics show it.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Dns => "dns",
-            Self::Connect => "connect",
-            Self::Tls => "tls",
-            Self::Timeout => "timeout",
-            Self::AddressRefused => "address_refused",
-            Self::Status => "status",
-            Self::Body => "body",
-            Self::Proxy => "proxy",
-            Self::OverQuota => "over_quota",
-            Self::Expired => "expired",
-            Self::Cancelled => "cancelled",
-            Self::Render => "render",
-        }
-    }
-}
 
 /// What came of one HTTP exchange.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,7 +21,7 @@ pub enum AttemptResult {
         retry_after_ms: Option<Millis>,
     },
     /// No whole answer came.
-    Failed(FailureCode),
+    Failed(ErrorCode),
 }
 
 /// What a delivery has behind it.
@@ -94,12 +45,12 @@ pub enum Verdict {
         /// The wait.
         after_ms: Millis,
         /// Why this attempt failed.
-        code: FailureCode,
+        code: ErrorCode,
     },
     /// Never again.
     Dead {
         /// Why the last attempt failed.
-        code: FailureCode,
+        code: ErrorCode,
     },
     /// The receiver is gone (410): the destination is disabled and the delivery waits.
     DisableDestination,
@@ -108,13 +59,19 @@ pub enum Verdict {
 impl AttemptResult {
     /// True for a 2xx.
     pub const fn is_success(self) -> bool {
-        matches!(self, Self::Answered { status: 200..=299, .. })
+        matches!(
+            self,
+            Self::Answered {
+                status: 200..=299,
+                ..
+            }
+        )
     }
 
     /// Why it failed; meaningless for a success.
-    pub const fn code(self) -> FailureCode {
+    pub const fn code(self) -> ErrorCode {
         match self {
-            Self::Answered { .. } => FailureCode::Status,
+            Self::Answered { .. } => ErrorCode::Status,
             Self::Failed(code) => code,
         }
     }
@@ -126,26 +83,35 @@ impl AttemptResult {
 
     /// True where nothing went out, so that it says nothing of the receiver.
     pub fn was_not_sent(self) -> bool {
-        self == Self::Failed(FailureCode::Render)
+        self == Self::Failed(ErrorCode::Render)
     }
 
     fn is_permanent(self, policy: &RetryPolicy) -> bool {
         match self {
             Self::Answered { status, .. } => policy.permanent_statuses.contains(&status),
-            Self::Failed(code) => code == FailureCode::Render,
+            Self::Failed(code) => code == ErrorCode::Render,
         }
     }
 
     fn retry_after_ms(self) -> Option<Millis> {
         match self {
-            Self::Answered { status, retry_after_ms } if WITH_RETRY_AFTER.contains(&status) => retry_after_ms,
+            Self::Answered {
+                status,
+                retry_after_ms,
+            } if WITH_RETRY_AFTER.contains(&status) => retry_after_ms,
             _ => None,
         }
     }
 }
 
 /// Judges the attempt that ended at `now`; `progress` counts it already, `jitter` is in [0, 1).
-pub fn judge(policy: &RetryPolicy, result: AttemptResult, progress: Progress, now: Millis, jitter: f64) -> Verdict {
+pub fn judge(
+    policy: &RetryPolicy,
+    result: AttemptResult,
+    progress: Progress,
+    now: Millis,
+    jitter: f64,
+) -> Verdict {
     let code = result.code();
     if result.is_success() {
         return Verdict::Delivered;
@@ -165,9 +131,17 @@ pub fn judge(policy: &RetryPolicy, result: AttemptResult, progress: Progress, no
 
 /// Judges the one attempt of a delivery whose caller waits for the answer: any status settles it,
 /// and only where no answer came it is tried again.
-pub fn judge_respond(policy: &RetryPolicy, result: AttemptResult, progress: Progress, now: Millis, jitter: f64) -> Verdict {
+pub fn judge_respond(
+    policy: &RetryPolicy,
+    result: AttemptResult,
+    progress: Progress,
+    now: Millis,
+    jitter: f64,
+) -> Verdict {
     match result {
-        AttemptResult::Answered { .. } if !result.is_success() => Verdict::Dead { code: FailureCode::Status },
+        AttemptResult::Answered { .. } if !result.is_success() => Verdict::Dead {
+            code: ErrorCode::Status,
+        },
         _ => judge(policy, result, progress, now, jitter),
     }
 }
@@ -210,12 +184,23 @@ mod tests {
     }
 
     fn status(status: u16) -> AttemptResult {
-        AttemptResult::Answered { status, retry_after_ms: None }
+        AttemptResult::Answered {
+            status,
+            retry_after_ms: None,
+        }
     }
 
     fn check(result: AttemptResult, attempts: u32, expected: Verdict) {
-        let progress = Progress { attempts, first_attempt_at: 1_000, next_at: 0 };
-        assert_eq!(judge(&policy(), result, progress, 2_000, 0.0), expected, "{result:?} after {attempts}");
+        let progress = Progress {
+            attempts,
+            first_attempt_at: 1_000,
+            next_at: 0,
+        };
+        assert_eq!(
+            judge(&policy(), result, progress, 2_000, 0.0),
+            expected,
+            "{result:?} after {attempts}"
+        );
     }
 
     #[test]
@@ -224,47 +209,135 @@ mod tests {
             check(status(ok), 1, Verdict::Delivered);
         }
         for dead in [400, 413, 415, 422] {
-            check(status(dead), 1, Verdict::Dead { code: FailureCode::Status });
+            check(
+                status(dead),
+                1,
+                Verdict::Dead {
+                    code: ErrorCode::Status,
+                },
+            );
         }
         for again in [100, 199, 300, 302, 308, 401, 404, 409, 429, 500, 503, 599] {
-            check(status(again), 1, Verdict::Retry { after_ms: 5_000, code: FailureCode::Status });
+            check(
+                status(again),
+                1,
+                Verdict::Retry {
+                    after_ms: 5_000,
+                    code: ErrorCode::Status,
+                },
+            );
         }
         check(status(410), 1, Verdict::DisableDestination);
     }
 
     #[test]
     fn failures_without_an_answer_retry_except_render() {
-        use FailureCode::*;
+        use ErrorCode::*;
         for code in [Dns, Connect, Tls, Timeout, AddressRefused, Body, Proxy] {
-            check(AttemptResult::Failed(code), 2, Verdict::Retry { after_ms: 10_000, code });
+            check(
+                AttemptResult::Failed(code),
+                2,
+                Verdict::Retry {
+                    after_ms: 10_000,
+                    code,
+                },
+            );
         }
         check(AttemptResult::Failed(Render), 1, Verdict::Dead { code: Render });
     }
 
     #[test]
     fn attempts_and_age_end_the_retries() {
-        check(status(500), 8, Verdict::Retry { after_ms: 60_000, code: FailureCode::Status });
-        check(status(500), 9, Verdict::Dead { code: FailureCode::Status });
-        let old = Progress { attempts: 2, first_attempt_at: -1_000_000, next_at: 0 };
-        assert_eq!(judge(&policy(), status(500), old, 2_000, 0.0), Verdict::Dead { code: FailureCode::Status });
+        check(
+            status(500),
+            8,
+            Verdict::Retry {
+                after_ms: 60_000,
+                code: ErrorCode::Status,
+            },
+        );
+        check(
+            status(500),
+            9,
+            Verdict::Dead {
+                code: ErrorCode::Status,
+            },
+        );
+        let old = Progress {
+            attempts: 2,
+            first_attempt_at: -1_000_000,
+            next_at: 0,
+        };
+        assert_eq!(
+            judge(&policy(), status(500), old, 2_000, 0.0),
+            Verdict::Dead {
+                code: ErrorCode::Status
+            }
+        );
     }
 
     #[test]
     fn retry_after_lengthens_the_wait_within_the_cap() {
-        let asked = |status, ms| AttemptResult::Answered { status, retry_after_ms: Some(ms) };
-        check(asked(429, 30_000), 1, Verdict::Retry { after_ms: 30_000, code: FailureCode::Status });
-        check(asked(503, 1_000), 1, Verdict::Retry { after_ms: 5_000, code: FailureCode::Status });
-        check(asked(503, 9_000_000), 1, Verdict::Retry { after_ms: 60_000, code: FailureCode::Status });
-        check(asked(500, 30_000), 1, Verdict::Retry { after_ms: 5_000, code: FailureCode::Status });
+        let asked = |status, ms| AttemptResult::Answered {
+            status,
+            retry_after_ms: Some(ms),
+        };
+        check(
+            asked(429, 30_000),
+            1,
+            Verdict::Retry {
+                after_ms: 30_000,
+                code: ErrorCode::Status,
+            },
+        );
+        check(
+            asked(503, 1_000),
+            1,
+            Verdict::Retry {
+                after_ms: 5_000,
+                code: ErrorCode::Status,
+            },
+        );
+        check(
+            asked(503, 9_000_000),
+            1,
+            Verdict::Retry {
+                after_ms: 60_000,
+                code: ErrorCode::Status,
+            },
+        );
+        check(
+            asked(500, 30_000),
+            1,
+            Verdict::Retry {
+                after_ms: 5_000,
+                code: ErrorCode::Status,
+            },
+        );
     }
 
     #[test]
     fn a_waiting_caller_gets_the_first_answer_whatever_it_is() {
-        let progress = Progress { attempts: 1, first_attempt_at: 0, next_at: 0 };
+        let progress = Progress {
+            attempts: 1,
+            first_attempt_at: 0,
+            next_at: 0,
+        };
         let judged = |result| judge_respond(&policy(), result, progress, 0, 0.0);
-        assert_eq!(judged(status(503)), Verdict::Dead { code: FailureCode::Status });
+        assert_eq!(
+            judged(status(503)),
+            Verdict::Dead {
+                code: ErrorCode::Status
+            }
+        );
         assert_eq!(judged(status(200)), Verdict::Delivered);
-        let refused = AttemptResult::Failed(FailureCode::Connect);
-        assert_eq!(judged(refused), Verdict::Retry { after_ms: 5_000, code: FailureCode::Connect });
+        let refused = AttemptResult::Failed(ErrorCode::Connect);
+        assert_eq!(
+            judged(refused),
+            Verdict::Retry {
+                after_ms: 5_000,
+                code: ErrorCode::Connect
+            }
+        );
     }
 }

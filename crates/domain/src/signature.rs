@@ -44,21 +44,31 @@ impl SigningKey {
     pub fn parse(secret: &str) -> Result<Self, SecretError> {
         let text = secret.strip_prefix(SECRET_PREFIX).ok_or(SecretError::Prefix)?;
         let key = BASE64.decode(text).map_err(|_| SecretError::Base64)?;
-        if KEY_BYTES.contains(&key.len()) { Ok(Self(key)) } else { Err(SecretError::Length) }
+        if KEY_BYTES.contains(&key.len()) {
+            Ok(Self(key))
+        } else {
+            Err(SecretError::Length)
+        }
     }
 
     /// The signature of one delivery: `v1,` and base64 of HMAC-SHA-256 over `id.timestamp.body`.
     pub fn sign(&self, id: &str, timestamp_s: i64, body: &[u8]) -> String {
-        format!("v1,{}", BASE64.encode(self.mac(id, timestamp_s, body).finalize().into_bytes()))
+        format!(
+            "v1,{}",
+            BASE64.encode(self.mac(id, timestamp_s, body).finalize().into_bytes())
+        )
     }
 
     /// Whether one of a header's signatures is this key's; takes the same time wherever they differ.
     pub fn verifies(&self, id: &str, timestamp_s: i64, body: &[u8], header: &str) -> bool {
-        header.split(' ').filter_map(|one| one.strip_prefix("v1,")).any(|signature| {
-            BASE64.decode(signature).is_ok_and(|signature| {
-                self.mac(id, timestamp_s, body).verify_slice(&signature).is_ok()
+        header
+            .split(' ')
+            .filter_map(|one| one.strip_prefix("v1,"))
+            .any(|signature| {
+                BASE64
+                    .decode(signature)
+                    .is_ok_and(|signature| self.mac(id, timestamp_s, body).verify_slice(&signature).is_ok())
             })
-        })
     }
 
     fn mac(&self, id: &str, timestamp_s: i64, body: &[u8]) -> Hmac<Sha256> {
@@ -100,12 +110,7 @@ pub fn sign_all(keys: &[SigningKey], id: &str, timestamp_s: i64, body: &[u8]) ->
 ///
 /// # Errors
 /// As [`SigningKey::parse`].
-pub fn sign_standard(
-    secret: &str,
-    id: &str,
-    timestamp_s: i64,
-    body: &[u8],
-) -> Result<String, SecretError> {
+pub fn sign_standard(secret: &str, id: &str, timestamp_s: i64, body: &[u8]) -> Result<String, SecretError> {
     Ok(SigningKey::parse(secret)?.sign(id, timestamp_s, body))
 }
 
@@ -150,7 +155,10 @@ mod tests {
     #[test]
     fn bad_secrets_are_refused_by_cause() {
         assert_eq!(check_standard_secret("MfKQ9r8GKYqr"), Err(SecretError::Prefix));
-        assert_eq!(check_standard_secret("whsec_not base64!"), Err(SecretError::Base64));
+        assert_eq!(
+            check_standard_secret("whsec_not base64!"),
+            Err(SecretError::Base64)
+        );
         assert_eq!(check_standard_secret("whsec_"), Err(SecretError::Length));
         assert_eq!(
             check_standard_secret(&format_standard_secret(&[1; 65])),

@@ -43,10 +43,7 @@ fn find_key(decoded: &Payload, path: &PlainPath) -> Option<String> {
 ///
 /// # Errors
 /// The body is not JSON, or nests deeper than [`crate::json::MAX_DEPTH`].
-pub fn check_json(
-    body: &[u8],
-    key_path: Option<&PlainPath>,
-) -> Result<Option<String>, JsonError> {
+pub fn check_json(body: &[u8], key_path: Option<&PlainPath>) -> Result<Option<String>, JsonError> {
     let mut reader = event_reader(body);
     let mut position = Position::new();
     let mut key = key_path.map(KeyReader::new);

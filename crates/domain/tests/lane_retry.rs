@@ -2,7 +2,7 @@
 
 use hookrail_domain::{
     destination::RetryPolicy,
-    retry::{AttemptResult, FailureCode, Progress, Verdict, delay_ms, judge},
+    delivery::ErrorCode, retry::{AttemptResult, Progress, Verdict, delay_ms, judge},
 };
 use proptest::{collection::vec, option, prelude::*};
 
@@ -53,7 +53,7 @@ proptest! {
                     prop_assert!(policy.give_up_after_ms.is_none_or(|most| (now - began) as u64 <= most));
                 }
                 Verdict::Dead { code } => {
-                    prop_assert_eq!(code, FailureCode::Status);
+                    prop_assert_eq!(code, ErrorCode::Status);
                     let used_up = policy.max_attempts.is_some_and(|most| progress.attempts >= most);
                     prop_assert!(used_up || policy.give_up_after_ms.is_some());
                     return Ok(());

@@ -5,14 +5,17 @@ use hookrail_domain::{
     destination::{OnDead, RetryPolicy},
     ids::{DeliveryId, DestinationId},
     lane::{
-        Action, Arrival, AttemptId, Command, CommandAnswer, CommandId, DestinationRules, End, Input, LaneId, LaneKey,
-        Limits, Parking, PartitionLanes, Place, RateRule, Takeover, Target, Verb,
+        Action, Arrival, AttemptId, Command, CommandAnswer, CommandId, DestinationRules, End, Input, LaneId,
+        LaneKey, Limits, Parking, PartitionLanes, Place, RateRule, Takeover, Target, Verb,
     },
-    retry::{AttemptResult, FailureCode},
+    delivery::ErrorCode, retry::AttemptResult,
 };
 
 const DESTINATION: DestinationId = DestinationId::from_u128(7);
-const LANE: LaneId = LaneId { destination: DESTINATION, key: LaneKey::from_u128(9) };
+const LANE: LaneId = LaneId {
+    destination: DESTINATION,
+    key: LaneKey::from_u64(9),
+};
 
 fn rules() -> DestinationRules {
     let retry = RetryPolicy {
@@ -24,7 +27,13 @@ fn rules() -> DestinationRules {
         max_attempts: None,
         permanent_statuses: vec![422],
     };
-    DestinationRules { enabled: true, max_in_flight: 32, rate: None, retry, on_dead: OnDead::Continue }
+    DestinationRules {
+        enabled: true,
+        max_in_flight: 32,
+        rate: None,
+        retry,
+        on_dead: OnDead::Continue,
+    }
 }
 
 fn arrival(sequence: u64, lane: Option<LaneKey>) -> Arrival {
@@ -57,7 +66,10 @@ struct Story {
 impl Story {
     fn with(rules: DestinationRules) -> Self {
         let engine = PartitionLanes::new(Limits::default(), Parking::Off, Takeover::default(), 0);
-        let mut story = Self { engine, actions: Vec::new() };
+        let mut story = Self {
+            engine,
+            actions: Vec::new(),
+        };
         story.at(0, Input::Destination(DESTINATION, Some(Box::new(rules))));
         story
     }
@@ -69,12 +81,29 @@ impl Story {
     }
 
     fn answer(&mut self, now: i64, attempt: u64, status: u16) -> &mut Self {
-        let result = AttemptResult::Answered { status, retry_after_ms: None };
-        self.at(now, Input::AttemptFinished { attempt: AttemptId(attempt), result, jitter: 0.0 })
+        let result = AttemptResult::Answered {
+            status,
+            retry_after_ms: None,
+        };
+        self.at(
+            now,
+            Input::AttemptFinished {
+                attempt: AttemptId(attempt),
+                result,
+                jitter: 0.0,
+            },
+        )
     }
 
     fn command(&mut self, now: i64, verb: Verb, target: Target) -> CommandAnswer {
-        self.at(now, Input::Command(Command { id: CommandId(1), verb, target }));
+        self.at(
+            now,
+            Input::Command(Command {
+                id: CommandId(1),
+                verb,
+                target,
+            }),
+        );
         let mut answers = self.actions.iter().filter_map(|action| match action {
             Action::Answer { answer, .. } => Some(*answer),
             _ => None,
@@ -124,18 +153,33 @@ fn a_failed_head_waits_for_its_time_while_the_unordered_go_on() {
 fn a_dead_head_lets_the_lane_go_on_or_holds_it_as_the_destination_says() {
     let mut story = Story::with(rules());
     story.at(0, in_lane(1)).at(0, in_lane(2));
-    assert_eq!(story.answer(1, 0, 422).ended(), [(1, End::Dead(FailureCode::Status))]);
+    assert_eq!(
+        story.answer(1, 0, 422).ended(),
+        [(1, End::Dead(ErrorCode::Status))]
+    );
     assert_eq!(story.at(2, Input::Settled(Place::Queue(1))).sent(), [(2, 1)]);
 
-    let mut story = Story::with(DestinationRules { on_dead: OnDead::Hold, ..rules() });
+    let mut story = Story::with(DestinationRules {
+        on_dead: OnDead::Hold,
+        ..rules()
+    });
     story.at(0, in_lane(1)).at(0, in_lane(2));
     assert_eq!(story.answer(1, 0, 422).ended(), []);
     assert_eq!(story.engine.next_wake(), None);
-    assert_eq!(story.command(2, Verb::Retry, Target::Lane(LANE)), CommandAnswer::Done);
+    assert_eq!(
+        story.command(2, Verb::Retry, Target::Lane(LANE)),
+        CommandAnswer::Done
+    );
     assert_eq!(story.sent(), [(1, 2)]);
-    assert_eq!(story.command(2, Verb::Skip, Target::Lane(LANE)), CommandAnswer::Busy);
+    assert_eq!(
+        story.command(2, Verb::Skip, Target::Lane(LANE)),
+        CommandAnswer::Busy
+    );
     story.answer(3, 1, 422);
-    assert_eq!(story.command(4, Verb::Skip, Target::Lane(LANE)), CommandAnswer::Done);
+    assert_eq!(
+        story.command(4, Verb::Skip, Target::Lane(LANE)),
+        CommandAnswer::Done
+    );
     assert_eq!(story.ended().len(), 1);
     assert_eq!(story.at(5, Input::Settled(Place::Queue(1))).sent(), [(2, 1)]);
 }
@@ -143,15 +187,22 @@ fn a_dead_head_lets_the_lane_go_on_or_holds_it_as_the_destination_says() {
 #[test]
 fn a_waiting_delivery_can_be_cancelled_at_the_head_and_behind_it() {
     let mut story = Story::with(rules());
-    story.at(0, in_lane(1)).at(0, in_lane(2)).at(0, in_lane(3)).answer(1, 0, 500);
+    story
+        .at(0, in_lane(1))
+        .at(0, in_lane(2))
+        .at(0, in_lane(3))
+        .answer(1, 0, 500);
     let second = Target::Delivery(DeliveryId::from_u128(2));
     assert_eq!(story.command(2, Verb::Cancel, second), CommandAnswer::Done);
     assert_eq!(story.ended(), []);
     let first = Target::Delivery(DeliveryId::from_u128(1));
     assert_eq!(story.command(2, Verb::Cancel, first), CommandAnswer::Done);
-    let cancelled = End::Cancelled(FailureCode::Cancelled);
+    let cancelled = End::Cancelled(ErrorCode::Cancelled);
     assert_eq!(story.ended(), [(1, cancelled)]);
-    assert_eq!(story.at(3, Input::Settled(Place::Queue(1))).ended(), [(2, cancelled)]);
+    assert_eq!(
+        story.at(3, Input::Settled(Place::Queue(1))).ended(),
+        [(2, cancelled)]
+    );
     assert_eq!(story.at(4, Input::Settled(Place::Queue(2))).sent(), [(3, 1)]);
     let unknown = Target::Delivery(DeliveryId::from_u128(99));
     assert_eq!(story.command(5, Verb::Cancel, unknown), CommandAnswer::NotFound);
@@ -161,9 +212,16 @@ fn a_waiting_delivery_can_be_cancelled_at_the_head_and_behind_it() {
 fn gone_disables_the_destination_until_it_is_enabled_again() {
     let mut story = Story::with(rules());
     story.at(0, in_lane(1)).answer(1, 0, 410);
-    assert!(story.actions.iter().any(|action| matches!(action, Action::DestinationGone { .. })));
+    assert!(
+        story
+            .actions
+            .iter()
+            .any(|action| matches!(action, Action::DestinationGone { .. }))
+    );
     assert_eq!(story.at(99_999, alone(2)).sent(), []);
-    let mut sent = story.at(100_000, Input::Destination(DESTINATION, Some(Box::new(rules())))).sent();
+    let mut sent = story
+        .at(100_000, Input::Destination(DESTINATION, Some(Box::new(rules()))))
+        .sent();
     sent.sort_unstable();
     assert_eq!(sent, [(1, 2), (2, 1)]);
 }
@@ -173,18 +231,29 @@ fn deleting_a_destination_cancels_all_that_waits_for_it() {
     let mut story = Story::with(rules());
     story.at(0, in_lane(1)).at(0, in_lane(2)).answer(1, 0, 500);
     story.at(1, alone(3));
-    let cancelled = End::Cancelled(FailureCode::Cancelled);
-    assert_eq!(story.at(2, Input::Destination(DESTINATION, None)).ended(), [(1, cancelled)]);
-    assert_eq!(story.at(3, Input::Settled(Place::Queue(1))).ended(), [(2, cancelled)]);
+    let cancelled = End::Cancelled(ErrorCode::Cancelled);
+    assert_eq!(
+        story.at(2, Input::Destination(DESTINATION, None)).ended(),
+        [(1, cancelled)]
+    );
+    assert_eq!(
+        story.at(3, Input::Settled(Place::Queue(1))).ended(),
+        [(2, cancelled)]
+    );
     assert_eq!(story.answer(4, 1, 200).ended(), [(3, End::Delivered)]);
     assert_eq!(story.at(5, alone(4)).ended(), [(4, cancelled)]);
 }
 
 #[test]
 fn a_rate_lets_out_its_burst_and_then_one_at_a_time() {
-    let rate = Some(RateRule { per_second: 2.0, burst: 2.0 });
+    let rate = Some(RateRule {
+        per_second: 2.0,
+        burst: 2.0,
+    });
     let mut story = Story::with(DestinationRules { rate, ..rules() });
-    let sent: usize = (1..=4).map(|sequence| story.at(0, alone(sequence)).sent().len()).sum();
+    let sent: usize = (1..=4)
+        .map(|sequence| story.at(0, alone(sequence)).sent().len())
+        .sum();
     assert_eq!(sent, 2);
     assert_eq!(story.engine.next_wake(), Some(500));
     assert_eq!(story.at(500, Input::Tick).sent(), [(3, 1)]);
@@ -192,8 +261,13 @@ fn a_rate_lets_out_its_burst_and_then_one_at_a_time() {
 
 #[test]
 fn the_most_in_flight_is_never_passed_and_a_completion_wakes_the_next_at_once() {
-    let mut story = Story::with(DestinationRules { max_in_flight: 2, ..rules() });
-    let sent: usize = (1..=5).map(|sequence| story.at(0, alone(sequence)).sent().len()).sum();
+    let mut story = Story::with(DestinationRules {
+        max_in_flight: 2,
+        ..rules()
+    });
+    let sent: usize = (1..=5)
+        .map(|sequence| story.at(0, alone(sequence)).sent().len())
+        .sum();
     assert_eq!(sent, 2);
     assert_eq!(story.answer(1, 0, 200).sent(), [(3, 1)]);
 }
@@ -207,7 +281,10 @@ fn an_open_circuit_lets_one_probe_out_until_it_succeeds() {
     for attempt in 0..20 {
         story.answer(1, attempt, 503);
     }
-    assert_eq!(story.engine.circuit(DESTINATION), Some(CircuitState::Open { probe_at: 1_001 }));
+    assert_eq!(
+        story.engine.circuit(DESTINATION),
+        Some(CircuitState::Open { probe_at: 1_001 })
+    );
     assert_eq!(story.at(2, alone(21)).sent(), []);
     assert_eq!(story.at(1_001, Input::Tick).sent(), [(21, 1)]);
     assert_eq!(story.answer(1_002, 20, 200).sent().len(), 20);
@@ -215,23 +292,42 @@ fn an_open_circuit_lets_one_probe_out_until_it_succeeds() {
 
 #[test]
 fn a_caller_s_delivery_is_settled_by_the_first_answer_and_expires_unsent() {
-    let mut story = Story::with(DestinationRules { on_dead: OnDead::Hold, max_in_flight: 1, ..rules() });
-    let respond = |sequence| Arrival { respond: true, expires_at: Some(100), ..arrival(sequence, Some(LANE.key)) };
-    story.at(0, Input::Arrived(respond(1))).at(0, Input::Arrived(respond(2)));
-    assert_eq!(story.answer(1, 0, 503).ended(), [(1, End::Dead(FailureCode::Status))]);
+    let mut story = Story::with(DestinationRules {
+        on_dead: OnDead::Hold,
+        max_in_flight: 1,
+        ..rules()
+    });
+    let respond = |sequence| Arrival {
+        respond: true,
+        expires_at: Some(100),
+        ..arrival(sequence, Some(LANE.key))
+    };
+    story
+        .at(0, Input::Arrived(respond(1)))
+        .at(0, Input::Arrived(respond(2)));
+    assert_eq!(
+        story.answer(1, 0, 503).ended(),
+        [(1, End::Dead(ErrorCode::Status))]
+    );
     let late = story.at(101, Input::Settled(Place::Queue(1)));
-    assert_eq!(late.ended(), [(2, End::Cancelled(FailureCode::Expired))]);
+    assert_eq!(late.ended(), [(2, End::Cancelled(ErrorCode::Expired))]);
 }
 
 #[test]
 fn after_an_unclean_takeover_lanes_wait_that_may_have_been_in_hand() {
-    let takeover = Takeover { delivered: 5, not_before: 15_000 };
+    let takeover = Takeover {
+        delivered: 5,
+        not_before: 15_000,
+    };
     let engine = PartitionLanes::new(Limits::default(), Parking::Off, takeover, 0);
-    let mut story = Story { engine, actions: Vec::new() };
+    let mut story = Story {
+        engine,
+        actions: Vec::new(),
+    };
     story.at(0, Input::Destination(DESTINATION, Some(Box::new(rules()))));
     assert_eq!(story.at(0, in_lane(5)).sent(), []);
     assert_eq!(story.at(0, alone(4)).sent(), [(4, 1)]);
-    let other = Input::Arrived(arrival(6, Some(LaneKey::from_u128(1))));
+    let other = Input::Arrived(arrival(6, Some(LaneKey::from_u64(1))));
     assert_eq!(story.at(0, other).sent(), [(6, 1)]);
     assert_eq!(story.at(15_000, Input::Tick).sent(), [(5, 1)]);
 }

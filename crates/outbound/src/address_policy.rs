@@ -98,10 +98,7 @@ mod tests {
     }
 
     fn check_with(allow: &[&str], address: &str, expected: Option<RefusedRange>) {
-        let allow = allow
-            .iter()
-            .map(|net| net.parse().expect("a network"))
-            .collect();
+        let allow = allow.iter().map(|net| net.parse().expect("a network")).collect();
         let address: IpAddr = address.parse().expect("an address");
         let got = AddressPolicy::new(allow)
             .check_address(address)
@@ -215,10 +212,7 @@ mod tests {
             ("2002:a9fe:a9fe::1", Some(R::Metadata)),
             ("2002:808:808::1", None),
             // Teredo: server 65.54.227.120, client 192.0.2.45 (RFC 4380's own kind of example).
-            (
-                "2001:0:4136:e378:8000:63bf:3fff:fdd2",
-                Some(R::Documentation),
-            ),
+            ("2001:0:4136:e378:8000:63bf:3fff:fdd2", Some(R::Documentation)),
             ("2001:0:4136:e378:8000:63bf:f7f7:f7f7", None),
             ("2001:0:7f00:1:8000:63bf:f7f7:f7f7", Some(R::Loopback)),
             ("2606:4700::5efe:10.0.0.1", Some(R::Private)),

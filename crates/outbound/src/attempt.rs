@@ -21,10 +21,7 @@ pub struct AttemptResult {
 impl AttemptResult {
     /// Whether the whole exchange took place and the status is 2xx.
     pub fn is_success(&self) -> bool {
-        self.error.is_none()
-            && self
-                .status()
-                .is_some_and(|status| (200..300).contains(&status))
+        self.error.is_none() && self.status().is_some_and(|status| (200..300).contains(&status))
     }
 
     /// The answer's status, if one came.

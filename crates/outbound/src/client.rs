@@ -40,12 +40,7 @@ impl OutboundClient {
     /// # Errors
     /// [`ClientError`] where TLS or the HTTP stack refuses its settings.
     pub fn new(policy: AddressPolicy, limits: OutboundLimits) -> Result<Self, ClientError> {
-        Self::with_parts(
-            policy,
-            limits,
-            Arc::new(SystemLookup),
-            &TlsProfile::default(),
-        )
+        Self::with_parts(policy, limits, Arc::new(SystemLookup), &TlsProfile::default())
     }
 
     pub(crate) fn with_parts(
@@ -159,11 +154,7 @@ impl OutboundClient {
         Ok(prepared)
     }
 
-    async fn execute(
-        &self,
-        request: Request,
-        bounds: &ReadBounds,
-    ) -> Result<Response, AttemptError> {
+    async fn execute(&self, request: Request, bounds: &ReadBounds) -> Result<Response, AttemptError> {
         let head = self.http.execute(request);
         match tokio::time::timeout_at(bounds.deadline, head).await {
             Ok(answered) => answered.map_err(|error| classify_exchange(&error)),
@@ -178,6 +169,10 @@ impl OutboundClient {
 
 /// Nothing that the HTTP stack would do on its own is left on: redirects, retries, proxies from the
 /// environment, a `Referer`. Compression isn't asked for, so a small answer can't unfold into a big one.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place that makes an HTTP client"
+)]
 fn http_client(
     limits: &OutboundLimits,
     tls: rustls::ClientConfig,

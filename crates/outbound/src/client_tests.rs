@@ -76,10 +76,7 @@ fn code(result: &AttemptResult) -> Option<ErrorCode> {
 }
 
 fn detail(result: &AttemptResult) -> &str {
-    result
-        .error
-        .as_ref()
-        .map_or("", |error| error.detail.as_str())
+    result.error.as_ref().map_or("", |error| error.detail.as_str())
 }
 
 #[tokio::test]
@@ -94,10 +91,7 @@ async fn a_request_arrives_as_given_and_its_answer_is_kept() {
     assert!(!response.body_truncated);
     assert_eq!(response.header("x-answer"), Some("yes"));
     let request = server.seen(|seen| seen.requests[0].clone());
-    assert!(
-        request.starts_with("POST /hook?a=1 HTTP/1.1\r\n"),
-        "{request}"
-    );
+    assert!(request.starts_with("POST /hook?a=1 HTTP/1.1\r\n"), "{request}");
     assert!(request.contains("x-team: a\r\n"), "{request}");
     assert!(request.contains("content-length: 7\r\n"), "{request}");
     let agent = format!("user-agent: Hookrail/{}\r\n", env!("CARGO_PKG_VERSION"));
@@ -109,9 +103,7 @@ async fn a_request_arrives_as_given_and_its_answer_is_kept() {
 #[tokio::test]
 async fn an_error_status_is_an_answer_and_not_an_error() {
     let server = TestServer::start(Script::answer("503 Busy", "Retry-After: 7\r\n", b"")).await;
-    let result = local_client()
-        .send(&post(&server.url("/"), PATIENT_MS))
-        .await;
+    let result = local_client().send(&post(&server.url("/"), PATIENT_MS)).await;
     assert_eq!((result.status(), code(&result)), (Some(503), None));
     assert!(!result.is_success());
     assert_eq!(
@@ -124,9 +116,7 @@ async fn an_error_status_is_an_answer_and_not_an_error() {
 async fn a_redirect_is_given_back_and_not_followed() {
     let headers = "Location: http://169.254.169.254/\r\n";
     let server = TestServer::start(Script::answer("307 Moved", headers, b"")).await;
-    let result = local_client()
-        .send(&post(&server.url("/"), PATIENT_MS))
-        .await;
+    let result = local_client().send(&post(&server.url("/"), PATIENT_MS)).await;
     assert_eq!((result.status(), code(&result)), (Some(307), None));
     assert_eq!(server.seen(|seen| seen.requests.len()), 1);
 }
@@ -135,10 +125,7 @@ async fn a_redirect_is_given_back_and_not_followed() {
 async fn an_answer_that_does_not_come_is_a_time_out() {
     let server = TestServer::start(Script::Stall(Vec::new())).await;
     let result = local_client().send(&post(&server.url("/"), SHORT_MS)).await;
-    assert_eq!(
-        (result.status(), code(&result)),
-        (None, Some(ErrorCode::Timeout))
-    );
+    assert_eq!((result.status(), code(&result)), (None, Some(ErrorCode::Timeout)));
     assert_eq!(detail(&result), "no answer within 100 ms");
 }
 
@@ -159,9 +146,7 @@ async fn a_body_that_does_not_end_is_a_time_out_with_what_came() {
 async fn a_body_that_breaks_off_is_an_error_with_what_came() {
     let begun = b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf".to_vec();
     let server = TestServer::start(Script::Close(begun)).await;
-    let result = local_client()
-        .send(&post(&server.url("/"), PATIENT_MS))
-        .await;
+    let result = local_client().send(&post(&server.url("/"), PATIENT_MS)).await;
     assert_eq!(
         (result.status(), code(&result)),
         (Some(200), Some(ErrorCode::Body))
@@ -172,18 +157,9 @@ async fn a_body_that_breaks_off_is_an_error_with_what_came() {
 #[tokio::test]
 async fn a_connection_closed_without_an_answer_is_a_connect_error() {
     let server = TestServer::start(Script::Close(Vec::new())).await;
-    let result = local_client()
-        .send(&post(&server.url("/"), PATIENT_MS))
-        .await;
-    assert_eq!(
-        (result.status(), code(&result)),
-        (None, Some(ErrorCode::Connect))
-    );
-    assert_eq!(
-        server.seen(|seen| seen.requests.len()),
-        1,
-        "it was sent again"
-    );
+    let result = local_client().send(&post(&server.url("/"), PATIENT_MS)).await;
+    assert_eq!((result.status(), code(&result)), (None, Some(ErrorCode::Connect)));
+    assert_eq!(server.seen(|seen| seen.requests.len()), 1, "it was sent again");
 }
 
 #[tokio::test]
@@ -206,9 +182,7 @@ async fn only_the_first_16_kib_of_a_body_are_kept() {
 async fn an_endless_body_is_dropped_and_is_no_failure() {
     let head = b"HTTP/1.1 200 OK\r\ncontent-length: 100000000\r\n\r\n".to_vec();
     let server = TestServer::start(Script::Stall([head, vec![b'x'; 300_000]].concat())).await;
-    let result = local_client()
-        .send(&post(&server.url("/"), PATIENT_MS))
-        .await;
+    let result = local_client().send(&post(&server.url("/"), PATIENT_MS)).await;
     assert!(result.is_success(), "{result:?}");
     assert!(result.response.expect("an answer").body_truncated);
 }
@@ -248,29 +222,20 @@ async fn a_port_that_nobody_listens_on_is_a_connect_error() {
 #[tokio::test]
 async fn a_name_that_does_not_resolve_is_a_dns_error() {
     let client = client(AddressPolicy::default(), ScriptedLookup::new(&[]));
-    let result = client
-        .send(&post("https://nowhere.invalid/", PATIENT_MS))
-        .await;
+    let result = client.send(&post("https://nowhere.invalid/", PATIENT_MS)).await;
     assert_eq!(code(&result), Some(ErrorCode::Dns));
     assert_eq!(
         detail(&result),
         "nowhere.invalid could not be resolved: no such host"
     );
-    let probe = client
-        .probe_connect("https://nowhere.invalid/", PATIENT_MS)
-        .await;
-    assert_eq!(
-        (code(&probe), detail(&probe)),
-        (code(&result), detail(&result))
-    );
+    let probe = client.probe_connect("https://nowhere.invalid/", PATIENT_MS).await;
+    assert_eq!((code(&probe), detail(&probe)), (code(&result), detail(&result)));
 }
 
 #[tokio::test]
 async fn the_system_finds_no_address_under_invalid() {
     let client = client(AddressPolicy::default(), Arc::new(SystemLookup));
-    let result = client
-        .send(&post("http://nowhere.invalid/", PATIENT_MS))
-        .await;
+    let result = client.send(&post("http://nowhere.invalid/", PATIENT_MS)).await;
     assert_eq!(code(&result), Some(ErrorCode::Dns), "{result:?}");
 }
 
@@ -282,7 +247,8 @@ async fn tls_to_a_plain_port_is_a_tls_error() {
         tokio::spawn(async move {
             while let Ok((mut stream, _)) = listener.accept().await {
                 let mut hello = [0; 4096];
-                stream.read(&mut hello).await.expect("a client hello");
+                let read = stream.read(&mut hello).await.expect("a client hello");
+                assert!(read > 0);
                 stream.write_all(greeting).await.expect("written");
             }
         });
@@ -314,11 +280,7 @@ async fn loopback_is_refused_by_default_in_every_notation() {
             "{host}: {result:?}"
         );
         let probe = client.probe_connect(&url, PATIENT_MS).await;
-        assert_eq!(
-            code(&probe),
-            Some(ErrorCode::AddressRefused),
-            "{host}: {probe:?}"
-        );
+        assert_eq!(code(&probe), Some(ErrorCode::AddressRefused), "{host}: {probe:?}");
     }
     assert_eq!(server.seen(|seen| seen.connections), 0);
 }
@@ -353,9 +315,7 @@ async fn a_name_with_one_refused_address_is_refused() {
 #[tokio::test]
 async fn a_probe_connects_and_sends_nothing() {
     let server = TestServer::start(Script::answer("200 OK", "", b"")).await;
-    let result = local_client()
-        .probe_connect(&server.url("/"), PATIENT_MS)
-        .await;
+    let result = local_client().probe_connect(&server.url("/"), PATIENT_MS).await;
     assert_eq!((result.response, result.error), (None, None));
     server.until(|seen| seen.closed == 1).await;
     assert_eq!(server.seen(|seen| seen.bytes), 0);

@@ -36,10 +36,7 @@ pub(crate) async fn connect(
     }
 }
 
-async fn checked_addresses(
-    resolver: &GuardedResolver,
-    url: &Url,
-) -> Result<Vec<IpAddr>, AttemptError> {
+async fn checked_addresses(resolver: &GuardedResolver, url: &Url) -> Result<Vec<IpAddr>, AttemptError> {
     let literal = literal_address(url).map_err(|refused| AttemptError::from(&refused))?;
     if let Some(address) = literal {
         return Ok(vec![address]);
@@ -61,21 +58,12 @@ async fn connect_tcp(url: &Url, addresses: &[IpAddr]) -> Result<TcpStream, Attem
     connected.map_err(|error| classify_io(ErrorCode::Connect, &error))
 }
 
-async fn connect_tls(
-    tls: &Arc<ClientConfig>,
-    url: &Url,
-    stream: TcpStream,
-) -> Result<(), AttemptError> {
+async fn connect_tls(tls: &Arc<ClientConfig>, url: &Url, stream: TcpStream) -> Result<(), AttemptError> {
     let host = url.host_str().unwrap_or_default();
-    let host = host
-        .trim_start_matches('[')
-        .trim_end_matches(']')
-        .to_owned();
+    let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
     let name = ServerName::try_from(host)
         .map_err(|error| AttemptError::new(ErrorCode::Tls, format!("TLS failed: {error}")))?;
-    let connected = TlsConnector::from(Arc::clone(tls))
-        .connect(name, stream)
-        .await;
+    let connected = TlsConnector::from(Arc::clone(tls)).connect(name, stream).await;
     connected
         .map(|_| ())
         .map_err(|error| classify_io(ErrorCode::Tls, &error))

@@ -16,10 +16,7 @@ pub(crate) fn classify_exchange(error: &reqwest::Error) -> AttemptError {
     }
     if error.is_timeout() && error.is_connect() {
         let limit_ms = CONNECT_TIMEOUT.as_millis();
-        return AttemptError::new(
-            ErrorCode::Timeout,
-            format!("connecting took over {limit_ms} ms"),
-        );
+        return AttemptError::new(ErrorCode::Timeout, format!("connecting took over {limit_ms} ms"));
     }
     let code = match error {
         _ if error.is_timeout() => ErrorCode::Timeout,
@@ -50,10 +47,7 @@ pub(crate) fn classify_io(code: ErrorCode, error: &io::Error) -> AttemptError {
 }
 
 pub(crate) fn timed_out(limit_ms: u64, during: &str) -> AttemptError {
-    AttemptError::new(
-        ErrorCode::Timeout,
-        format!("no {during} within {limit_ms} ms"),
-    )
+    AttemptError::new(ErrorCode::Timeout, format!("no {during} within {limit_ms} ms"))
 }
 
 impl From<&ResolveError> for AttemptError {
@@ -69,9 +63,7 @@ impl From<&ResolveError> for AttemptError {
 impl From<&UrlRefused> for AttemptError {
     fn from(refused: &UrlRefused) -> Self {
         let code = match refused {
-            UrlRefused::Malformed(_) | UrlRefused::TooLong | UrlRefused::NoHost => {
-                ErrorCode::Render
-            }
+            UrlRefused::Malformed(_) | UrlRefused::TooLong | UrlRefused::NoHost => ErrorCode::Render,
             UrlRefused::Scheme(_) | UrlRefused::Credentials | UrlRefused::Address(_) => {
                 ErrorCode::AddressRefused
             }
@@ -85,10 +77,7 @@ fn known_cause(cause: &(dyn Error + 'static)) -> Option<AttemptError> {
         return Some(error.into());
     }
     if let Some(error) = cause.downcast_ref::<rustls::Error>() {
-        return Some(AttemptError::new(
-            ErrorCode::Tls,
-            format!("TLS failed: {error}"),
-        ));
+        return Some(AttemptError::new(ErrorCode::Tls, format!("TLS failed: {error}")));
     }
     let io = cause.downcast_ref::<io::Error>()?;
     // An io::Error skips the error it wraps when asked for its source.

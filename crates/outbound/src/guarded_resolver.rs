@@ -18,10 +18,7 @@ pub(crate) enum ResolveError {
     #[error(transparent)]
     Lookup(#[from] LookupError),
     #[error("{name} resolves to {refused}")]
-    Refused {
-        name: String,
-        refused: AddressRefused,
-    },
+    Refused { name: String, refused: AddressRefused },
 }
 
 #[derive(Clone)]
@@ -50,9 +47,7 @@ impl Resolve for GuardedResolver {
         Box::pin(async move {
             let addresses = resolver.checked_addresses(name.as_str().to_owned()).await?;
             // Port 0 is replaced by the URL's or the scheme's.
-            let sockets = addresses
-                .into_iter()
-                .map(|address| SocketAddr::new(address, 0));
+            let sockets = addresses.into_iter().map(|address| SocketAddr::new(address, 0));
             Ok(Box::new(sockets) as Addrs)
         })
     }

@@ -40,8 +40,7 @@ impl Lookup for SystemLookup {
     fn lookup(&self, name: String) -> BoxFuture<'static, Addresses> {
         async move {
             let found = tokio::net::lookup_host((name.as_str(), 0)).await;
-            let found =
-                found.map(|sockets| sockets.map(|s| s.ip()).take(ADDRESSES_PER_NAME).collect());
+            let found = found.map(|sockets| sockets.map(|s| s.ip()).take(ADDRESSES_PER_NAME).collect());
             found.map_err(|error| LookupError::Failed {
                 name,
                 reason: error.to_string(),
@@ -113,9 +112,7 @@ impl SharedLookups {
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, InFlight>> {
         // Nothing that can panic runs under the lock, and a map stays whole if it did.
-        self.in_flight
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.in_flight.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

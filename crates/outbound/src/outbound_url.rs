@@ -160,21 +160,14 @@ mod tests {
 
     #[test]
     fn unspecified_hosts_are_refused() {
-        for url in [
-            "http://0/",
-            "http://0.0.0.0/",
-            "http://[::]/",
-            "http://0x0/",
-        ] {
+        for url in ["http://0/", "http://0.0.0.0/", "http://[::]/", "http://0x0/"] {
             check_range(url, RefusedRange::Unspecified);
         }
     }
 
     #[test]
     fn urls_that_no_webhook_has_are_refused_by_name() {
-        assert!(
-            matches!(refusal("file:///etc/passwd"), Some(UrlRefused::Scheme(s)) if s == "file")
-        );
+        assert!(matches!(refusal("file:///etc/passwd"), Some(UrlRefused::Scheme(s)) if s == "file"));
         assert!(matches!(
             refusal("gopher://8.8.8.8/"),
             Some(UrlRefused::Scheme(_))
@@ -191,10 +184,7 @@ mod tests {
             refusal("https://user:pw@example.com/"),
             Some(UrlRefused::Credentials)
         );
-        assert_eq!(
-            refusal("https://:pw@example.com/"),
-            Some(UrlRefused::Credentials)
-        );
+        assert_eq!(refusal("https://:pw@example.com/"), Some(UrlRefused::Credentials));
         assert!(matches!(
             refusal("example.com/hook"),
             Some(UrlRefused::Malformed(_))

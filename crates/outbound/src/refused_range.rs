@@ -110,27 +110,15 @@ const REFUSED_IPV6: &[(Ipv6Net, RefusedRange)] = &[
     (net6([0, 0, 0, 0], 0, 128), RefusedRange::Unspecified),
     (net6([0, 0, 0, 0], 1, 128), RefusedRange::Loopback),
     // AWS and Google Cloud keep theirs in unique local space.
-    (
-        net6([0xfd00, 0x0ec2, 0, 0], 0x0254, 128),
-        RefusedRange::Metadata,
-    ),
-    (
-        net6([0xfd20, 0x00ce, 0, 0], 0x0254, 128),
-        RefusedRange::Metadata,
-    ),
+    (net6([0xfd00, 0x0ec2, 0, 0], 0x0254, 128), RefusedRange::Metadata),
+    (net6([0xfd20, 0x00ce, 0, 0], 0x0254, 128), RefusedRange::Metadata),
     (net6([0xfc00, 0, 0, 0], 0, 7), RefusedRange::UniqueLocal),
     (net6([0xfe80, 0, 0, 0], 0, 10), RefusedRange::LinkLocal),
     (net6([0xfec0, 0, 0, 0], 0, 10), RefusedRange::SiteLocal),
     (net6([0xff00, 0, 0, 0], 0, 8), RefusedRange::Multicast),
-    (
-        net6([0x2001, 0x0db8, 0, 0], 0, 32),
-        RefusedRange::Documentation,
-    ),
+    (net6([0x2001, 0x0db8, 0, 0], 0, 32), RefusedRange::Documentation),
     (net6([0x3fff, 0, 0, 0], 0, 20), RefusedRange::Documentation),
-    (
-        net6([0x2001, 0x0002, 0, 0], 0, 48),
-        RefusedRange::Benchmarking,
-    ),
+    (net6([0x2001, 0x0002, 0, 0], 0, 48), RefusedRange::Benchmarking),
     // The rest of the protocol assignments (ORCHID, AS112, anycast relays).
     (net6([0x2001, 0, 0, 0], 0, 23), RefusedRange::Reserved),
 ];

@@ -48,11 +48,7 @@ fn system_roots() -> RootCertStore {
     let (_, ignored) = roots.add_parsable_certificates(found.certs);
     if ignored > 0 || !found.errors.is_empty() {
         let failed = found.errors.len();
-        tracing::warn!(
-            ignored,
-            failed,
-            "some of the system's certificates can't be used"
-        );
+        tracing::warn!(ignored, failed, "some of the system's certificates can't be used");
     }
     if roots.is_empty() {
         tracing::info!("the system has no certificates; trusting the built-in list");

@@ -113,11 +113,7 @@ async fn a_request_goes_over_tls_and_http_2_where_the_receiver_speaks_it() {
     assert_eq!(client.probe_connect(&url, PATIENT_MS).await.error, None);
     for (method, body) in [("POST", "{}"), ("POST", ""), ("GET", "")] {
         let result = client.send(&request(method, &url, body)).await;
-        assert_eq!(
-            (result.status(), result.error),
-            (Some(202), None),
-            "{method}"
-        );
+        assert_eq!((result.status(), result.error), (Some(202), None), "{method}");
     }
     let expected = [("POST", "{}"), ("POST", ""), ("GET", "")]
         .map(|(method, body)| (method.to_owned(), body.as_bytes().to_vec()));
@@ -136,12 +132,7 @@ async fn a_withheld_request_is_never_whole_over_http_2() {
         assert_eq!(result, Err(Withheld), "{method}");
     }
     // The connection is in order after them, and what came before this one has been seen.
-    assert!(
-        client
-            .send(&request("PUT", &url, "last"))
-            .await
-            .is_success()
-    );
+    assert!(client.send(&request("PUT", &url, "last")).await.is_success());
     let expected = vec![("PUT".to_owned(), b"last".to_vec())];
     assert_eq!(*requests.lock().expect("not poisoned"), expected);
 }

@@ -96,8 +96,8 @@ mod tests {
 
     #[test]
     fn wrong_settings_end_with_64_and_other_errors_with_1() {
-        let wrong = anyhow::Error::from(SettingsError::invalid("nats-url", "not a URL"))
-            .context("while starting");
+        let wrong =
+            anyhow::Error::from(SettingsError::invalid("nats-url", "not a URL")).context("while starting");
         assert_eq!(exit_code(&Err(wrong)), 64);
         assert_eq!(exit_code(&Err(anyhow::anyhow!("disk full"))), 1);
         assert_eq!(exit_code(&Ok(())), 0);

@@ -7,10 +7,7 @@ use rustix::time::{ClockId, clock_gettime};
 /// Wall-clock time in milliseconds since the Unix epoch. For what people and other machines see.
 #[must_use]
 pub fn now_ms() -> i64 {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "this function is the clock's owner"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "this function is the clock's owner")]
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH);
     since_epoch.map_or(0, |age| i64::try_from(age.as_millis()).unwrap_or(i64::MAX))
 }

@@ -40,9 +40,6 @@ mod tests {
 
     #[test]
     fn the_time_is_in_the_top_48_bits() {
-        assert_eq!(
-            new_ulid(1_700_000_000_000) >> RANDOM_BITS,
-            1_700_000_000_000
-        );
+        assert_eq!(new_ulid(1_700_000_000_000) >> RANDOM_BITS, 1_700_000_000_000);
     }
 }

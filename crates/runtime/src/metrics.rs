@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use prometheus::core::Collector;
 use prometheus::{
-    Encoder, Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
-    IntGaugeVec, Opts, Registry, TextEncoder,
+    Encoder, Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
+    Opts, Registry, TextEncoder,
 };
 
 /// The prefix of all names.
@@ -66,21 +66,12 @@ impl Metrics {
     /// A histogram; [`SECONDS`] are the usual buckets.
     #[must_use]
     pub fn histogram(&self, name: &str, help: &str, buckets: &[f64]) -> Histogram {
-        self.register(
-            name,
-            Histogram::with_opts(histogram_opts(name, help, buckets)),
-        )
+        self.register(name, Histogram::with_opts(histogram_opts(name, help, buckets)))
     }
 
     /// A histogram with labels.
     #[must_use]
-    pub fn histogram_vec(
-        &self,
-        name: &str,
-        help: &str,
-        labels: &[&str],
-        buckets: &[f64],
-    ) -> HistogramVec {
+    pub fn histogram_vec(&self, name: &str, help: &str, labels: &[&str], buckets: &[f64]) -> HistogramVec {
         self.register(
             name,
             HistogramVec::new(histogram_opts(name, help, buckets), labels),
@@ -97,11 +88,7 @@ impl Metrics {
         text
     }
 
-    fn register<C: Collector + Clone + 'static>(
-        &self,
-        name: &str,
-        made: prometheus::Result<C>,
-    ) -> C {
+    fn register<C: Collector + Clone + 'static>(&self, name: &str, made: prometheus::Result<C>) -> C {
         let made = made.expect("a metric's name and labels are valid");
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(earlier) = known.get(name) {

@@ -63,3 +63,56 @@ async fn metrics(context: web::Data<ServiceContext>) -> HttpResponse {
         .content_type(METRICS_TYPE)
         .body(context.metrics.to_text())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpStream;
+
+    use super::*;
+
+    async fn get(port: u16, path: &str) -> String {
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nhost: ops\r\nconnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer
+    }
+
+    #[tokio::test]
+    async fn readiness_follows_the_checks_and_ends_with_shutdown() {
+        let context = ServiceContext::new(Duration::from_secs(1));
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let stop = start(listener, &context).unwrap();
+        let broker = context.health.check("ingress.broker");
+        let unready = get(port, "/readyz").await;
+        assert!(unready.starts_with("HTTP/1.1 503"), "{unready}");
+        assert!(
+            unready.contains(r#"{"check":"ingress.broker","reason":"starting"}"#),
+            "{unready}"
+        );
+        broker.ready();
+        assert!(get(port, "/readyz").await.starts_with("HTTP/1.1 200"));
+        context.shutdown.cancel();
+        assert!(get(port, "/readyz").await.contains(r#""stopping":true"#));
+        assert!(get(port, "/livez").await.starts_with("HTTP/1.1 200"));
+        stop.stop(false).await;
+    }
+
+    #[tokio::test]
+    async fn metrics_are_served_as_text() {
+        let context = ServiceContext::new(Duration::from_secs(1));
+        context.metrics.counter("events_total", "Events.").inc();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let stop = start(listener, &context).unwrap();
+        let answer = get(port, "/metrics").await;
+        assert!(answer.contains("text/plain; version=0.0.4"), "{answer}");
+        assert!(answer.contains("hookrail_events_total 1"), "{answer}");
+        stop.stop(false).await;
+    }
+}

@@ -78,9 +78,7 @@ impl Problem {
     pub fn to_response(&self) -> HttpResponse {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let body = serde_json::to_vec(self).expect("a problem document has string keys only");
-        HttpResponse::build(status)
-            .content_type(CONTENT_TYPE)
-            .body(body)
+        HttpResponse::build(status).content_type(CONTENT_TYPE).body(body)
     }
 }
 
@@ -117,9 +115,6 @@ mod tests {
     fn the_answer_has_the_status_and_the_media_type() {
         let response = Problem::new(StatusCode::NOT_FOUND, "not-found", "Not found").to_response();
         assert_eq!(response.status(), StatusCode::NOT_FOUND);
-        assert_eq!(
-            response.headers().get("content-type").unwrap(),
-            CONTENT_TYPE
-        );
+        assert_eq!(response.headers().get("content-type").unwrap(), CONTENT_TYPE);
     }
 }

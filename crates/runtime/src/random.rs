@@ -3,10 +3,7 @@
 use rand::RngCore;
 
 /// The process's generator: a cryptographic one, seeded and reseeded by the operating system.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "this function is the generator's owner"
-)]
+#[expect(clippy::disallowed_methods, reason = "this function is the generator's owner")]
 fn generator() -> rand::rngs::ThreadRng {
     rand::rng()
 }
@@ -40,10 +37,7 @@ pub fn unit() -> f64 {
 /// `N` random bytes in lower-case hex: a token that nobody guesses from 16 bytes on.
 #[must_use]
 pub fn hex_token<const N: usize>() -> String {
-    bytes::<N>()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    bytes::<N>().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -29,21 +29,11 @@ pub struct CommonArgs {
     pub settings: Option<PathBuf>,
 
     /// What to log: error, warn, info, debug or trace; or per module, as `info,hookrail_broker=debug`
-    #[arg(
-        long,
-        value_name = "FILTER",
-        default_value = "info",
-        help_heading = "Process"
-    )]
+    #[arg(long, value_name = "FILTER", default_value = "info", help_heading = "Process")]
     pub log_level: String,
 
     /// How long a stopping process may take to finish what is in flight, in ms
-    #[arg(
-        long,
-        value_name = "MS",
-        default_value_t = 25_000,
-        help_heading = "Process"
-    )]
+    #[arg(long, value_name = "MS", default_value_t = 25_000, help_heading = "Process")]
     pub shutdown_grace_ms: u64,
 }
 
@@ -56,11 +46,7 @@ pub enum SettingsError {
     #[error("settings file {path}: {reason}")]
     File { path: String, reason: String },
     #[error("settings file {path}: unknown setting `{key}`{hint}")]
-    UnknownKey {
-        path: String,
-        key: String,
-        hint: String,
-    },
+    UnknownKey { path: String, key: String, hint: String },
     #[error("setting --{setting}: {reason}")]
     Invalid { setting: String, reason: String },
 }
@@ -93,10 +79,8 @@ impl SettingsError {
 /// Reads the settings of this process, or ends it.
 #[must_use]
 pub fn read_or_exit<C: Parser>() -> C {
-    read(std::env::args_os().collect(), &|name| {
-        std::env::var(name).ok()
-    })
-    .unwrap_or_else(|error| error.report_and_exit())
+    read(std::env::args_os().collect(), &|name| std::env::var(name).ok())
+        .unwrap_or_else(|error| error.report_and_exit())
 }
 
 /// Reads settings from `args` (the program's name first) and an environment.
@@ -119,13 +103,8 @@ pub fn read<C: Parser>(
 
 /// The file must be known before clap runs, as it gives clap its defaults.
 fn settings_path(args: &[OsString], env: &dyn Fn(&str) -> Option<String>) -> Option<PathBuf> {
-    let texts: Vec<&str> = args
-        .iter()
-        .map(|arg| arg.to_str().unwrap_or_default())
-        .collect();
-    let inline = texts
-        .iter()
-        .find_map(|text| text.strip_prefix("--settings="));
+    let texts: Vec<&str> = args.iter().map(|arg| arg.to_str().unwrap_or_default()).collect();
+    let inline = texts.iter().find_map(|text| text.strip_prefix("--settings="));
     let separate = || {
         texts
             .windows(2)
@@ -174,8 +153,7 @@ fn with_default(arg: Arg, values: &HashMap<String, Vec<String>>) -> Arg {
     let Some(found) = setting_of(&arg).and_then(|flag| values.get(flag)) else {
         return arg;
     };
-    let is_secret =
-        arg.get_value_parser().type_id() == clap::builder::ValueParser::new(secret).type_id();
+    let is_secret = arg.get_value_parser().type_id() == clap::builder::ValueParser::new(secret).type_id();
     arg.required(false)
         .hide_default_value(is_secret)
         .default_values(found.clone())
@@ -211,8 +189,7 @@ fn read_value(flag: &str, path: &str) -> Result<Vec<String>, SettingsError> {
 
 fn all_keys(command: &Command) -> Vec<String> {
     let own = command.get_arguments().filter_map(setting_of).map(key_of);
-    own.chain(command.get_subcommands().flat_map(all_keys))
-        .collect()
+    own.chain(command.get_subcommands().flat_map(all_keys)).collect()
 }
 
 /// An argument's long flag, if it is a setting: not help, not the version, not the file itself.
@@ -290,26 +267,18 @@ mod tests {
             file("partitions = 1\nneeded = \"file\"\nfast = true\nnetworks = [\"a\", \"b\"]\n");
         let from_file = read_serve(&format!("--settings {path}"), &[]).unwrap();
         assert_eq!(
-            (
-                from_file.partitions,
-                from_file.needed.as_str(),
-                from_file.fast
-            ),
+            (from_file.partitions, from_file.needed.as_str(), from_file.fast),
             (1, "file", true)
         );
         assert_eq!(from_file.networks, ["a", "b"]);
-        let env = [
-            ("HOOKRAIL_PARTITIONS", "2"),
-            ("HOOKRAIL_SETTINGS", path.as_str()),
-        ];
+        let env = [("HOOKRAIL_PARTITIONS", "2"), ("HOOKRAIL_SETTINGS", path.as_str())];
         assert_eq!(read_serve("", &env).unwrap().partitions, 2);
         assert_eq!(read_serve("--partitions 3", &env).unwrap().partitions, 3);
     }
 
     #[test]
     fn a_list_in_the_environment_is_split_at_its_commas() {
-        let serve =
-            read_serve("--needed x", &[("HOOKRAIL_NETWORKS", "10.0.0.0/8,::1/128")]).unwrap();
+        let serve = read_serve("--needed x", &[("HOOKRAIL_NETWORKS", "10.0.0.0/8,::1/128")]).unwrap();
         assert_eq!(serve.networks, ["10.0.0.0/8", "::1/128"]);
         assert!(serve.token.is_none() && serve.common.settings.is_none());
     }
@@ -331,10 +300,7 @@ mod tests {
         let help = read_serve("--needed x --help", &[("HOOKRAIL_TOKEN", "s3cret")])
             .unwrap_err()
             .to_string();
-        assert!(
-            help.contains("--token") && !help.contains("s3cret"),
-            "{help}"
-        );
+        assert!(help.contains("--token") && !help.contains("s3cret"), "{help}");
     }
 
     #[test]
@@ -360,10 +326,7 @@ mod tests {
         let (_folder, path) = file("partitions = \"many\"\n");
         for (args, env) in [
             ("--needed x --partitions many".to_owned(), vec![]),
-            (
-                "--needed x".to_owned(),
-                vec![("HOOKRAIL_PARTITIONS", "many")],
-            ),
+            ("--needed x".to_owned(), vec![("HOOKRAIL_PARTITIONS", "many")]),
             (format!("--needed x --settings {path}"), vec![]),
         ] {
             let error = read_serve(&args, &env).unwrap_err().to_string();
@@ -373,12 +336,7 @@ mod tests {
 
     #[test]
     fn a_missing_setting_and_a_missing_file_are_errors() {
-        assert!(
-            read_serve("", &[])
-                .unwrap_err()
-                .to_string()
-                .contains("--needed")
-        );
+        assert!(read_serve("", &[]).unwrap_err().to_string().contains("--needed"));
         assert!(
             read_serve("--needed x --settings /nowhere/x.toml", &[])
                 .unwrap_err()

@@ -31,15 +31,11 @@ impl SettingsFile {
             .map_err(|error: toml::de::Error| failed(error.to_string()))?;
         let mut entries = Vec::with_capacity(table.len());
         for (key, value) in table {
-            let texts = texts_of(value).ok_or_else(|| {
-                failed(format!("`{key}` is neither a value nor a list of values"))
-            })?;
+            let texts = texts_of(value)
+                .ok_or_else(|| failed(format!("`{key}` is neither a value nor a list of values")))?;
             entries.push((key, texts));
         }
-        Ok(Self {
-            path: shown,
-            entries,
-        })
+        Ok(Self { path: shown, entries })
     }
 
     /// The values that the file gives a key.
@@ -59,8 +55,7 @@ impl SettingsFile {
         let Some((key, _)) = self.entries.iter().find(|entry| !known.contains(&entry.0)) else {
             return Ok(());
         };
-        let hint =
-            nearest(key, known).map_or(String::new(), |name| format!("; is `{name}` meant?"));
+        let hint = nearest(key, known).map_or(String::new(), |name| format!("; is `{name}` meant?"));
         Err(SettingsError::UnknownKey {
             path: self.path.clone(),
             key: key.clone(),

@@ -27,10 +27,7 @@ pub fn cancel_on_signals(token: CancellationToken) -> std::io::Result<()> {
     Ok(())
 }
 
-async fn next_of(
-    first: &mut tokio::signal::unix::Signal,
-    second: &mut tokio::signal::unix::Signal,
-) {
+async fn next_of(first: &mut tokio::signal::unix::Signal, second: &mut tokio::signal::unix::Signal) {
     tokio::select! {
         _ = first.recv() => {}
         _ = second.recv() => {}

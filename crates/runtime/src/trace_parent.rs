@@ -19,9 +19,7 @@ impl TraceParent {
         let trace_id = trace
             .iter()
             .fold(0, |id: u128, byte| (id << 8) | u128::from(*byte));
-        let span_id = span
-            .iter()
-            .fold(0, |id: u64, byte| (id << 8) | u64::from(*byte));
+        let span_id = span.iter().fold(0, |id: u64, byte| (id << 8) | u64::from(*byte));
         Self {
             trace_id: trace_id.max(1),
             span_id: span_id.max(1),
@@ -124,14 +122,8 @@ mod tests {
         ] {
             check(wrong, None);
         }
-        check(
-            "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
-            None,
-        );
-        check(
-            "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01",
-            None,
-        );
+        check("00-00000000000000000000000000000000-00f067aa0ba902b7-01", None);
+        check("00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01", None);
     }
 
     #[test]

@@ -93,6 +93,17 @@ pub async fn forget<C: ConnectionTrait>(connection: &C, key: &RequestKey) -> Res
     Ok(())
 }
 
+/// Forgets a request, whatever became of it.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn remove<C: ConnectionTrait>(connection: &C, key: &RequestKey) -> Result<(), StoreError> {
+    let sql = "DELETE FROM idempotency \
+               WHERE workspace_id = $1 AND idempotency_key = $2 AND method = $3 AND path = $4";
+    change(connection, sql, key.values()).await?;
+    Ok(())
+}
+
 /// Forgets all requests that came before a time.
 ///
 /// # Errors

@@ -41,7 +41,11 @@ pub mod revision;
 pub mod secrets;
 mod statement;
 pub mod tokens;
+pub mod unsettled_deliveries;
 pub mod workspaces;
 
 pub use definition_rows::{DefinitionRow, DefinitionTable};
 pub use keyset::IdPage;
+
+// what people look for
+pub mod queries;

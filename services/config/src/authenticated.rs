@@ -8,7 +8,7 @@ use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
 use hookrail_domain::Millis;
 use hookrail_domain::api_key::hash_key;
 use hookrail_domain::ids::WorkspaceId;
-use hookrail_domain::workspace::{FIRST_CODE, Workspace};
+use hookrail_domain::workspace::{FIRST_CODE, Workspace, is_code};
 use hookrail_runtime::clock;
 use hookrail_store::{tokens, workspaces};
 use subtle::ConstantTimeEq;
@@ -160,6 +160,9 @@ fn wanted_workspace(request: &HttpRequest) -> Result<Option<String>, ApiError> {
 
 async fn workspace_of(state: &ConfigState, own: Option<&str>, wanted: Option<&str>) -> Result<Workspace, ApiError> {
     let reader = state.store.reader();
+    if wanted.is_some_and(|code| !is_code(code)) {
+        return Err(ApiError::NotFound("workspace"));
+    }
     let row = match (own, wanted) {
         (Some(id), _) => workspaces::find(reader, id).await?,
         (None, code) => workspaces::find_by_code(reader, code.unwrap_or(FIRST_CODE)).await?,

@@ -1,1 +1,65 @@
-//! placeholder
+//! The config service: definitions, the API, the console.
+//!
+//! It writes definitions into its tables and, through an outbox, into the broker, from where all other
+//! services have them. Nobody asks it anything on the way of an event.
+
+mod settings;
+mod state;
+// Requests
+mod authenticated;
+mod http_api;
+mod idempotency;
+mod json_body;
+mod paging;
+mod preconditions;
+// Answers
+mod answer;
+mod error;
+mod problem_bodies;
+// Definitions
+mod change;
+mod definition;
+mod merge_patch;
+mod route_rules;
+mod secret_fields;
+// Resources
+mod destination_input;
+mod destination_tests;
+mod destinations;
+mod event_types;
+mod probe;
+mod routes;
+mod secret_rotation;
+mod signing_secret;
+mod source_keys;
+mod sources;
+mod stats;
+mod test_request;
+mod tokens;
+mod workspaces;
+// Data: events, entities, deliveries
+mod deliveries;
+mod entities;
+mod events;
+mod found_event;
+mod parameters;
+mod posted_events;
+mod preview;
+mod shown;
+mod source_status;
+mod store_event;
+mod suggestions;
+mod test_events;
+// Pages
+mod console;
+mod openapi;
+// Start and publishing
+mod first_start;
+mod metrics;
+mod outbox_entry;
+mod outbox_publisher;
+mod serve;
+
+pub use first_start::ensure_admin_token;
+pub use serve::run;
+pub use settings::ConfigSettings;

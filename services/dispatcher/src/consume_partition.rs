@@ -106,7 +106,7 @@ pub(crate) async fn consume_partition(
 }
 
 fn decode(message: &DeliveryMessage) -> Result<Delivery, PartitionError> {
-    codec::delivery::decode(&message.payload).map_err(|error| PartitionError::Undecodable {
+    codec::decode_delivery(&message.payload).map_err(|error| PartitionError::Undecodable {
         sequence: message.sequence,
         reason: error.to_string(),
     })
@@ -163,7 +163,7 @@ impl<'a> PartitionTask<'a> {
             sequence: message.sequence,
             delivery: delivery.id,
             destination: delivery.destination,
-            lane: delivery.lane_key.as_deref().map(LaneKey::of_token),
+            lane: delivery.lane_key.is_some().then(|| LaneKey::from_u64(delivery.lane())),
             origin: delivery.replay.is_none().then_some(delivery.origin),
             respond: delivery.reply.is_some(),
             expires_at: None,
@@ -206,6 +206,12 @@ impl<'a> PartitionTask<'a> {
                 tracing::warn!(%destination, %delivery, "the receiver is gone (410): its deliveries wait");
             }
             Action::Answer { .. } => {}
+            // Only where parking is on.
+            parking @ (Action::Append { .. }
+            | Action::ReadHead(_)
+            | Action::ReadTier { .. }
+            | Action::WriteLaneState(..)
+            | Action::DeleteLaneState(..)) => tracing::error!(?parking, "parking is off, yet something is to be parked"),
         }
     }
 

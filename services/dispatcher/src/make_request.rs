@@ -1,5 +1,6 @@
 //! Makes the HTTP request of an attempt from the delivery and its destination as it is now.
 
+use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use bytes::Bytes;
 use hookrail_domain::{
     Millis,
@@ -95,7 +96,7 @@ fn credentials(spec: &DestinationSpec, now: Millis) -> Result<Vec<(String, Strin
         }
         DestinationAuth::Basic { username, password } => {
             let pair = format!("{username}:{}", active(password, now, "password")?);
-            found.push(("authorization".to_owned(), format!("Basic {}", signature::base64_text(pair.as_bytes()))));
+            found.push(("authorization".to_owned(), format!("Basic {}", BASE64.encode(pair))));
         }
         DestinationAuth::Bearer { token } => {
             found.push(("authorization".to_owned(), format!("Bearer {}", active(token, now, "token")?)));

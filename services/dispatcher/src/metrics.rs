@@ -49,6 +49,7 @@ impl DispatcherMetrics {
             End::Dead(_) => "dead",
             End::Cancelled(_) => "cancelled",
             End::Stale => "stale",
+            End::Moved => "moved",
         };
         self.deliveries.with_label_values(&[outcome]).inc();
     }

@@ -1,6 +1,6 @@
 //! Writes what happened to a delivery for the journal.
 
-use hookrail_broker::{JournalKind, PublishError, Publisher, codec};
+use hookrail_broker::{PublishError, Publisher, codec};
 use hookrail_domain::{
     Millis,
     delivery::{Attempt, Delivery, DeliveryStatus, Failure},
@@ -22,7 +22,7 @@ impl Recorder {
     pub(crate) async fn attempt(&self, delivery: &Delivery, attempt: Attempt) -> Result<(), PublishError> {
         let id = format!("{}.a.{}.{}", delivery.id, self.epoch, attempt.number);
         let record = Record::Attempt(Box::new(AttemptRecord { delivery: delivery.into(), attempt }));
-        self.publish(JournalKind::Attempt, &id, &record).await
+        self.publish(&id, &record).await
     }
 
     /// It failed and waits for its next attempt.
@@ -44,12 +44,12 @@ impl Recorder {
             End::Delivered => DeliveryStatus::Delivered,
             End::Dead(_) => DeliveryStatus::Dead,
             End::Cancelled(_) => DeliveryStatus::Cancelled,
-            End::Stale => return Ok(()),
+            End::Stale | End::Moved => return Ok(()),
         };
         let mut record = self.state(delivery, status, progress, failure);
         record.settled_at = Some(now);
         if status == DeliveryStatus::Dead {
-            let payload = codec::journal::encode_dead(delivery, &record);
+            let payload = codec::encode_dead(delivery, &record);
             let id = format!("{}.d.{}", delivery.id, record.generation);
             self.publisher.publish_dead(self.partition, &id, payload).await?;
             return Ok(());
@@ -72,11 +72,11 @@ impl Recorder {
 
     async fn publish_state(&self, record: StateRecord) -> Result<(), PublishError> {
         let id = format!("{}.s.{}.{}.{}", record.delivery.id, record.epoch, record.attempts, record.status.as_str());
-        self.publish(JournalKind::State, &id, &Record::State(Box::new(record))).await
+        self.publish(&id, &Record::State(Box::new(record))).await
     }
 
-    async fn publish(&self, kind: JournalKind, id: &str, record: &Record) -> Result<(), PublishError> {
-        let payload = codec::journal::encode(record);
+    async fn publish(&self, id: &str, record: &Record) -> Result<(), PublishError> {
+        let (kind, payload) = codec::encode_record(record);
         self.publisher.publish_journal(kind, self.partition, id, payload).await.map(drop)
     }
 }

@@ -46,12 +46,7 @@ pub(crate) struct BrokerArgs {
     jetstream_domain: Option<String>,
 
     /// What all names in NATS begin with, so that installations can share a cluster
-    #[arg(
-        long,
-        value_name = "NAME",
-        default_value = "HOOKRAIL",
-        help_heading = "NATS"
-    )]
+    #[arg(long, value_name = "NAME", default_value = "HOOKRAIL", help_heading = "NATS")]
     nats_prefix: String,
 
     /// Partitions of events and of deliveries, fixed when installed: at least twice the largest number of workers

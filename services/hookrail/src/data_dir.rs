@@ -21,19 +21,14 @@ impl DataDir {
     /// # Errors
     /// A wrong setting, when another process has it or it can't be made.
     pub(crate) fn open(path: &Path) -> anyhow::Result<Self> {
-        let wrong = |reason: String| {
-            SettingsError::invalid("data-dir", format!("{}: {reason}", path.display()))
-        };
+        let wrong =
+            |reason: String| SettingsError::invalid("data-dir", format!("{}: {reason}", path.display()));
         make_private(path).map_err(|error| wrong(error.to_string()))?;
-        let path = path
-            .canonicalize()
-            .map_err(|error| wrong(error.to_string()))?;
+        let path = path.canonicalize().map_err(|error| wrong(error.to_string()))?;
         let lock = File::create(path.join("lock")).map_err(|error| wrong(error.to_string()))?;
         match lock.try_lock() {
             Ok(()) => Ok(Self { path, _lock: lock }),
-            Err(TryLockError::WouldBlock) => {
-                Err(wrong("another `hookrail up` uses it".to_owned()).into())
-            }
+            Err(TryLockError::WouldBlock) => Err(wrong("another `hookrail up` uses it".to_owned()).into()),
             Err(TryLockError::Error(error)) => Err(wrong(error.to_string()).into()),
         }
     }
@@ -116,8 +111,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let data = DataDir::open(folder.path()).unwrap();
         for port in ["1", "2"] {
-            data.write_listeners(&serde_json::json!({ "api": port }))
-                .unwrap();
+            data.write_listeners(&serde_json::json!({ "api": port })).unwrap();
         }
         let written = std::fs::read_to_string(folder.path().join("listen.json")).unwrap();
         assert_eq!(written, "{\"api\":\"2\"}\n");

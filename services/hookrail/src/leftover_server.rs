@@ -38,8 +38,7 @@ fn read_pid(path: &Path) -> Option<Pid> {
 }
 
 fn names_config(pid: Pid, config: &Path) -> bool {
-    command_line(pid.as_raw_nonzero().get())
-        .is_some_and(|line| line.contains(&*config.to_string_lossy()))
+    command_line(pid.as_raw_nonzero().get()).is_some_and(|line| line.contains(&*config.to_string_lossy()))
 }
 
 /// A process's command line: from `/proc`, or from `ps` where there is none.
@@ -70,10 +69,7 @@ mod tests {
     #[tokio::test]
     async fn a_server_with_our_configuration_is_ended() {
         let folder = tempfile::tempdir().unwrap();
-        let (pid_file, config) = (
-            folder.path().join("server.pid"),
-            folder.path().join("nats.conf"),
-        );
+        let (pid_file, config) = (folder.path().join("server.pid"), folder.path().join("nats.conf"));
         let script = "while :; do sleep 1; done";
         let mut child = tokio::process::Command::new("sh")
             .args(["-c", script, "-c"])
@@ -81,7 +77,12 @@ mod tests {
             .kill_on_drop(true)
             .spawn()
             .unwrap();
-        std::fs::write(&pid_file, child.id().unwrap().to_string()).unwrap();
+        let id = child.id().unwrap();
+        std::fs::write(&pid_file, id.to_string()).unwrap();
+        // A program that was just started shows its command line a moment later.
+        while !names_config(read_pid(&pid_file).unwrap(), &config) {
+            tokio::task::yield_now().await;
+        }
         // It is our child, so somebody has to wait for it before it is gone.
         let (status, ()) = tokio::join!(child.wait(), end(&pid_file, &config));
         assert!(!status.unwrap().success());

@@ -2,12 +2,84 @@
 //! that ended.
 
 mod broker_args;
+mod cli;
 mod data_dir;
+mod install;
 mod leftover_server;
 mod nats_config;
 mod nats_program;
 mod nats_server;
 mod outbound_args;
+mod services;
+mod single;
 mod store_args;
+mod up;
 mod welcome;
-fn main() {}
+
+use std::io::Write as _;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use hookrail_runtime::settings::{CommonArgs, EXIT_WRONG_SETTINGS, read_or_exit};
+use hookrail_runtime::{ServiceContext, bootstrap, telemetry};
+
+use crate::cli::{Cli, Command};
+
+/// How long tasks that did not finish in time may take to be dropped.
+const LAST_TASKS: Duration = Duration::from_secs(2);
+
+fn main() {
+    let result = run(read_or_exit::<Cli>().command);
+    let code = bootstrap::exit_code(&result);
+    if let Err(error) = result {
+        report(&error, code);
+    }
+    std::process::exit(code);
+}
+
+fn run(command: Command) -> anyhow::Result<()> {
+    let (name, common) = command.process();
+    telemetry::start(name, &common.log_level)?;
+    let context = ServiceContext::new(Duration::from_millis(common.shutdown_grace_ms));
+    // TLS has no provider of its own in this build. The only error is that one is installed already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.context("can't start the runtime")?;
+    let result = runtime.block_on(serve(command, context));
+    // Where the grace period was exceeded, tasks are dropped here, and the private nats-server with its task.
+    runtime.shutdown_timeout(LAST_TASKS);
+    result
+}
+
+async fn serve(command: Command, context: ServiceContext) -> anyhow::Result<()> {
+    match command {
+        Command::Up(args) => Box::pin(up::run(*args, context)).await,
+        Command::Ingress(args) => Box::pin(single::ingress(*args, context)).await,
+        Command::Processor(args) => Box::pin(single::processor(*args, context)).await,
+        Command::Dispatcher(args) => Box::pin(single::dispatcher(*args, context)).await,
+        Command::Config(args) => Box::pin(single::config(*args, context)).await,
+    }
+}
+
+impl Command {
+    /// The process's name in logs, and the settings that every process has.
+    fn process(&self) -> (&'static str, CommonArgs) {
+        match self {
+            Self::Up(args) => ("up", args.common.clone()),
+            Self::Ingress(args) => ("ingress", args.common.clone()),
+            Self::Processor(args) => ("processor", args.common.clone()),
+            Self::Dispatcher(args) => ("dispatcher", args.common.clone()),
+            Self::Config(args) => ("config", args.common.clone()),
+        }
+    }
+}
+
+/// Wrong settings are told to the person who set them; all else goes to the log.
+fn report(error: &anyhow::Error, code: i32) {
+    if code == EXIT_WRONG_SETTINGS {
+        // Nobody can be told that nobody can be told.
+        let _ = writeln!(std::io::stderr(), "error: {error:#}");
+        return;
+    }
+    tracing::error!(error = format!("{error:#}"), "ended by an error");
+}

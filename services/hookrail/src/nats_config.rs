@@ -30,8 +30,8 @@ impl std::str::FromStr for SyncInterval {
     fn from_str(text: &str) -> Result<Self, String> {
         let digits = text.trim_end_matches(|letter: char| letter.is_ascii_lowercase());
         let unit = &text[digits.len()..];
-        let is_duration = matches!(unit, "ms" | "s" | "m")
-            && digits.parse::<u32>().is_ok_and(|number| number > 0);
+        let is_duration =
+            matches!(unit, "ms" | "s" | "m") && digits.parse::<u32>().is_ok_and(|number| number > 0);
         if text == "always" || is_duration {
             return Ok(Self(text.to_owned()));
         }
@@ -83,10 +83,7 @@ impl NatsFiles {
     pub(crate) fn forget_ports(&self) -> std::io::Result<()> {
         for entry in std::fs::read_dir(&self.folder)? {
             let path = entry?.path();
-            if path
-                .extension()
-                .is_some_and(|extension| extension == "ports")
-            {
+            if path.extension().is_some_and(|extension| extension == "ports") {
                 std::fs::remove_file(path)?;
             }
         }
@@ -102,17 +99,12 @@ impl NatsFiles {
         if !path.exists() {
             replace_file(&path, random::hex_token::<24>().as_bytes())?;
         }
-        Ok(Secret::from(
-            std::fs::read_to_string(&path)?.trim().to_owned(),
-        ))
+        Ok(Secret::from(std::fs::read_to_string(&path)?.trim().to_owned()))
     }
 
     /// The URL of the server for clients.
     pub(crate) fn url(password: &Secret, port: u16) -> Secret {
-        Secret::from(format!(
-            "nats://{USER}:{}@127.0.0.1:{port}",
-            password.expose()
-        ))
+        Secret::from(format!("nats://{USER}:{}@127.0.0.1:{port}", password.expose()))
     }
 
     /// Writes the configuration; without a port, the server takes any free one.

@@ -76,10 +76,7 @@ fn check(program: &Path) -> Result<(), String> {
     let version = version_of(&text)
         .ok_or_else(|| format!("{shown}: answers `{text}` to --version, not as a nats-server"))?;
     if version < OLDEST {
-        return Err(format!(
-            "{shown}: version {}.{} is too old",
-            version.0, version.1
-        ));
+        return Err(format!("{shown}: version {}.{} is too old", version.0, version.1));
     }
     Ok(())
 }

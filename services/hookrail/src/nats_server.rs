@@ -50,9 +50,7 @@ impl NatsServer {
     /// When its first start fails, with the end of its log.
     pub(crate) async fn start(program: PathBuf, files: NatsFiles) -> anyhow::Result<Self> {
         leftover_server::end(&files.pid(), &files.config()).await;
-        let password = files
-            .password()
-            .context("can't keep nats-server's password")?;
+        let password = files.password().context("can't keep nats-server's password")?;
         let launch = Launch {
             program,
             files,
@@ -123,9 +121,7 @@ impl Launch {
     }
 
     async fn wait_for_port(&self, child: &mut Child) -> anyhow::Result<u16> {
-        let ports = self
-            .files
-            .ports(&self.program, child.id().unwrap_or_default());
+        let ports = self.files.ports(&self.program, child.id().unwrap_or_default());
         let until = Instant::now() + START_WITHIN;
         loop {
             if let Some(port) = read_port(&ports) {
@@ -208,10 +204,7 @@ async fn stop_child(child: &mut Child) {
         // It may have ended by itself.
         let _ = kill_process(pid, Signal::TERM);
     }
-    if tokio::time::timeout(STOP_WITHIN, child.wait())
-        .await
-        .is_err()
-    {
+    if tokio::time::timeout(STOP_WITHIN, child.wait()).await.is_err() {
         tracing::warn!("nats-server did not stop in time and is killed");
         let _ = child.kill().await;
     }
@@ -239,10 +232,13 @@ mod tests {
         NatsFiles::new(folder.to_owned(), folder.join("nats.log"), sync)
     }
 
-    async fn start(folder: &Path) -> NatsServer {
+    fn program() -> PathBuf {
         let wanted = std::env::var_os("HOOKRAIL_NATS_SERVER").map(PathBuf::from);
-        let program = nats_program::find(wanted.as_deref()).unwrap();
-        NatsServer::start(program, files(folder)).await.unwrap()
+        nats_program::find(wanted.as_deref()).unwrap()
+    }
+
+    async fn start(folder: &Path) -> NatsServer {
+        NatsServer::start(program(), files(folder)).await.unwrap()
     }
 
     fn read_pid(folder: &Path) -> Option<Pid> {
@@ -251,14 +247,7 @@ mod tests {
     }
 
     fn port_of(server: &NatsServer) -> u16 {
-        server
-            .url()
-            .expose()
-            .rsplit(':')
-            .next()
-            .unwrap()
-            .parse()
-            .unwrap()
+        server.url().expose().rsplit(':').next().unwrap().parse().unwrap()
     }
 
     /// What a server says first, `INFO {…}`; fails while none listens.
@@ -301,10 +290,17 @@ mod tests {
     #[tokio::test]
     async fn a_server_left_behind_by_an_earlier_run_is_replaced() {
         let folder = tempfile::tempdir().unwrap();
-        let left_behind = start(folder.path()).await;
+        let files = files(folder.path());
+        let password = files.password().unwrap();
+        let launch = Launch {
+            program: program(),
+            files,
+            password,
+        };
+        let (child, _) = launch.start(None).await.unwrap();
+        // As after SIGKILL of the earlier run: nobody watches its server any more.
+        std::mem::forget(child);
         let first = read_pid(folder.path()).unwrap();
-        // As after SIGKILL of the earlier run: nobody watches its server any more. (Its supervisor is a task here.)
-        left_behind.supervisor.abort();
         let server = start(folder.path()).await;
         assert_ne!(read_pid(folder.path()).unwrap(), first);
         assert_eq!(greeting(port_of(&server)).await.unwrap(), "INFO");

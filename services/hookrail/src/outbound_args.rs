@@ -44,10 +44,7 @@ impl FromStr for Networks {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let parts = text
-            .split(',')
-            .map(str::trim)
-            .filter(|part| !part.is_empty());
+        let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
         parts
             .map(|part| {
                 part.parse()
@@ -67,9 +64,7 @@ mod tests {
         let none = OutboundArgs {
             outbound_allow: Some("".parse().unwrap()),
         };
-        let unset = OutboundArgs {
-            outbound_allow: None,
-        };
+        let unset = OutboundArgs { outbound_allow: None };
         assert!(
             none.on_a_laptop().is_empty()
                 && none.on_a_cluster().is_empty()

@@ -29,8 +29,7 @@ impl StoreArgs {
         if is_postgres(url) {
             return Ok(url.clone());
         }
-        let reason =
-            "a single service needs PostgreSQL (postgres://…); SQLite is for `hookrail up` only";
+        let reason = "a single service needs PostgreSQL (postgres://…); SQLite is for `hookrail up` only";
         Err(SettingsError::invalid("database-url", reason))
     }
 

@@ -1,13 +1,13 @@
 //! `hookrail up`: all four services in one process, with a private nats-server and a SQLite file where no others are
 //! named. It adds nothing that a cluster hasn't: the services and what they say to each other are the same.
 
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
 use anyhow::Context as _;
 use hookrail_broker::Broker;
 use hookrail_outbound::OutboundClient;
-use hookrail_runtime::{Secret, ServiceContext, bootstrap, clock};
+use hookrail_runtime::{Readiness, Secret, ServiceContext, bootstrap, clock};
 use hookrail_store::Store;
 use tokio::task::JoinSet;
 
@@ -104,31 +104,37 @@ impl Up<'_> {
 
     async fn start_services(self, nats_url: &Secret) -> anyhow::Result<JoinSet<anyhow::Result<()>>> {
         let ready = self.context.health.check("up.start");
-        let mut settings = self.args.broker.settings(UP_PARTITIONS)?;
-        settings.urls = urls_of(nats_url);
-        let broker = services::connect_broker(&settings, "up", &ready).await?;
-        let database = self.args.store.own(self.data.path())?;
-        let store = services::connect_store(&database, &broker, &ready).await?;
-        let outbound = services::outbound_client(self.args.outbound.on_a_laptop())?;
+        let parts = self.connect(nats_url, &ready).await?;
         let given = self.args.config.admin_token.as_ref();
-        let new_token = hookrail_config::ensure_admin_token(&store, given, clock::now_ms()).await?;
+        let new_token = hookrail_config::ensure_admin_token(&parts.store, given, clock::now_ms()).await?;
         if let Some(token) = &new_token {
             welcome::print(&welcome::token_text(token));
         }
-        let data_dir = self.data.path().display().to_string();
-        let context = self.context.clone();
-        tokio::spawn(welcome_when_ready(context, self.addresses, data_dir, new_token));
         ready.ready();
-        Ok(spawn_services(
-            self.args,
-            Parts {
-                broker,
-                store,
-                outbound,
-            },
-            self.context,
-            (self.ingress, self.api),
-        ))
+        let args = with_own_settings(self.args, self.addresses.ingress);
+        let data_dir = self.data.path().display().to_string();
+        let context = self.context;
+        tokio::spawn(welcome_when_ready(
+            context.clone(),
+            self.addresses,
+            data_dir,
+            new_token,
+        ));
+        Ok(spawn_services(args, parts, context, (self.ingress, self.api)))
+    }
+
+    async fn connect(&self, nats_url: &Secret, ready: &Readiness) -> anyhow::Result<Parts> {
+        let mut settings = self.args.broker.settings(UP_PARTITIONS)?;
+        settings.urls = urls_of(nats_url);
+        let broker = services::connect_broker(&settings, "up", ready).await?;
+        let database = self.args.store.own(self.data.path())?;
+        let store = services::connect_store(&database, &broker, ready).await?;
+        let outbound = services::outbound_client(self.args.outbound.on_a_laptop())?;
+        Ok(Parts {
+            broker,
+            store,
+            outbound,
+        })
     }
 }
 
@@ -137,6 +143,21 @@ struct Parts {
     broker: Broker,
     store: Store,
     outbound: OutboundClient,
+}
+
+/// Fills in what only this process knows.
+fn with_own_settings(mut args: UpArgs, ingress: SocketAddr) -> UpArgs {
+    args.config
+        .public_ingress_url
+        .get_or_insert_with(|| format!("http://{ingress}"));
+    if args.broker.nats_url.is_none() {
+        // The data directory's lock says that nobody else is this worker: what it owned is its own again at once.
+        args.dispatcher
+            .dispatcher_worker
+            .get_or_insert_with(|| "up".to_owned());
+        args.dispatcher.dispatcher_exclusive = true;
+    }
+    args
 }
 
 fn spawn_services(

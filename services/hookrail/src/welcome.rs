@@ -77,10 +77,7 @@ mod tests {
         assert!(first.contains("Bearer t0k3n"), "{first}");
         assert!(token_text("t0k3n").contains("admin token  t0k3n"));
         let later = text(&addresses(), "/data", None);
-        assert!(
-            later.contains("Bearer $HOOKRAIL_ADMIN_TOKEN"),
-            "{later}"
-        );
+        assert!(later.contains("Bearer $HOOKRAIL_ADMIN_TOKEN"), "{later}");
     }
 
     #[test]

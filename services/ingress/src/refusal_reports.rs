@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::HttpRequest;
-use hookrail_broker::{JournalKind, PublishError, codec};
+use hookrail_broker::{PublishError, codec};
 use hookrail_domain::ids::SourceId;
 use hookrail_domain::journal::{CountRecord, Record, RejectionRecord};
 use hookrail_runtime::clock::now_ms;
@@ -102,7 +102,7 @@ pub(crate) async fn send_rejections(
         let id = format!("rejection-{instance}-{number}");
         let source = record.source;
         let record = Record::Rejection(Box::new(record));
-        if let Err(error) = publish(&ingress, JournalKind::Rejection, source, &id, &record).await {
+        if let Err(error) = publish(&ingress, source, &id, &record).await {
             ingress.metrics.reports_dropped.inc();
             tracing::debug!(%error, "a refused request was not reported");
         }
@@ -138,19 +138,13 @@ async fn send_pending(ingress: &Ingress, records: &mut CountRecords) {
 async fn publish_count(ingress: &Ingress, count: &CountRecord) -> Result<(), PublishError> {
     let id = format!("count-{}-{}", count.instance, count.number);
     let record = Record::Count(Box::new(count.clone()));
-    publish(ingress, JournalKind::Count, count.source, &id, &record).await
+    publish(ingress, count.source, &id, &record).await
 }
 
-async fn publish(
-    ingress: &Ingress,
-    kind: JournalKind,
-    source: SourceId,
-    id: &str,
-    record: &Record,
-) -> Result<(), PublishError> {
+async fn publish(ingress: &Ingress, source: SourceId, id: &str, record: &Record) -> Result<(), PublishError> {
     let partitions = u128::from(ingress.broker.settings().partitions);
     let partition = (source.as_u128() % partitions) as u32;
-    let payload = codec::journal::encode(record);
+    let (kind, payload) = codec::encode_record(record);
     ingress
         .publisher
         .publish_journal(kind, partition, id, payload)

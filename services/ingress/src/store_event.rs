@@ -40,7 +40,7 @@ pub(crate) async fn store_event(
         id: key.as_ref().map_or(&event_id, |key| &key.message_id),
         body_hash: key.as_ref().map(|key| key.body_hash.as_str()),
         event_id: Some(&event_id),
-        payload: codec::event::encode(event),
+        payload: codec::encode_event(event),
     };
     let started = Instant::now();
     let published = ingress

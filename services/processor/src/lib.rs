@@ -1,1 +1,100 @@
-//! placeholder
+//! The processor: filters events, makes entities of them, plans their deliveries, and writes the
+//! journal. The only writer of those tables. Makes no HTTP calls and answers none.
+
+mod settings;
+
+mod own_partitions;
+mod consume_partition;
+mod arrivals;
+pub mod read_event;
+pub mod evaluate;
+mod changed_members;
+mod render_delivery;
+mod publish_deliveries;
+mod commit;
+mod careful;
+
+mod tend_partition;
+mod consume_journal;
+mod forget;
+mod readiness;
+
+mod back_off;
+mod error;
+mod metrics;
+
+use hookrail_broker::{
+    Broker, JournalStream, Ownership, OwnershipSettings, SnapshotFeed,
+};
+use hookrail_domain::ownership::{Role, WorkerId};
+use hookrail_runtime::{ServiceContext, SettingsError};
+use hookrail_store::{Store, partition_progress};
+use tokio_util::task::TaskTracker;
+
+pub use settings::ProcessorSettings;
+
+use consume_partition::Workshop;
+use metrics::ProcessorMetrics;
+
+/// Runs the processor until `ctx.shutdown` is cancelled and what was in flight is committed.
+///
+/// # Errors
+/// Wrong settings; a database that does not belong to the broker; a broker that can't be used.
+pub async fn run(
+    settings: ProcessorSettings,
+    broker: Broker,
+    store: Store,
+    ctx: ServiceContext,
+) -> anyhow::Result<()> {
+    settings.check()?;
+    let partitions_check = ctx.health.check("processor.partitions");
+    check_progress(&broker, &store).await?;
+    let (feed, snapshots) = SnapshotFeed::start(&broker).await?;
+    let metrics = ProcessorMetrics::new(&ctx.metrics);
+    let workshop = Workshop { settings, broker: broker.clone(), store: store.clone(), snapshots, metrics };
+
+    let tasks = TaskTracker::new();
+    for stream in [JournalStream::Journal, JournalStream::Dead] {
+        tasks.spawn(consume_journal::consume_journal(workshop.clone(), stream, ctx.shutdown.clone()));
+    }
+    let beside = [
+        tokio::spawn(forget::forget_regularly(store.clone())),
+        tokio::spawn(readiness::report(ctx.clone(), broker.clone(), store)),
+    ];
+    let partitions = broker.settings().partitions;
+    let worker = OwnershipSettings::new(WorkerId::new("processor")?, Role::Processor, partitions);
+    let (ownership, changes) = Ownership::start(broker.settings(), worker).await?;
+    partitions_check.ready();
+    tracing::info!(worker = %ownership.worker(), partitions, "processor started");
+    own_partitions::own_partitions(workshop, ownership, changes, ctx.shutdown.clone(), ctx.grace).await;
+
+    tasks.close();
+    tasks.wait().await;
+    for task in beside {
+        task.abort();
+    }
+    drop(feed);
+    if !ctx.shutdown.is_cancelled() {
+        anyhow::bail!("the ownership of partitions ended");
+    }
+    Ok(())
+}
+
+/// Refuses a database that has processed more than the log ever held: with another broker's log under
+/// it, accepted events would be taken for processed.
+async fn check_progress(broker: &Broker, store: &Store) -> anyhow::Result<()> {
+    for (partition, committed) in partition_progress::all_committed(store.reader()).await? {
+        if partition >= broker.settings().partitions || committed == 0 {
+            continue;
+        }
+        let last = broker.raw_state(partition).await?.last_sequence;
+        if committed > last {
+            let reason = format!(
+                "the database has processed event {committed} of raw partition {partition}, but the broker's log \
+                 ends at {last}: they don't belong together (see `hookrail backup` and `hookrail restore`)"
+            );
+            return Err(SettingsError::invalid("database-url", reason).into());
+        }
+    }
+    Ok(())
+}

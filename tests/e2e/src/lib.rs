@@ -1,1 +1,1 @@
-//! placeholder
+//! End-to-end tests of the built product live in `tests/`.

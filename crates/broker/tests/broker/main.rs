@@ -7,4 +7,5 @@ mod nats;
 mod ownership;
 mod publishing;
 mod raw;
+mod snapshot;
 mod topology;

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use hookrail_broker::{Broker, OutMessage, RawReader, ReaderError};
+use hookrail_broker::{Broker, OutMessage, PoisonMark, RawReader, ReaderError};
 use hookrail_domain::ownership::Role;
 
 use crate::nats::Nats;
@@ -111,4 +111,18 @@ async fn events_are_found_counted_and_trimmed() {
     let state = broker.raw_state(0).await.unwrap();
     assert_eq!((state.messages, state.first_sequence, state.last_sequence), (40, 21, 60));
     assert_eq!(broker.raw_get(0, 20).await.unwrap(), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_partitions_mark_is_read_as_it_was_set() {
+    let nats = Nats::start();
+    let broker = nats.broker().await;
+    assert_eq!(broker.poison_mark(2).await.unwrap(), None);
+    let mark = PoisonMark {
+        sequence: 7,
+        count: 2,
+    };
+    broker.set_poison_mark(2, mark).await.unwrap();
+    assert_eq!(broker.poison_mark(2).await.unwrap(), Some(mark));
+    assert_eq!(broker.poison_mark(1).await.unwrap(), None);
 }

@@ -48,14 +48,23 @@ pub struct Warning {
 
 /// Extracts from a payload alone; `delete_when` sees no headers, query and method then.
 pub fn extract(rules: &EntityRules, payload: &Json) -> Extraction {
-    let input = FilterInput { payload: Some(payload), headers: &[], query: &[], method: "" };
+    let input = FilterInput {
+        payload: Some(payload),
+        headers: &[],
+        query: &[],
+        method: "",
+    };
     extract_from(rules, &input)
 }
 
 /// Extracts from an event. An entity whose unique id does not resolve is left out, with a warning
 /// that names `unique_id`. A payload without structure gives nothing and warns of `path`.
 pub fn extract_from(rules: &EntityRules, input: &FilterInput<'_>) -> Extraction {
-    let mut pass = Pass { rules, budget: Budget::default(), extraction: Extraction::default() };
+    let mut pass = Pass {
+        rules,
+        budget: Budget::default(),
+        extraction: Extraction::default(),
+    };
     let Some(payload) = input.payload else {
         pass.warn("mapping.unresolved", "path", rules.path.as_str());
         return pass.extraction;
@@ -98,7 +107,9 @@ impl Pass<'_> {
     }
 
     fn entity(&mut self, part: &Json, deletes: bool) -> Result<Option<Extracted>, BudgetExceeded> {
-        let Some(unique_id) = self.unique_id(part)? else { return Ok(None) };
+        let Some(unique_id) = self.unique_id(part)? else {
+            return Ok(None);
+        };
         let rules = self.rules;
         let mut fields = Members::new();
         for (name, path) in &rules.fields {
@@ -119,7 +130,13 @@ impl Pass<'_> {
             }
             None => None,
         };
-        Ok(Some(Extracted { unique_id, title, fields, data: part.clone(), deletes }))
+        Ok(Some(Extracted {
+            unique_id,
+            title,
+            fields,
+            data: part.clone(),
+            deletes,
+        }))
     }
 
     fn unique_id(&mut self, part: &Json) -> Result<Option<String>, BudgetExceeded> {
@@ -164,8 +181,15 @@ impl Pass<'_> {
 
     fn warn(&mut self, code: &'static str, field: &str, path: &str) {
         let warnings = &mut self.extraction.warnings;
-        if !warnings.iter().any(|known| known.code == code && known.field == field) {
-            warnings.push(Warning { code, field: field.to_owned(), path: path.to_owned() });
+        if !warnings
+            .iter()
+            .any(|known| known.code == code && known.field == field)
+        {
+            warnings.push(Warning {
+                code,
+                field: field.to_owned(),
+                path: path.to_owned(),
+            });
         }
     }
 }

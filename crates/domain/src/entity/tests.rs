@@ -11,14 +11,21 @@ fn run(definition: &str, payload: &str) -> Extraction {
 
 fn check_ids(definition: &str, payload: &str, expected: &[&str]) {
     let extraction = run(definition, payload);
-    let ids: Vec<_> = extraction.entities.iter().map(|entity| entity.unique_id.as_str()).collect();
+    let ids: Vec<_> = extraction
+        .entities
+        .iter()
+        .map(|entity| entity.unique_id.as_str())
+        .collect();
     assert_eq!(ids, expected, "{payload}");
 }
 
 fn check_warnings(definition: &str, payload: &str, expected: &[(&str, &str)]) {
     let extraction = run(definition, payload);
-    let warnings: Vec<_> =
-        extraction.warnings.iter().map(|warning| (warning.code, warning.field.as_str())).collect();
+    let warnings: Vec<_> = extraction
+        .warnings
+        .iter()
+        .map(|warning| (warning.code, warning.field.as_str()))
+        .collect();
     assert_eq!(warnings, expected, "{payload}");
 }
 
@@ -32,7 +39,9 @@ fn an_entity_is_taken_from_its_path_exactly() {
         "status":{"active":true},"tags":["x","y"]}}"#;
     let extraction = run(CUSTOMER, payload);
     assert_eq!(extraction.warnings, []);
-    let [entity] = extraction.entities.as_slice() else { panic!("{extraction:?}") };
+    let [entity] = extraction.entities.as_slice() else {
+        panic!("{extraction:?}")
+    };
     assert_eq!(entity.unique_id, "820982911946154508");
     assert_eq!(entity.title.as_deref(), Some("a@b.c"));
     assert_eq!(
@@ -58,7 +67,11 @@ fn unique_ids_are_texts_of_scalars_and_lists() {
     check_ids(WHOLE, r#"{"id":1.10}"#, &["1.10"]);
     check_ids(WHOLE, r#"{"id":["a",1]}"#, &[r#"["a",1]"#]);
     let both = r#"{"type":"c","unique_id":["$.shop","$.id"]}"#;
-    check_ids(both, r#"{"shop":"x","id":820982911946154508}"#, &[r#"["x",820982911946154508]"#]);
+    check_ids(
+        both,
+        r#"{"shop":"x","id":820982911946154508}"#,
+        &[r#"["x",820982911946154508]"#],
+    );
     check_ids(both, r#"{"shop":"x"}"#, &[]);
     check_ids(both, r#"{"shop":["x"],"id":1}"#, &[]);
     check_ids(r#"{"type":"c","unique_id":"$.ids[*]"}"#, r#"{"ids":[1,2]}"#, &[]);
@@ -141,6 +154,12 @@ fn faults_are_named_by_pointer() {
     let pointers: Vec<_> = errors.iter().map(|error| error.pointer.as_str()).collect();
     assert_eq!(
         pointers,
-        ["/entity/type", "/entity/fetcher", "/entity/unique_id", "/entity/fields/a~1b", "/entity/history"]
+        [
+            "/entity/type",
+            "/entity/fetcher",
+            "/entity/unique_id",
+            "/entity/fields/a~1b",
+            "/entity/history"
+        ]
     );
 }

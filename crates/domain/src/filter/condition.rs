@@ -69,7 +69,10 @@ pub(super) enum Test {
     AnyEqual(Vec<Json>),
     /// No node equals one of the values.
     NoneEqual(Vec<Json>),
-    Ordered { operand: Json, accepts: fn(Ordering) -> bool },
+    Ordered {
+        operand: Json,
+        accepts: fn(Ordering) -> bool,
+    },
     Contains(Json),
     StartsWith(String),
     EndsWith(String),
@@ -88,11 +91,7 @@ pub(super) enum Node<'a> {
 
 impl Test {
     /// The decision on all that was found.
-    pub(super) fn holds(
-        &self,
-        nodes: &[Node<'_>],
-        budget: &mut Budget,
-    ) -> Result<bool, BudgetExceeded> {
+    pub(super) fn holds(&self, nodes: &[Node<'_>], budget: &mut Budget) -> Result<bool, BudgetExceeded> {
         match self {
             Self::Exists(wanted) => Ok(nodes.is_empty() != *wanted),
             Self::NoneEqual(values) => Ok(!any_node(nodes, |node| node.is_one_of(values, budget))?),

@@ -35,7 +35,8 @@ impl Filter {
     /// Whether the filter accepts, stopping at the first condition that decides. What costs too much
     /// is not accepted.
     pub fn accepts(&self, input: &FilterInput<'_>) -> bool {
-        self.accepts_within(input, &mut Budget::default()).unwrap_or(false)
+        self.accepts_within(input, &mut Budget::default())
+            .unwrap_or(false)
     }
 
     /// Like [`Filter::accepts`], with a budget that several evaluations share.
@@ -47,15 +48,24 @@ impl Filter {
         input: &FilterInput<'_>,
         budget: &mut Budget,
     ) -> Result<bool, BudgetExceeded> {
-        Decision { input, budget, explained: None }.group(&self.root)
+        Decision {
+            input,
+            budget,
+            explained: None,
+        }
+        .group(&self.root)
     }
 
     /// The decision with the result of every condition.
     pub fn evaluate(&self, input: &FilterInput<'_>) -> Verdict {
         let mut conditions = Vec::new();
         let mut budget = Budget::default();
-        let decided = Decision { input, budget: &mut budget, explained: Some(&mut conditions) }
-            .group(&self.root);
+        let decided = Decision {
+            input,
+            budget: &mut budget,
+            explained: Some(&mut conditions),
+        }
+        .group(&self.root);
         Verdict {
             accepted: decided.unwrap_or(false),
             conditions,
@@ -117,9 +127,7 @@ impl<'a> Decision<'_, 'a, '_> {
                 }
                 None => Vec::new(),
             },
-            Place::Header(name) => {
-                values(self.input.headers, |header| header.eq_ignore_ascii_case(name))
-            }
+            Place::Header(name) => values(self.input.headers, |header| header.eq_ignore_ascii_case(name)),
             Place::Query(name) => values(self.input.query, |query| query == name),
             Place::Method => vec![Node::Text(self.input.method)],
         })
@@ -135,6 +143,11 @@ fn shown(nodes: &[Node<'_>]) -> Option<Json> {
     match nodes {
         [] => None,
         [node] => Some(node.to_json()),
-        many => Some(many.iter().take(MAX_SHOWN_NODES).map(|node| node.to_json()).collect()),
+        many => Some(
+            many.iter()
+                .take(MAX_SHOWN_NODES)
+                .map(|node| node.to_json())
+                .collect(),
+        ),
     }
 }

@@ -18,13 +18,12 @@ pub const MAX_VALUES: usize = 1000;
 
 const TYPES: [&str; 6] = ["null", "boolean", "number", "string", "array", "object"];
 
-pub(super) fn parse(
-    definition: &Json,
-    pointer: &str,
-    errors: &mut Vec<FieldError>,
-) -> Option<Group> {
+pub(super) fn parse(definition: &Json, pointer: &str, errors: &mut Vec<FieldError>) -> Option<Group> {
     let before = errors.len();
-    let mut parser = Parser { errors, conditions: 0 };
+    let mut parser = Parser {
+        errors,
+        conditions: 0,
+    };
     let group = parser.group(definition, pointer, 1);
     if parser.conditions > MAX_CONDITIONS {
         let detail = format!("a filter has at most {MAX_CONDITIONS} conditions");
@@ -48,8 +47,12 @@ impl Parser<'_> {
         let Some(members) = definition.as_object() else {
             return self.refuse(pointer, "has to be an object: a group or a condition");
         };
-        let name = ["all", "any", "not"].into_iter().find(|name| members.contains_key(*name));
-        let Some(name) = name else { return self.leaf(members, pointer) };
+        let name = ["all", "any", "not"]
+            .into_iter()
+            .find(|name| members.contains_key(*name));
+        let Some(name) = name else {
+            return self.leaf(members, pointer);
+        };
         if members.len() > 1 {
             return self.refuse(pointer, format!("a group has no other member than {name}"));
         }
@@ -59,7 +62,9 @@ impl Parser<'_> {
         let inner = &members[name];
         let below = format!("{pointer}/{name}");
         match name {
-            "not" => self.group(inner, &below, depth + 1).map(|group| Group::Not(Box::new(group))),
+            "not" => self
+                .group(inner, &below, depth + 1)
+                .map(|group| Group::Not(Box::new(group))),
             "all" => self.list(inner, &below, depth).map(Group::All),
             _ => match self.list(inner, &below, depth) {
                 Some(list) if list.is_empty() => self.refuse(below, "needs a condition"),
@@ -97,14 +102,20 @@ impl Parser<'_> {
             (None, _) => return self.refuse(format!("{pointer}/value"), "is required"),
         };
         match compile_test(operator, &value) {
-            Ok(test) => Some(Group::Leaf(Condition { place, operator, value, test })),
+            Ok(test) => Some(Group::Leaf(Condition {
+                place,
+                operator,
+                value,
+                test,
+            })),
             Err(detail) => self.refuse(format!("{pointer}/value"), detail),
         }
     }
 
     fn place(&mut self, members: &Members, pointer: &str) -> Option<Place> {
-        let mut places =
-            ["path", "header", "query", "method"].into_iter().filter(|name| members.contains_key(*name));
+        let mut places = ["path", "header", "query", "method"]
+            .into_iter()
+            .filter(|name| members.contains_key(*name));
         let (Some(name), None) = (places.next(), places.next()) else {
             return self.refuse(pointer, "needs exactly one of path, header, query and method");
         };
@@ -127,7 +138,9 @@ impl Parser<'_> {
 
     fn operator(&mut self, op: Option<&Json>, pointer: &str) -> Option<Operator> {
         let below = format!("{pointer}/op");
-        let Some(op) = op else { return self.refuse(below, "is required") };
+        let Some(op) = op else {
+            return self.refuse(below, "is required");
+        };
         match op.as_str().and_then(Operator::from_name) {
             Some(operator) => Some(operator),
             None => {
@@ -163,7 +176,10 @@ fn compile_test(operator: Operator, value: &Json) -> Result<Test, String> {
 
 fn ordered(value: &Json, accepts: fn(Ordering) -> bool) -> Result<Test, String> {
     match value {
-        Json::Number(_) | Json::String(_) => Ok(Test::Ordered { operand: value.clone(), accepts }),
+        Json::Number(_) | Json::String(_) => Ok(Test::Ordered {
+            operand: value.clone(),
+            accepts,
+        }),
         _ => Err("has to be a number or a string".to_owned()),
     }
 }
@@ -177,11 +193,16 @@ fn list(value: &Json) -> Result<Vec<Json>, String> {
 }
 
 fn string(value: &Json) -> Result<String, String> {
-    value.as_str().map(str::to_owned).ok_or_else(|| "has to be a string".to_owned())
+    value
+        .as_str()
+        .map(str::to_owned)
+        .ok_or_else(|| "has to be a string".to_owned())
 }
 
 fn boolean(value: &Json) -> Result<bool, String> {
-    value.as_bool().ok_or_else(|| "has to be true or false".to_owned())
+    value
+        .as_bool()
+        .ok_or_else(|| "has to be true or false".to_owned())
 }
 
 /// A member's name as a token of a JSON Pointer (RFC 6901, section 3).

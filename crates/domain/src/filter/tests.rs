@@ -7,7 +7,9 @@ fn filter(text: &str) -> Filter {
 }
 
 fn pairs(list: &[(&str, &str)]) -> Vec<(String, String)> {
-    list.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    list.iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect()
 }
 
 const PAYLOAD: &str = r#"{
@@ -21,8 +23,12 @@ fn accepts(definition: &str) -> bool {
     let payload = PAYLOAD.parse().unwrap();
     let headers = pairs(&[("X-GitHub-Event", "push"), ("accept", "a"), ("Accept", "b")]);
     let query = pairs(&[("item", "5"), ("item", "6")]);
-    let input =
-        FilterInput { payload: Some(&payload), headers: &headers, query: &query, method: "POST" };
+    let input = FilterInput {
+        payload: Some(&payload),
+        headers: &headers,
+        query: &query,
+        method: "POST",
+    };
     let filter = filter(definition);
     let accepted = filter.accepts(&input);
     assert_eq!(filter.evaluate(&input).accepted, accepted, "{definition}");
@@ -105,9 +111,14 @@ fn existence_emptiness_and_types_are_told_apart() {
     check_path("$.missing", "empty", "true", false);
     check_path("$.zero", "empty", "true", false);
     check_path("$.tags", "empty", "false", true);
-    for (member, name) in
-        [("null", "null"), ("yes", "boolean"), ("n", "number"), ("one", "string"), ("tags", "array"), ("o", "object")]
-    {
+    for (member, name) in [
+        ("null", "null"),
+        ("yes", "boolean"),
+        ("n", "number"),
+        ("one", "string"),
+        ("tags", "array"),
+        ("o", "object"),
+    ] {
         check_path(&format!("$['{member}']"), "type", &format!("\"{name}\""), true);
     }
     check_path("$.one", "type", "\"number\"", false);
@@ -137,7 +148,10 @@ fn groups_nest() {
         (format!(r#"{{"any":[{no},{yes}]}}"#), true),
         (format!(r#"{{"any":[{no}]}}"#), false),
         (format!(r#"{{"not":{no}}}"#), true),
-        (format!(r#"{{"all":[{{"any":[{no},{yes}]}},{{"not":{{"all":[{no}]}}}}]}}"#), true),
+        (
+            format!(r#"{{"all":[{{"any":[{no},{yes}]}},{{"not":{{"all":[{no}]}}}}]}}"#),
+            true,
+        ),
         (r#"{"all":[]}"#.to_owned(), true),
     ] {
         assert_eq!(accepts(&definition), expected, "{definition}");
@@ -151,7 +165,12 @@ fn a_verdict_explains_every_condition() {
             {"path":"$.l[*]","op":"in","value":[820982911946154508]},{"method":true,"op":"eq","value":"GET"}]}"#,
     );
     let payload = r#"{"id":2.10,"l":[1,820982911946154508]}"#.parse().unwrap();
-    let input = FilterInput { payload: Some(&payload), headers: &[], query: &[], method: "GET" };
+    let input = FilterInput {
+        payload: Some(&payload),
+        headers: &[],
+        query: &[],
+        method: "GET",
+    };
     let verdict = filter.evaluate(&input);
     assert!(verdict.accepted && !verdict.over_budget);
     assert_eq!(
@@ -168,7 +187,12 @@ fn a_verdict_explains_every_condition() {
 #[test]
 fn a_payload_without_structure_has_no_paths() {
     let filter = filter(r#"{"path":"$","op":"exists"}"#);
-    let input = FilterInput { payload: None, headers: &[], query: &[], method: "POST" };
+    let input = FilterInput {
+        payload: None,
+        headers: &[],
+        query: &[],
+        method: "POST",
+    };
     assert!(!filter.accepts(&input));
 }
 
@@ -176,7 +200,12 @@ fn a_payload_without_structure_has_no_paths() {
 fn a_filter_that_costs_too_much_does_not_accept() {
     let payload: Json = format!("[{}1]", "[1],".repeat(2000)).parse().unwrap();
     let filter = filter(r#"{"not":{"path":"$[?count($[*]) == 1]","op":"exists"}}"#);
-    let input = FilterInput { payload: Some(&payload), headers: &[], query: &[], method: "POST" };
+    let input = FilterInput {
+        payload: Some(&payload),
+        headers: &[],
+        query: &[],
+        method: "POST",
+    };
     assert!(!filter.accepts(&input));
     assert!(filter.evaluate(&input).over_budget);
 }
@@ -208,7 +237,10 @@ fn faults_are_named_by_pointer() {
     check_refused(r#"{"path":"$","op":"matches","value":"("}"#, &["/filter/value"]);
     check_refused(r#"{"path":"$","op":"type","value":"text"}"#, &["/filter/value"]);
     check_refused(r#"{"path":"$","op":"exists","value":"yes"}"#, &["/filter/value"]);
-    check_refused(r#"{"method":"POST","op":"eq","value":"POST"}"#, &["/filter/method"]);
+    check_refused(
+        r#"{"method":"POST","op":"eq","value":"POST"}"#,
+        &["/filter/method"],
+    );
 }
 
 #[test]

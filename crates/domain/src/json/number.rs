@@ -92,14 +92,27 @@ impl<'a> Decimal<'a> {
         let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
         let (integer, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
         let (integer, fraction) = (integer.as_bytes(), fraction.as_bytes());
-        let leading_zeros =
-            integer.iter().chain(fraction).take_while(|digit| **digit == b'0').count();
+        let leading_zeros = integer
+            .iter()
+            .chain(fraction)
+            .take_while(|digit| **digit == b'0')
+            .count();
         let power = read_exponent(exponent) + integer.len() as i128 - leading_zeros as i128;
-        Self { negative, integer, fraction, leading_zeros, power }
+        Self {
+            negative,
+            integer,
+            fraction,
+            leading_zeros,
+            power,
+        }
     }
 
     fn digits(&self) -> impl Iterator<Item = u8> {
-        self.integer.iter().chain(self.fraction).skip(self.leading_zeros).copied()
+        self.integer
+            .iter()
+            .chain(self.fraction)
+            .skip(self.leading_zeros)
+            .copied()
     }
 
     fn sign(&self) -> i8 {
@@ -130,8 +143,13 @@ impl<'a> Decimal<'a> {
 }
 
 fn read_exponent(text: &str) -> i128 {
-    let limit = if text.starts_with('-') { -MAX_EXPONENT } else { MAX_EXPONENT };
-    text.parse::<i128>().map_or(limit, |exponent| exponent.clamp(-MAX_EXPONENT, MAX_EXPONENT))
+    let limit = if text.starts_with('-') {
+        -MAX_EXPONENT
+    } else {
+        MAX_EXPONENT
+    };
+    text.parse::<i128>()
+        .map_or(limit, |exponent| exponent.clamp(-MAX_EXPONENT, MAX_EXPONENT))
 }
 
 /// RFC 8259, section 6: `-? (0 | [1-9][0-9]*) (. [0-9]+)? ([eE] [+-]? [0-9]+)?`.
@@ -199,12 +217,18 @@ mod tests {
         check("-1e400", "-1e401", Ordering::Greater);
         check("-5", "0.001", Ordering::Less);
         check("99", "100", Ordering::Less);
-        check("1e-999999999999999999999999999999999999999999", "1e-5", Ordering::Less);
+        check(
+            "1e-999999999999999999999999999999999999999999",
+            "1e-5",
+            Ordering::Less,
+        );
     }
 
     #[test]
     fn only_json_numbers_are_numbers() {
-        for text in ["", "-", "01", "+1", ".5", "1.", "1e", "1e+", "NaN", "0x1", "1 ", "--1", "1.e1"] {
+        for text in [
+            "", "-", "01", "+1", ".5", "1.", "1e", "1e+", "NaN", "0x1", "1 ", "--1", "1.e1",
+        ] {
             assert!(Number::parse(text).is_none(), "{text}");
         }
         for text in ["0", "-0", "1.5e-10", "10", "1E5", "0.0"] {

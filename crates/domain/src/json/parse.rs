@@ -49,7 +49,11 @@ impl Position {
             JsonEvent::EndArray | JsonEvent::EndObject => self.depth -= 1,
             _ => {}
         }
-        if self.depth > MAX_DEPTH { Err(too_deep()) } else { Ok(()) }
+        if self.depth > MAX_DEPTH {
+            Err(too_deep())
+        } else {
+            Ok(())
+        }
     }
 }
 

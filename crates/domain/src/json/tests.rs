@@ -14,7 +14,10 @@ fn numbers_and_member_order_come_out_as_they_went_in() {
 
 #[test]
 fn of_duplicate_members_the_last_value_stays_in_the_first_place() {
-    assert_eq!(parse(r#"{"a":1,"b":2,"a":3}"#).to_compact_string(), r#"{"a":3,"b":2}"#);
+    assert_eq!(
+        parse(r#"{"a":1,"b":2,"a":3}"#).to_compact_string(),
+        r#"{"a":3,"b":2}"#
+    );
 }
 
 #[test]
@@ -86,7 +89,10 @@ fn values_are_equal_by_number_value_and_whatever_the_member_order() {
 fn the_parsing_test_suite_is_met() {
     let folder = Path::new("/work/shared/conformance/json/test_parsing");
     let Ok(files) = std::fs::read_dir(folder) else {
-        eprintln!("SKIPPED: {} is missing, so JSONTestSuite was not run", folder.display());
+        eprintln!(
+            "SKIPPED: {} is missing, so JSONTestSuite was not run",
+            folder.display()
+        );
         return;
     };
     let mut wrong = Vec::new();

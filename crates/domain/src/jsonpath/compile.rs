@@ -18,7 +18,10 @@ pub(super) fn compile(text: &str) -> Result<Query, PathError> {
 fn first_line(error: &impl std::fmt::Display) -> String {
     let text = error.to_string();
     let line = text.lines().rev().find(|line| !line.trim().is_empty());
-    line.unwrap_or_default().trim().trim_start_matches("= ").to_owned()
+    line.unwrap_or_default()
+        .trim()
+        .trim_start_matches("= ")
+        .to_owned()
 }
 
 fn query(from_root: bool, segments: &[syntax::Segment]) -> Result<Query, PathError> {
@@ -29,15 +32,18 @@ fn query(from_root: bool, segments: &[syntax::Segment]) -> Result<Query, PathErr
 fn segment(segment: &syntax::Segment) -> Result<Segment, PathError> {
     let selectors = |list: &[syntax::Selector]| list.iter().map(selector).collect::<Result<_, _>>();
     match segment {
-        syntax::Segment::Selector(one) => {
-            Ok(Segment { descendant: false, selectors: selectors(std::slice::from_ref(one))? })
-        }
-        syntax::Segment::Selectors(list) => {
-            Ok(Segment { descendant: false, selectors: selectors(list)? })
-        }
-        syntax::Segment::Descendant(inner) => {
-            Ok(Segment { descendant: true, ..self::segment(inner)? })
-        }
+        syntax::Segment::Selector(one) => Ok(Segment {
+            descendant: false,
+            selectors: selectors(std::slice::from_ref(one))?,
+        }),
+        syntax::Segment::Selectors(list) => Ok(Segment {
+            descendant: false,
+            selectors: selectors(list)?,
+        }),
+        syntax::Segment::Descendant(inner) => Ok(Segment {
+            descendant: true,
+            ..self::segment(inner)?
+        }),
     }
 }
 
@@ -46,9 +52,11 @@ fn selector(selector: &syntax::Selector) -> Result<Selector, PathError> {
         syntax::Selector::Name(name) => Selector::Name(name.clone()),
         syntax::Selector::Wildcard => Selector::Wildcard,
         syntax::Selector::Index(index) => Selector::Index(*index),
-        syntax::Selector::Slice(start, end, step) => {
-            Selector::Slice { start: *start, end: *end, step: step.unwrap_or(1) }
-        }
+        syntax::Selector::Slice(start, end, step) => Selector::Slice {
+            start: *start,
+            end: *end,
+            step: step.unwrap_or(1),
+        },
         syntax::Selector::Filter(filter) => Selector::Filter(condition(filter)?),
     })
 }
@@ -69,7 +77,11 @@ fn condition(filter: &syntax::Filter) -> Result<Condition, PathError> {
 }
 
 fn negated(inner: Condition, not: bool) -> Condition {
-    if not { Condition::Not(Box::new(inner)) } else { inner }
+    if not {
+        Condition::Not(Box::new(inner))
+    } else {
+        inner
+    }
 }
 
 fn test(test: &syntax::Test) -> Result<Condition, PathError> {
@@ -79,16 +91,14 @@ fn test(test: &syntax::Test) -> Result<Condition, PathError> {
         syntax::Test::Function(function) => match function.as_ref() {
             syntax::TestFunction::Match(text, pattern) => matches(text, pattern, true),
             syntax::TestFunction::Search(text, pattern) => matches(text, pattern, false),
-            other => Err(PathError::new(format!("the result of {other} has to be compared"))),
+            other => Err(PathError::new(format!(
+                "the result of {other} has to be compared"
+            ))),
         },
     }
 }
 
-fn matches(
-    text: &syntax::FnArg,
-    pattern: &syntax::FnArg,
-    whole: bool,
-) -> Result<Condition, PathError> {
+fn matches(text: &syntax::FnArg, pattern: &syntax::FnArg, whole: bool) -> Result<Condition, PathError> {
     let pattern = match value_argument(pattern)? {
         Operand::Literal(Json::String(literal)) => {
             PatternOperand::Fixed(Some(compile_iregexp(&literal, whole).map_err(PathError::new)?))
@@ -109,7 +119,11 @@ fn compare(comparison: &syntax::Comparison) -> Result<Condition, PathError> {
         syntax::Comparison::Lte(..) => Comparator::LessOrEqual,
     };
     let (left, right) = comparison.vals();
-    Ok(Condition::Compare(comparable(left)?, comparator, comparable(right)?))
+    Ok(Condition::Compare(
+        comparable(left)?,
+        comparator,
+        comparable(right)?,
+    ))
 }
 
 fn comparable(comparable: &syntax::Comparable) -> Result<Operand, PathError> {
@@ -129,18 +143,24 @@ fn singular(query: &syntax::SingularQuery) -> Query {
         syntax::SingularQuerySegment::Name(name) => Selector::Name(name.clone()),
         syntax::SingularQuerySegment::Index(index) => Selector::Index(*index),
     };
-    let segment = |step| Segment { descendant: false, selectors: vec![selector(step)] };
-    Query { from_root, segments: steps.iter().map(segment).collect() }
+    let segment = |step| Segment {
+        descendant: false,
+        selectors: vec![selector(step)],
+    };
+    Query {
+        from_root,
+        segments: steps.iter().map(segment).collect(),
+    }
 }
 
 fn value_function(function: &syntax::TestFunction) -> Result<Operand, PathError> {
     match function {
-        syntax::TestFunction::Length(argument) => {
-            Ok(Operand::Length(Box::new(value_argument(argument)?)))
-        }
+        syntax::TestFunction::Length(argument) => Ok(Operand::Length(Box::new(value_argument(argument)?))),
         syntax::TestFunction::Count(argument) => nodes_argument(argument).map(Operand::Count),
         syntax::TestFunction::Value(argument) => nodes_argument(argument).map(Operand::Value),
-        other => Err(PathError::new(format!("{other} gives no value to compare or pass on"))),
+        other => Err(PathError::new(format!(
+            "{other} gives no value to compare or pass on"
+        ))),
     }
 }
 

@@ -16,13 +16,18 @@ const BYTES_PER_STEP: usize = 64;
 
 type Evaluated<T> = Result<T, BudgetExceeded>;
 
-pub(super) fn select<'a>(
-    query: &Query,
-    root: &'a Json,
-    budget: &mut Budget,
-) -> Evaluated<Vec<&'a Json>> {
-    let nodes = Evaluation { root, budget, patterns: HashMap::new() }.nodes(query, root)?;
-    if nodes.len() > MAX_RESULTS { Err(BudgetExceeded) } else { Ok(nodes) }
+pub(super) fn select<'a>(query: &Query, root: &'a Json, budget: &mut Budget) -> Evaluated<Vec<&'a Json>> {
+    let nodes = Evaluation {
+        root,
+        budget,
+        patterns: HashMap::new(),
+    }
+    .nodes(query, root)?;
+    if nodes.len() > MAX_RESULTS {
+        Err(BudgetExceeded)
+    } else {
+        Ok(nodes)
+    }
 }
 
 struct Evaluation<'a, 'b> {
@@ -45,12 +50,7 @@ impl<'a> Evaluation<'a, '_> {
         Ok(nodes)
     }
 
-    fn apply_segment(
-        &mut self,
-        segment: &Segment,
-        node: &'a Json,
-        out: &mut Vec<&'a Json>,
-    ) -> Evaluated<()> {
+    fn apply_segment(&mut self, segment: &Segment, node: &'a Json, out: &mut Vec<&'a Json>) -> Evaluated<()> {
         if !segment.descendant {
             return self.apply_selectors(&segment.selectors, node, out);
         }
@@ -106,7 +106,13 @@ impl<'a> Evaluation<'a, '_> {
         out: &mut Vec<&'a Json>,
     ) -> Evaluated<()> {
         let len = items.len() as i64;
-        let normalize = |index: i64| if index < 0 { len.saturating_add(index) } else { index };
+        let normalize = |index: i64| {
+            if index < 0 {
+                len.saturating_add(index)
+            } else {
+                index
+            }
+        };
         if step == 0 {
             return Ok(());
         }
@@ -160,11 +166,7 @@ impl<'a> Evaluation<'a, '_> {
     }
 
     /// The value of an operand; `None` is the special result Nothing.
-    fn value<'o>(
-        &mut self,
-        operand: &'o Operand,
-        current: &'a Json,
-    ) -> Evaluated<Option<Cow<'o, Json>>>
+    fn value<'o>(&mut self, operand: &'o Operand, current: &'a Json) -> Evaluated<Option<Cow<'o, Json>>>
     where
         'a: 'o,
     {
@@ -192,11 +194,14 @@ impl<'a> Evaluation<'a, '_> {
     fn single(&mut self, query: &Query, current: &'a Json) -> Evaluated<Option<&'a Json>> {
         self.budget.spend(query.segments.len())?;
         let start = if query.from_root { self.root } else { current };
-        Ok(query.segments.iter().try_fold(start, |node, segment| match &segment.selectors[..] {
-            [Selector::Name(name)] => node.get(name),
-            [Selector::Index(index)] => node.item(*index),
-            _ => None,
-        }))
+        Ok(query
+            .segments
+            .iter()
+            .try_fold(start, |node, segment| match &segment.selectors[..] {
+                [Selector::Name(name)] => node.get(name),
+                [Selector::Index(index)] => node.item(*index),
+                _ => None,
+            }))
     }
 
     /// RFC 9535, section 2.3.5.2.2. Only numbers with numbers and strings with strings have an order.
@@ -249,26 +254,26 @@ impl<'a> Evaluation<'a, '_> {
             }
             (Json::Array(_), Json::Array(_)) | (Json::Object(_), Json::Object(_)) => Ok(false),
             _ => {
-                self.budget.spend(scalar_bytes(left).min(scalar_bytes(right)) / BYTES_PER_STEP)?;
+                self.budget
+                    .spend(scalar_bytes(left).min(scalar_bytes(right)) / BYTES_PER_STEP)?;
                 Ok(left.equals(right))
             }
         }
     }
 
-    fn matches(
-        &mut self,
-        text: &Operand,
-        pattern: &PatternOperand,
-        current: &'a Json,
-    ) -> Evaluated<bool> {
+    fn matches(&mut self, text: &Operand, pattern: &PatternOperand, current: &'a Json) -> Evaluated<bool> {
         let text = self.value(text, current)?;
-        let Some(Json::String(text)) = text.as_deref() else { return Ok(false) };
+        let Some(Json::String(text)) = text.as_deref() else {
+            return Ok(false);
+        };
         match pattern {
             PatternOperand::Fixed(None) => Ok(false),
             PatternOperand::Fixed(Some(pattern)) => pattern.is_match(text, self.budget),
             PatternOperand::Computed { operand, whole } => {
                 let pattern = self.value(operand, current)?;
-                let Some(Json::String(pattern)) = pattern.as_deref() else { return Ok(false) };
+                let Some(Json::String(pattern)) = pattern.as_deref() else {
+                    return Ok(false);
+                };
                 match self.pattern(pattern, *whole)? {
                     Some(pattern) => pattern.is_match(text, self.budget),
                     None => Ok(false),
@@ -296,7 +301,10 @@ fn children(node: &Json) -> impl Iterator<Item = &Json> {
         Json::Object(members) => (None, Some(members)),
         _ => (None, None),
     };
-    items.into_iter().flatten().chain(members.into_iter().flat_map(|members| members.values()))
+    items
+        .into_iter()
+        .flatten()
+        .chain(members.into_iter().flat_map(|members| members.values()))
 }
 
 fn child_count(node: &Json) -> usize {

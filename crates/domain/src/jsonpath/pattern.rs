@@ -7,9 +7,16 @@ use regex::{Regex, RegexBuilder};
 /// Bytes of a pattern's text.
 const MAX_PATTERN_BYTES: usize = 1024;
 
-/// Sizes of a compiled pattern, bytes; a pattern over the last is refused. Matching costs in the
-/// worst case text × size, so each step up makes a match four times as expensive.
-const SIZES_BYTES: [usize; 4] = [16 << 10, 64 << 10, 256 << 10, 1 << 20];
+/// Sizes of a compiled pattern, bytes; a pattern over the last is refused.
+const SIZES_BYTES: [usize; 5] = [4 << 10, 16 << 10, 64 << 10, 256 << 10, 1 << 20];
+
+/// Bytes of a compiled pattern that one step takes over one byte of text. In the worst case each
+/// state of the pattern (some 32 bytes) is looked at for each byte of the text, 5 ns each, and a
+/// step is meant to be 100 ns.
+const SIZE_BYTES_PER_STEP: usize = 640;
+
+/// Memory of the automaton that is built while matching, bytes.
+const DFA_BYTES: usize = 1 << 20;
 
 /// Groups inside of each other.
 const MAX_PATTERN_NESTING: u32 = 32;
@@ -21,12 +28,13 @@ const MATCH_STEPS: usize = 8;
 #[derive(Clone, Debug)]
 pub(crate) struct Pattern {
     regex: Regex,
+    /// Steps per byte of text.
     weight: usize,
 }
 
 impl Pattern {
     pub(crate) fn is_match(&self, text: &str, budget: &mut Budget) -> Result<bool, BudgetExceeded> {
-        budget.spend(MATCH_STEPS + text.len() / 4 * self.weight)?;
+        budget.spend(MATCH_STEPS + text.len() * self.weight)?;
         Ok(self.regex.is_match(text))
     }
 }
@@ -45,23 +53,31 @@ pub(crate) fn compile_search(pattern: &str) -> Result<Pattern, String> {
 /// A sentence for the person who wrote it.
 pub(super) fn compile_iregexp(pattern: &str, whole: bool) -> Result<Pattern, String> {
     let mapped = map_dots(pattern);
-    if whole { compile(&format!(r"\A(?:{mapped})\z")) } else { compile(&mapped) }
+    if whole {
+        compile(&format!(r"\A(?:{mapped})\z"))
+    } else {
+        compile(&mapped)
+    }
 }
 
 fn compile(pattern: &str) -> Result<Pattern, String> {
     if pattern.len() > MAX_PATTERN_BYTES * 2 {
         return Err(format!("a pattern has at most {MAX_PATTERN_BYTES} bytes"));
     }
-    let mut weight = 1;
     for size in SIZES_BYTES {
         let built = RegexBuilder::new(pattern)
             .size_limit(size)
-            .dfa_size_limit(size)
+            .dfa_size_limit(DFA_BYTES)
             .nest_limit(MAX_PATTERN_NESTING)
             .build();
         match built {
-            Ok(regex) => return Ok(Pattern { regex, weight }),
-            Err(regex::Error::CompiledTooBig(_)) => weight *= 4,
+            Ok(regex) => {
+                return Ok(Pattern {
+                    regex,
+                    weight: size / SIZE_BYTES_PER_STEP,
+                });
+            }
+            Err(regex::Error::CompiledTooBig(_)) => {}
             Err(error) => return Err(format!("not a valid pattern: {error}")),
         }
     }

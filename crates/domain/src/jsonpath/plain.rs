@@ -24,7 +24,13 @@ impl PlainPath {
         query
             .segments
             .iter()
-            .map(|segment| if segment.descendant { None } else { step(&segment.selectors) })
+            .map(|segment| {
+                if segment.descendant {
+                    None
+                } else {
+                    step(&segment.selectors)
+                }
+            })
             .collect::<Option<Vec<_>>>()
             .map(Self)
     }
@@ -68,5 +74,7 @@ impl PlainPath {
 /// Whether a name may follow a dot (the ASCII part of RFC 9535, section 2.5.1.1).
 fn is_shorthand(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }

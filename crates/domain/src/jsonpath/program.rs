@@ -22,7 +22,11 @@ pub(super) enum Selector {
     Name(String),
     Wildcard,
     Index(i64),
-    Slice { start: Option<i64>, end: Option<i64>, step: i64 },
+    Slice {
+        start: Option<i64>,
+        end: Option<i64>,
+        step: i64,
+    },
     Filter(Condition),
 }
 
@@ -72,7 +76,10 @@ impl Query {
     pub(super) fn is_singular(&self) -> bool {
         self.segments.iter().all(|segment| {
             !segment.descendant
-                && matches!(segment.selectors.as_slice(), [Selector::Name(_) | Selector::Index(_)])
+                && matches!(
+                    segment.selectors.as_slice(),
+                    [Selector::Name(_) | Selector::Index(_)]
+                )
         })
     }
 }

@@ -27,7 +27,9 @@ struct Scan {
 /// Refuses a text that is over one of the limits, without parsing it.
 pub(super) fn check_limits(text: &str) -> Result<(), PathError> {
     if text.len() > MAX_TEXT_BYTES {
-        return Err(PathError::new(format!("a path has at most {MAX_TEXT_BYTES} bytes")));
+        return Err(PathError::new(format!(
+            "a path has at most {MAX_TEXT_BYTES} bytes"
+        )));
     }
     let mut scan = Scan::default();
     let bytes = text.as_bytes();
@@ -57,7 +59,9 @@ impl Scan {
             (None, b'.') if bytes.get(index + 1) == Some(&b'.') => {
                 self.descendants += 1;
                 if self.descendants > MAX_DESCENDANTS {
-                    return Err(PathError::new(format!("a path has at most {MAX_DESCENDANTS} `..`")));
+                    return Err(PathError::new(format!(
+                        "a path has at most {MAX_DESCENDANTS} `..`"
+                    )));
                 }
                 return Ok(2);
             }

@@ -4,7 +4,7 @@ use super::{AttemptId, Command, CommandAnswer, CommandId, LaneId, Place};
 use crate::{
     Millis,
     ids::{DeliveryId, DestinationId},
-    retry::{AttemptResult, FailureCode, Progress, Verdict},
+    delivery::ErrorCode, retry::{AttemptResult, Progress, Verdict},
 };
 
 /// Why a lane waits.
@@ -41,9 +41,9 @@ pub enum End {
     /// The receiver has it.
     Delivered,
     /// It used up its retries, or can't be sent.
-    Dead(FailureCode),
+    Dead(ErrorCode),
     /// Called off, with the reason (`cancelled`, `expired`).
-    Cancelled(FailureCode),
+    Cancelled(ErrorCode),
     /// A late copy of one that was settled before: nothing to record.
     Stale,
     /// It lies in the parked stream now, or in another tier of it: nothing to record.
@@ -176,7 +176,10 @@ pub enum Action {
 impl Action {
     /// The answer to `command`.
     pub(super) fn answer(command: &Command, answer: CommandAnswer) -> Self {
-        Self::Answer { command: command.id, answer }
+        Self::Answer {
+            command: command.id,
+            answer,
+        }
     }
 }
 

@@ -1,32 +1,25 @@
 //! What the engine knows of a message: who it is for, its place in the order, where it lies.
 
-use sha2::{Digest, Sha256};
-
 use crate::{
     Millis,
+    event::Origin,
     ids::{DeliveryId, DestinationId},
     retry::Progress,
 };
 
-/// An ordered lane of a destination: a hash of its ordering key.
+/// An ordered lane of a destination, by its number: a hash of destination and ordering key
+/// ([`partition::lane_hash`](crate::partition::lane_hash)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct LaneKey(u128);
+pub struct LaneKey(u64);
 
 impl LaneKey {
-    /// The lane that `token`, the lane's token in subjects, names: the first 128 bits of its SHA-256.
-    pub fn of_token(token: &str) -> Self {
-        let digest = Sha256::digest(token.as_bytes());
-        let bytes = digest.first_chunk::<16>().expect("SHA-256 has 32 bytes");
-        Self(u128::from_be_bytes(*bytes))
+    /// The lane with this number.
+    pub const fn from_u64(number: u64) -> Self {
+        Self(number)
     }
 
-    /// The lane with exactly these bits.
-    pub const fn from_u128(bits: u128) -> Self {
-        Self(bits)
-    }
-
-    /// The bits.
-    pub const fn as_u128(self) -> u128 {
+    /// The number.
+    pub const fn as_u64(self) -> u64 {
         self.0
     }
 }
@@ -38,18 +31,6 @@ pub struct LaneId {
     pub destination: DestinationId,
     /// Which of the destination's lanes.
     pub key: LaneKey,
-}
-
-/// Where a delivery comes from: its event's place in the raw log, and its index in the event's plan.
-/// Comparable only within one raw partition.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Origin {
-    /// The raw partition.
-    pub partition: u32,
-    /// The event's sequence in it.
-    pub sequence: u64,
-    /// The delivery's index among those of the event.
-    pub index: u32,
 }
 
 /// Where a message lies.
@@ -98,6 +79,9 @@ pub struct Arrival {
 impl Arrival {
     /// The lane that it belongs to, where it belongs to one.
     pub fn lane_id(&self) -> Option<LaneId> {
-        self.lane.map(|key| LaneId { destination: self.destination, key })
+        self.lane.map(|key| LaneId {
+            destination: self.destination,
+            key,
+        })
     }
 }

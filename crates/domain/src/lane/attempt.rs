@@ -11,7 +11,7 @@ use crate::{
     circuit::Permit,
     destination::OnDead,
     ids::DestinationId,
-    retry::{self, AttemptResult, FailureCode, Verdict},
+    delivery::ErrorCode, retry::{self, AttemptResult, Verdict},
 };
 
 /// An attempt in flight.
@@ -26,11 +26,12 @@ impl PartitionLanes {
     pub(super) fn begin_head(&mut self, unit: Unit, turn: &mut Turn<'_>) {
         let Some(head) = self.head_mut(unit) else { return };
         let (delivery, origin) = (head.item.delivery, head.item.origin);
-        let stale = matches!(unit, Unit::Lane(id) if self.lanes.get(&id).is_some_and(|lane| lane.is_stale(origin)));
+        let stale =
+            matches!(unit, Unit::Lane(id) if self.lanes.get(&id).is_some_and(|lane| lane.is_stale(origin)));
         if stale {
             self.settle(unit, End::Stale, turn);
         } else if self.cancelled.contains(&delivery) || !self.is_wanted(unit.destination()) {
-            self.settle(unit, End::Cancelled(FailureCode::Cancelled), turn);
+            self.settle(unit, End::Cancelled(ErrorCode::Cancelled), turn);
         } else {
             self.wait_for_turn(unit, turn.now);
         }
@@ -40,7 +41,10 @@ impl PartitionLanes {
     pub(super) fn wait_for_turn(&mut self, unit: Unit, now: Millis) {
         let takeover = self.takeover;
         let Some(head) = self.head_mut(unit) else { return };
-        let at = head.progress.next_at.max(earliest(unit, head, takeover.delivered, takeover.not_before));
+        let at = head
+            .progress
+            .next_at
+            .max(earliest(unit, head, takeover.delivered, takeover.not_before));
         let progress = head.progress;
         let just_read = std::mem::take(&mut head.just_read);
         let fresh = progress.attempts == 0;
@@ -50,14 +54,20 @@ impl PartitionLanes {
         }
         head.stage = Stage::Ready;
         if let Some(gate) = self.gates.get_mut(&unit.destination()) {
-            if just_read { gate.push_just_read(unit) } else { gate.push(unit, fresh) }
+            if just_read {
+                gate.push_just_read(unit)
+            } else {
+                gate.push(unit, fresh)
+            }
         }
         self.list(unit.destination());
     }
 
     /// Lists a destination that may have something to send.
     pub(super) fn list(&mut self, destination: DestinationId) {
-        let Some(gate) = self.gates.get_mut(&destination) else { return };
+        let Some(gate) = self.gates.get_mut(&destination) else {
+            return;
+        };
         if gate.has_ready() && !gate.listed {
             gate.listed = true;
             self.listed.push_back(destination);
@@ -66,7 +76,10 @@ impl PartitionLanes {
 
     /// Sends what may be sent, the destinations taking turns.
     pub(super) fn send_ready(&mut self, turn: &mut Turn<'_>) {
-        while !self.draining && self.flights.len() + self.reading < self.limits.in_flight as usize && !self.listed.is_empty() {
+        while !self.draining
+            && self.flights.len() + self.reading < self.limits.in_flight as usize
+            && !self.listed.is_empty()
+        {
             if let Some(at) = self.attempts.wait_until(turn.now) {
                 return self.timers.set(at, Alarm::Attempts);
             }
@@ -77,7 +90,9 @@ impl PartitionLanes {
     }
 
     fn send_one(&mut self, destination: DestinationId, turn: &mut Turn<'_>) {
-        let Some(gate) = self.gates.get_mut(&destination) else { return };
+        let Some(gate) = self.gates.get_mut(&destination) else {
+            return;
+        };
         gate.listed = false;
         match gate.permit(turn.now) {
             Permit::Now { probe } => {
@@ -103,7 +118,7 @@ impl PartitionLanes {
             return;
         }
         if head.item.expires_at.is_some_and(|at| at < turn.now) {
-            return self.settle(unit, End::Cancelled(FailureCode::Expired), turn);
+            return self.settle(unit, End::Cancelled(ErrorCode::Expired), turn);
         }
         let send = begin_attempt(head, attempt, probe, turn.now);
         turn.actions.push(Action::Send(send));
@@ -116,8 +131,16 @@ impl PartitionLanes {
     }
 
     /// An attempt ended: records it and does what it means.
-    pub(super) fn finish(&mut self, attempt: AttemptId, result: AttemptResult, jitter: f64, turn: &mut Turn<'_>) {
-        let Some(flight) = self.flights.remove(&attempt) else { return };
+    pub(super) fn finish(
+        &mut self,
+        attempt: AttemptId,
+        result: AttemptResult,
+        jitter: f64,
+        turn: &mut Turn<'_>,
+    ) {
+        let Some(flight) = self.flights.remove(&attempt) else {
+            return;
+        };
         let unit = flight.unit;
         let verdict = self.judge(flight, result, jitter, turn.now);
         let Some(head) = self.head_mut(unit) else { return };
@@ -128,23 +151,44 @@ impl PartitionLanes {
         };
         let (item, progress) = (head.item, head.progress);
         let (place, delivery) = (item.place, item.delivery);
-        turn.actions.push(Action::Record { attempt, place, delivery, result, verdict, progress });
+        turn.actions.push(Action::Record {
+            attempt,
+            place,
+            delivery,
+            result,
+            verdict,
+            progress,
+        });
         self.follow(unit, verdict, turn);
         self.list(unit.destination());
     }
 
     /// What the attempt meant, by its destination's rules; the destination's gate learns of it too.
     fn judge(&mut self, flight: Flight, result: AttemptResult, jitter: f64, now: Millis) -> Verdict {
-        let Some(head) = self.head_mut(flight.unit) else { return Verdict::Delivered };
+        let Some(head) = self.head_mut(flight.unit) else {
+            return Verdict::Delivered;
+        };
         let (progress, respond) = (head.progress, head.item.respond);
         let wanted = self.is_wanted(flight.unit.destination());
-        let Some(gate) = self.gates.get_mut(&flight.unit.destination()) else { return Verdict::Delivered };
+        let Some(gate) = self.gates.get_mut(&flight.unit.destination()) else {
+            return Verdict::Delivered;
+        };
         gate.ended(result, progress, flight.probe, now);
         if !wanted {
-            let dead = Verdict::Dead { code: FailureCode::Cancelled };
-            return if result.is_success() { Verdict::Delivered } else { dead };
+            let dead = Verdict::Dead {
+                code: ErrorCode::Cancelled,
+            };
+            return if result.is_success() {
+                Verdict::Delivered
+            } else {
+                dead
+            };
         }
-        let judge = if respond { retry::judge_respond } else { retry::judge };
+        let judge = if respond {
+            retry::judge_respond
+        } else {
+            retry::judge
+        };
         judge(&gate.rules.retry, result, progress, now, jitter)
     }
 
@@ -153,8 +197,10 @@ impl PartitionLanes {
             Verdict::Delivered => self.settle(unit, End::Delivered, turn),
             Verdict::Retry { .. } => self.wait_parked(unit, HoldReason::Retry, turn),
             Verdict::Dead { .. } if self.holds_dead(unit) => self.park_head(unit, HoldReason::Held, turn),
-            Verdict::Dead { code: FailureCode::Cancelled } => {
-                self.settle(unit, End::Cancelled(FailureCode::Cancelled), turn);
+            Verdict::Dead {
+                code: ErrorCode::Cancelled,
+            } => {
+                self.settle(unit, End::Cancelled(ErrorCode::Cancelled), turn);
             }
             Verdict::Dead { code } => self.settle(unit, End::Dead(code), turn),
             Verdict::DisableDestination => self.disable(unit, turn),
@@ -177,7 +223,10 @@ impl PartitionLanes {
         }
         if let Some(head) = self.head_mut(unit) {
             let delivery = head.item.delivery;
-            turn.actions.push(Action::DestinationGone { destination, delivery });
+            turn.actions.push(Action::DestinationGone {
+                destination,
+                delivery,
+            });
         }
         self.wait_parked(unit, HoldReason::Disabled, turn);
     }
@@ -190,7 +239,11 @@ impl PartitionLanes {
 
 /// The moment before which the owner before this one may still be sending the lane's head.
 fn earliest(unit: Unit, head: &Head, delivered: u64, not_before: Millis) -> Millis {
-    if head.item.sequence <= delivered && matches!(unit, Unit::Lane(_)) { not_before } else { 0 }
+    if head.item.sequence <= delivered && matches!(unit, Unit::Lane(_)) {
+        not_before
+    } else {
+        0
+    }
 }
 
 fn begin_attempt(head: &mut Head, attempt: AttemptId, probe: bool, now: Millis) -> Send {
@@ -200,5 +253,12 @@ fn begin_attempt(head: &mut Head, attempt: AttemptId, probe: bool, now: Millis) 
     head.progress.attempts = head.progress.attempts.saturating_add(1);
     head.stage = Stage::InFlight(attempt);
     let (item, number) = (head.item, head.progress.attempts);
-    Send { attempt, place: item.place, delivery: item.delivery, destination: item.destination, number, probe }
+    Send {
+        attempt,
+        place: item.place,
+        delivery: item.delivery,
+        destination: item.destination,
+        number,
+        probe,
+    }
 }

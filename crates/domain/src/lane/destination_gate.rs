@@ -81,7 +81,13 @@ impl Gate {
     /// The gate of a destination that nothing is known of but that it is deleted.
     pub(super) fn unknown(limits: &Limits, now: Millis) -> Self {
         let retry = RetryPolicy::default();
-        let rules = DestinationRules { enabled: true, max_in_flight: 1, rate: None, retry, on_dead: OnDead::Continue };
+        let rules = DestinationRules {
+            enabled: true,
+            max_in_flight: 1,
+            rate: None,
+            retry,
+            on_dead: OnDead::Continue,
+        };
         let mut gate = Self::new(rules, limits, now);
         gate.deleted = true;
         gate
@@ -124,8 +130,11 @@ impl Gate {
             return Some(unit);
         }
         self.again_next = !self.again_next;
-        let (first, second) =
-            if self.again_next { (&mut self.fresh, &mut self.again) } else { (&mut self.again, &mut self.fresh) };
+        let (first, second) = if self.again_next {
+            (&mut self.fresh, &mut self.again)
+        } else {
+            (&mut self.again, &mut self.fresh)
+        };
         first.pop_front().or_else(|| second.pop_front())
     }
 

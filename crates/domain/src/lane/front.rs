@@ -87,7 +87,12 @@ pub(super) struct Head {
 impl Head {
     /// A head that was not looked at yet: held until it is.
     pub(super) fn new(item: Item, progress: Progress) -> Self {
-        Self { item, progress, stage: Stage::Held, just_read: false }
+        Self {
+            item,
+            progress,
+            stage: Stage::Held,
+            just_read: false,
+        }
     }
 
     /// True where a person may still change what becomes of it.

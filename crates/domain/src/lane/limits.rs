@@ -44,7 +44,10 @@ impl Default for Limits {
         Self {
             in_flight: 1_024,
             destination_in_flight: 128,
-            attempts: RateRule { per_second: 10_000.0, burst: 2_000.0 },
+            attempts: RateRule {
+                per_second: 10_000.0,
+                burst: 2_000.0,
+            },
             circuit: CircuitRule::default(),
             remembered_lanes: 10_000,
             lane_waiting: 16,

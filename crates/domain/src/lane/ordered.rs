@@ -32,12 +32,18 @@ impl Lane {
     /// same raw partition.
     pub(super) fn is_stale(&self, origin: Option<Origin>) -> bool {
         let Some(origin) = origin else { return false };
-        self.settled.iter().any(|last| last.partition == origin.partition && origin <= *last)
+        self.settled
+            .iter()
+            .any(|last| last.partition == origin.partition && origin <= *last)
     }
 
     fn remember(&mut self, origin: Option<Origin>) {
         let Some(origin) = origin else { return };
-        match self.settled.iter_mut().find(|last| last.partition == origin.partition) {
+        match self
+            .settled
+            .iter_mut()
+            .find(|last| last.partition == origin.partition)
+        {
             Some(last) => *last = (*last).max(origin),
             None => {
                 if self.settled.len() >= REMEMBERED_ORIGINS {
@@ -67,7 +73,9 @@ impl PartitionLanes {
 
     /// The lane's head is settled: the next one is its head.
     pub(super) fn advance(&mut self, id: LaneId, place: Place, turn: &mut Turn<'_>) {
-        let Some(lane) = self.lanes.get_mut(&id) else { return };
+        let Some(lane) = self.lanes.get_mut(&id) else {
+            return;
+        };
         if let Some(head) = lane.head.take() {
             lane.remember(head.item.origin);
         }
@@ -81,7 +89,9 @@ impl PartitionLanes {
 
     /// The first of those in memory is the head, or the lane is idle.
     pub(super) fn next_queued(&mut self, id: LaneId, turn: &mut Turn<'_>) {
-        let Some(lane) = self.lanes.get_mut(&id) else { return };
+        let Some(lane) = self.lanes.get_mut(&id) else {
+            return;
+        };
         match lane.queue.pop_front() {
             Some(item) => {
                 lane.head = Some(Head::new(item, Progress::default()));
@@ -93,7 +103,9 @@ impl PartitionLanes {
 
     /// The lane is idle. It is remembered for its settled origins, up to the limit of such lanes.
     fn rest(&mut self, id: LaneId) {
-        let Some(lane) = self.lanes.get_mut(&id) else { return };
+        let Some(lane) = self.lanes.get_mut(&id) else {
+            return;
+        };
         self.idle_counter += 1;
         lane.idle = Some(self.idle_counter);
         self.idle.insert(self.idle_counter, id);

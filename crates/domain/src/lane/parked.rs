@@ -7,7 +7,8 @@
 use std::collections::HashMap;
 
 use super::{
-    Action, End, HoldReason, LaneId, LaneState, ParkedMessage, ParkedSubject, Parking, PartitionLanes, Place, Settle,
+    Action, End, HoldReason, LaneId, LaneState, ParkedMessage, ParkedSubject, Parking, PartitionLanes, Place,
+    Settle,
     front::{Head, Item, Stage, Unit},
     input::ParkedSet,
     partition_lanes::Turn,
@@ -46,7 +47,25 @@ impl ParkedLane {
     fn new(reason: HoldReason, appended: u64) -> Self {
         let reading = Reading::No;
         let (drained, appending, refused) = (0, false, false);
-        Self { reason, appended, drained, appending, refused, reading, state: None, state_at: None }
+        Self {
+            reason,
+            appended,
+            drained,
+            appending,
+            refused,
+            reading,
+            state: None,
+            state_at: None,
+        }
+    }
+
+    pub(super) fn reason(&self) -> HoldReason {
+        self.reason
+    }
+
+    /// Messages in the parked stream.
+    pub(super) fn waiting(&self) -> u64 {
+        self.appended.saturating_sub(self.drained)
     }
 }
 
@@ -82,7 +101,9 @@ impl PartitionLanes {
     pub(super) fn park_head(&mut self, unit: Unit, reason: HoldReason, turn: &mut Turn<'_>) {
         let Unit::Lane(id) = unit else { return };
         let on = self.parking == Parking::On;
-        let Some(head) = self.head_mut(unit).filter(|_| on) else { return };
+        let Some(head) = self.head_mut(unit).filter(|_| on) else {
+            return;
+        };
         match head.item.place {
             Place::Queue(_) => self.park(id, reason, turn),
             Place::Parked(_) => self.write_state(id, reason, turn),
@@ -90,19 +111,28 @@ impl PartitionLanes {
     }
 
     fn park(&mut self, id: LaneId, reason: HoldReason, turn: &mut Turn<'_>) {
-        let Some(lane) = self.lanes.get_mut(&id) else { return };
-        lane.parked.get_or_insert_with(|| Box::new(ParkedLane::new(reason, 0))).reason = reason;
+        let Some(lane) = self.lanes.get_mut(&id) else {
+            return;
+        };
+        lane.parked
+            .get_or_insert_with(|| Box::new(ParkedLane::new(reason, 0)))
+            .reason = reason;
         self.append_next(id, turn);
     }
 
     /// Appends the lane's first message that lies in the queue only; one append of a lane at a time.
     pub(super) fn append_next(&mut self, id: LaneId, turn: &mut Turn<'_>) {
-        let Some(lane) = self.lanes.get_mut(&id) else { return };
+        let Some(lane) = self.lanes.get_mut(&id) else {
+            return;
+        };
         let Some(parked) = &mut lane.parked else { return };
         if parked.appending || parked.refused || self.draining {
             return;
         }
-        let queued = lane.head.as_ref().filter(|head| matches!(head.item.place, Place::Queue(_)));
+        let queued = lane
+            .head
+            .as_ref()
+            .filter(|head| matches!(head.item.place, Place::Queue(_)));
         let next = match queued {
             // It is being acked: what is behind it may only be parked after that.
             Some(head) if head.stage == Stage::Settling => None,
@@ -112,14 +142,25 @@ impl PartitionLanes {
         let Some((place, progress)) = next else { return };
         parked.appending = true;
         // Only the head is held.
-        let reason = if queued.is_some() { parked.reason } else { HoldReason::Overflow };
+        let reason = if queued.is_some() {
+            parked.reason
+        } else {
+            HoldReason::Overflow
+        };
         let to = ParkedSubject::Lane(id);
         self.appends.insert(place, (Unit::Lane(id), to, progress));
-        turn.actions.push(Action::Append { place, to, progress, reason });
+        turn.actions.push(Action::Append {
+            place,
+            to,
+            progress,
+            reason,
+        });
     }
 
     pub(super) fn appended(&mut self, place: Place, at: u64, turn: &mut Turn<'_>) {
-        let Some((unit, to, progress)) = self.appends.remove(&place) else { return };
+        let Some((unit, to, progress)) = self.appends.remove(&place) else {
+            return;
+        };
         match (unit, to) {
             (Unit::Lane(id), _) => self.appended_in_lane(id, place, at, progress, turn),
             (_, ParkedSubject::Tier(destination, tier)) => {
@@ -129,8 +170,17 @@ impl PartitionLanes {
         }
     }
 
-    fn appended_in_lane(&mut self, id: LaneId, place: Place, at: u64, progress: Progress, turn: &mut Turn<'_>) {
-        let Some(lane) = self.lanes.get_mut(&id) else { return };
+    fn appended_in_lane(
+        &mut self,
+        id: LaneId,
+        place: Place,
+        at: u64,
+        progress: Progress,
+        turn: &mut Turn<'_>,
+    ) {
+        let Some(lane) = self.lanes.get_mut(&id) else {
+            return;
+        };
         let Some(parked) = &mut lane.parked else { return };
         parked.appending = false;
         parked.appended += 1;
@@ -157,13 +207,21 @@ impl PartitionLanes {
     pub(super) fn let_move(&mut self, unit: Unit, item: Item, progress: Progress, turn: &mut Turn<'_>) {
         self.moved.insert(item.place, unit);
         let (place, delivery, destination) = (item.place, item.delivery, item.destination);
-        turn.actions.push(Action::Settle(Settle { place, delivery, destination, end: End::Moved, progress }));
+        turn.actions.push(Action::Settle(Settle {
+            place,
+            delivery,
+            destination,
+            end: End::Moved,
+            progress,
+        }));
     }
 
     /// The old place is acked or deleted.
     pub(super) fn moved_away(&mut self, unit: Unit, place: Place, turn: &mut Turn<'_>) {
         self.let_go(unit, place);
-        let Unit::Lane(id) = unit else { return self.single_gone(place, turn) };
+        let Unit::Lane(id) = unit else {
+            return self.single_gone(place, turn);
+        };
         let Some(lane) = self.lanes.get(&id) else { return };
         match lane.head.as_ref().map(|head| head.stage) {
             Some(Stage::Ended(end)) => self.settle(unit, end, turn),
@@ -173,12 +231,21 @@ impl PartitionLanes {
     }
 
     pub(super) fn append_refused(&mut self, place: Place, turn: &mut Turn<'_>) {
-        let Some((unit, _, _)) = self.appends.remove(&place) else { return };
-        let Unit::Lane(id) = unit else { return self.begin_head(unit, turn) };
-        let Some(lane) = self.lanes.get_mut(&id) else { return };
+        let Some((unit, _, _)) = self.appends.remove(&place) else {
+            return;
+        };
+        let Unit::Lane(id) = unit else {
+            return self.begin_head(unit, turn);
+        };
+        let Some(lane) = self.lanes.get_mut(&id) else {
+            return;
+        };
         let Some(parked) = &mut lane.parked else { return };
         (parked.appending, parked.refused) = (false, true);
-        self.timers.set(turn.now.saturating_add(self.limits.parked_retry_ms), Alarm::Append(id));
+        self.timers.set(
+            turn.now.saturating_add(self.limits.parked_retry_ms),
+            Alarm::Append(id),
+        );
         match lane.head.as_ref().map(|head| head.stage) {
             Some(Stage::Ended(end)) => self.settle(unit, end, turn),
             Some(_) => {}
@@ -195,8 +262,12 @@ impl PartitionLanes {
 
     /// A parked lane without a head in memory: it waits for its turn to be read, or is idle again.
     pub(super) fn next_parked(&mut self, id: LaneId, turn: &mut Turn<'_>) {
-        let Some(lane) = self.lanes.get_mut(&id) else { return };
-        let Some(parked) = lane.parked.as_mut().filter(|_| lane.head.is_none()) else { return };
+        let Some(lane) = self.lanes.get_mut(&id) else {
+            return;
+        };
+        let Some(parked) = lane.parked.as_mut().filter(|_| lane.head.is_none()) else {
+            return;
+        };
         if parked.drained < parked.appended {
             if parked.reading == Reading::No {
                 parked.reading = Reading::Ready;
@@ -205,7 +276,8 @@ impl PartitionLanes {
         } else if !parked.appending && (lane.queue.is_empty() || parked.refused) {
             let state_at = parked.state_at;
             lane.parked = None;
-            turn.actions.extend(state_at.map(|at| Action::DeleteLaneState(id, at)));
+            turn.actions
+                .extend(state_at.map(|at| Action::DeleteLaneState(id, at)));
             self.next_queued(id, turn);
         }
     }
@@ -252,28 +324,47 @@ impl PartitionLanes {
 
     fn read_head(&mut self, id: LaneId, turn: &mut Turn<'_>) -> bool {
         let parked = self.lanes.get_mut(&id).and_then(|lane| lane.parked.as_mut());
-        let Some(parked) = parked.filter(|parked| parked.reading == Reading::Ready) else { return false };
+        let Some(parked) = parked.filter(|parked| parked.reading == Reading::Ready) else {
+            return false;
+        };
         parked.reading = Reading::Begun;
         turn.actions.push(Action::ReadHead(id));
         true
     }
 
     pub(super) fn head_read(&mut self, id: LaneId, message: Option<&ParkedMessage>, turn: &mut Turn<'_>) {
-        let Some(lane) = self.lanes.get_mut(&id) else { return };
-        let Some(parked) = lane.parked.as_mut().filter(|parked| parked.reading == Reading::Begun) else { return };
+        let Some(lane) = self.lanes.get_mut(&id) else {
+            return;
+        };
+        let Some(parked) = lane
+            .parked
+            .as_mut()
+            .filter(|parked| parked.reading == Reading::Begun)
+        else {
+            return;
+        };
         parked.reading = Reading::No;
         let unit = Unit::Lane(id);
         let Some(message) = message else {
             // Counted but not seen: it is looked for again, never taken for the end.
-            self.timers.set(turn.now.saturating_add(self.limits.parked_retry_ms), Alarm::Head(unit));
+            self.timers.set(
+                turn.now.saturating_add(self.limits.parked_retry_ms),
+                Alarm::Head(unit),
+            );
             return self.end_read(unit);
         };
-        let state = parked.state.take().filter(|state| state.delivery == message.arrival.delivery);
+        let state = parked
+            .state
+            .take()
+            .filter(|state| state.delivery == message.arrival.delivery);
         let progress = state.map_or(message.progress, |state| state.progress);
         let held = state.map_or(message.held, |state| state.reason == HoldReason::Held);
         let mut item = Item::new(&message.arrival);
         item.place = Place::Parked(message.parked);
-        lane.head = Some(Head { just_read: true, ..Head::new(item, progress) });
+        lane.head = Some(Head {
+            just_read: true,
+            ..Head::new(item, progress)
+        });
         self.end_read(unit);
         if !held || !self.is_wanted(id.destination) {
             self.begin_head(unit, turn);
@@ -281,10 +372,18 @@ impl PartitionLanes {
     }
 
     fn write_state(&mut self, id: LaneId, reason: HoldReason, turn: &mut Turn<'_>) {
-        let Some(lane) = self.lanes.get_mut(&id) else { return };
-        let (Some(parked), Some(head)) = (&mut lane.parked, &lane.head) else { return };
+        let Some(lane) = self.lanes.get_mut(&id) else {
+            return;
+        };
+        let (Some(parked), Some(head)) = (&mut lane.parked, &lane.head) else {
+            return;
+        };
         parked.reason = reason;
-        let state = LaneState { reason, delivery: head.item.delivery, progress: head.progress };
+        let state = LaneState {
+            reason,
+            delivery: head.item.delivery,
+            progress: head.progress,
+        };
         turn.actions.push(Action::WriteLaneState(id, state));
     }
 
@@ -338,5 +437,22 @@ impl PartitionLanes {
     fn know(&mut self, destination: crate::ids::DestinationId, turn: &Turn<'_>) {
         let unknown = || super::destination_gate::Gate::unknown(&self.limits, turn.now);
         self.gates.entry(destination).or_insert_with(unknown);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::mem::size_of;
+
+    use super::*;
+    use crate::lane::{Origin, ordered::Lane};
+
+    #[test]
+    fn a_parked_lane_takes_well_under_a_kilobyte() {
+        let lane = size_of::<(LaneId, Lane)>() + size_of::<ParkedLane>() + size_of::<Origin>();
+        let timer = size_of::<(crate::Millis, Alarm)>();
+        // Maps and trees hold up to twice what is in them.
+        let most = 2 * (lane + timer);
+        assert!(most < 1_000, "{most} bytes");
     }
 }

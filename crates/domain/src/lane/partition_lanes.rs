@@ -105,12 +105,20 @@ impl PartitionLanes {
             Input::Destination(id, Some(rules)) => self.define(id, *rules, turn),
             Input::Destination(id, None) => self.delete(id, turn),
             Input::Arrived(arrival) => self.arrive(&arrival, turn),
-            Input::AttemptFinished { attempt, result, jitter } => self.finish(attempt, result, jitter, turn),
+            Input::AttemptFinished {
+                attempt,
+                result,
+                jitter,
+            } => self.finish(attempt, result, jitter, turn),
             Input::Settled(place) => self.settled(place, turn),
             Input::Appended { place, parked } => self.appended(place, parked, turn),
             Input::AppendRefused(place) => self.append_refused(place, turn),
             Input::HeadRead(lane, message) => self.head_read(lane, message.as_deref(), turn),
-            Input::TierRead { destination, tier, messages } => self.tier_read(destination, tier, &messages, turn),
+            Input::TierRead {
+                destination,
+                tier,
+                messages,
+            } => self.tier_read(destination, tier, &messages, turn),
             Input::LaneStateWritten(lane, sequence) => self.state_written(lane, sequence, turn),
             Input::Parked(set) => self.load(set, turn),
             Input::CaughtUp => self.catch_up(turn),
@@ -124,7 +132,11 @@ impl PartitionLanes {
 
     /// When the next `Tick` is wanted; until then only other inputs change anything.
     pub fn next_wake(&self) -> Option<Millis> {
-        if self.draining { None } else { self.timers.next_at() }
+        if self.draining {
+            None
+        } else {
+            self.timers.next_at()
+        }
     }
 
     /// True where the queue's message `sequence` is in memory, un-acked.
@@ -149,7 +161,11 @@ impl PartitionLanes {
 
     /// True after [`Input::Drain`] once nothing is in flight or being settled.
     pub fn is_drained(&self) -> bool {
-        self.draining && self.flights.is_empty() && self.settling.is_empty() && self.appends.is_empty() && self.moved.is_empty()
+        self.draining
+            && self.flights.is_empty()
+            && self.settling.is_empty()
+            && self.appends.is_empty()
+            && self.moved.is_empty()
     }
 
     /// True where the next owner can go on at once. Before, what the owner before this one had may
@@ -173,9 +189,19 @@ impl PartitionLanes {
 
     /// Cancels all that waits for the destination. Looks at every lane: definitions are deleted seldom.
     fn delete(&mut self, id: DestinationId, turn: &mut Turn<'_>) {
-        self.gates.entry(id).or_insert_with(|| Gate::unknown(&self.limits, turn.now)).deleted = true;
-        let lanes = self.lanes.keys().filter(|lane| lane.destination == id).map(|lane| Unit::Lane(*lane));
-        let singles = self.singles.iter().filter(|(_, head)| head.item.destination == id);
+        self.gates
+            .entry(id)
+            .or_insert_with(|| Gate::unknown(&self.limits, turn.now))
+            .deleted = true;
+        let lanes = self
+            .lanes
+            .keys()
+            .filter(|lane| lane.destination == id)
+            .map(|lane| Unit::Lane(*lane));
+        let singles = self
+            .singles
+            .iter()
+            .filter(|(_, head)| head.item.destination == id);
         let singles = singles.map(|(place, _)| Unit::Single(id, *place));
         let mut units: Vec<Unit> = lanes.chain(singles).collect();
         units.sort_unstable();

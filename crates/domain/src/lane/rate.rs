@@ -27,7 +27,11 @@ const LONGEST_WAIT_MS: f64 = 86_400_000.0;
 impl TokenBucket {
     /// A full bucket.
     pub fn new(rule: RateRule, now: Millis) -> Self {
-        Self { rule, tokens: rule.burst.max(1.0), counted_at: now }
+        Self {
+            rule,
+            tokens: rule.burst.max(1.0),
+            counted_at: now,
+        }
     }
 
     /// What it allows.
@@ -43,7 +47,11 @@ impl TokenBucket {
         }
         let wait_ms = ((1.0 - self.tokens) / self.rule.per_second * 1_000.0).ceil();
         // A rate of zero divides to infinity, or to no number at all.
-        let bounded = if wait_ms >= 1.0 { wait_ms.min(LONGEST_WAIT_MS) } else { LONGEST_WAIT_MS };
+        let bounded = if wait_ms >= 1.0 {
+            wait_ms.min(LONGEST_WAIT_MS)
+        } else {
+            LONGEST_WAIT_MS
+        };
         Some(now.saturating_add(bounded as Millis))
     }
 
@@ -69,7 +77,13 @@ mod tests {
 
     #[test]
     fn a_burst_goes_at_once_and_then_one_per_period() {
-        let mut bucket = TokenBucket::new(RateRule { per_second: 10.0, burst: 2.0 }, 0);
+        let mut bucket = TokenBucket::new(
+            RateRule {
+                per_second: 10.0,
+                burst: 2.0,
+            },
+            0,
+        );
         let mut at = Vec::new();
         let mut now = 0;
         while at.len() < 5 {
@@ -86,10 +100,22 @@ mod tests {
 
     #[test]
     fn a_rate_of_zero_waits_long_and_a_clock_set_back_loses_nothing() {
-        let mut bucket = TokenBucket::new(RateRule { per_second: 0.0, burst: 1.0 }, 1_000);
+        let mut bucket = TokenBucket::new(
+            RateRule {
+                per_second: 0.0,
+                burst: 1.0,
+            },
+            1_000,
+        );
         bucket.take();
         assert_eq!(bucket.wait_until(1_000), Some(86_401_000));
-        let mut bucket = TokenBucket::new(RateRule { per_second: 1.0, burst: 1.0 }, 1_000);
+        let mut bucket = TokenBucket::new(
+            RateRule {
+                per_second: 1.0,
+                burst: 1.0,
+            },
+            1_000,
+        );
         assert_eq!(bucket.wait_until(0), None);
     }
 }

@@ -6,12 +6,14 @@ use super::{
     input::{Target, Verb},
     partition_lanes::Turn,
 };
-use crate::{ids::DeliveryId, retry::FailureCode};
+use crate::{delivery::ErrorCode, ids::DeliveryId};
 
 impl PartitionLanes {
     /// Has the unit's head settled; nothing behind it moves before that is confirmed.
     pub(super) fn settle(&mut self, unit: Unit, end: End, turn: &mut Turn<'_>) {
-        let Some(item) = self.head_mut(unit).map(|head| head.item) else { return };
+        let Some(item) = self.head_mut(unit).map(|head| head.item) else {
+            return;
+        };
         let certain = self.is_place_certain(unit, &item);
         let Some(head) = self.head_mut(unit) else { return };
         if !certain {
@@ -22,13 +24,21 @@ impl PartitionLanes {
         let (item, progress) = (head.item, head.progress);
         self.settling.insert(item.place, unit);
         let (place, delivery, destination) = (item.place, item.delivery, item.destination);
-        turn.actions.push(Action::Settle(Settle { place, delivery, destination, end, progress }));
+        turn.actions.push(Action::Settle(Settle {
+            place,
+            delivery,
+            destination,
+            end,
+            progress,
+        }));
     }
 
     /// False while the message may lie in two places: its append is not known, or its copy in the
     /// queue not acked, or that copy may still arrive. Unordered deliveries need no such care.
     fn is_place_certain(&mut self, unit: Unit, item: &Item) -> bool {
-        let Unit::Lane(id) = unit else { return !self.appends.contains_key(&item.place) };
+        let Unit::Lane(id) = unit else {
+            return !self.appends.contains_key(&item.place);
+        };
         if matches!(item.place, Place::Queue(_)) {
             return !self.appends.contains_key(&item.place);
         }
@@ -44,7 +54,9 @@ impl PartitionLanes {
         if let Some(unit) = self.moved.remove(&place) {
             return self.moved_away(unit, place, turn);
         }
-        let Some(unit) = self.settling.remove(&place) else { return };
+        let Some(unit) = self.settling.remove(&place) else {
+            return;
+        };
         self.let_go(unit, place);
         if let Some(delivery) = self.head_mut(unit).map(|head| head.item.delivery) {
             self.cancelled.remove(&delivery);
@@ -87,8 +99,14 @@ impl PartitionLanes {
     }
 
     fn find_lane(&self, delivery: DeliveryId) -> Option<super::LaneId> {
-        let heads = self.lanes.iter().filter_map(|(id, lane)| lane.head.as_ref().map(|head| (id, head)));
-        heads.into_iter().find(|(_, head)| head.item.delivery == delivery).map(|(id, _)| *id)
+        let heads = self
+            .lanes
+            .iter()
+            .filter_map(|(id, lane)| lane.head.as_ref().map(|head| (id, head)));
+        heads
+            .into_iter()
+            .find(|(_, head)| head.item.delivery == delivery)
+            .map(|(id, _)| *id)
     }
 
     fn command_head(&mut self, unit: Unit, verb: Verb, turn: &mut Turn<'_>) -> CommandAnswer {
@@ -101,8 +119,8 @@ impl PartitionLanes {
         self.stop_waiting(unit);
         match verb {
             Verb::Retry => self.send_now(unit, turn),
-            Verb::Skip => self.settle(unit, End::Dead(FailureCode::Cancelled), turn),
-            Verb::Cancel => self.settle(unit, End::Cancelled(FailureCode::Cancelled), turn),
+            Verb::Skip => self.settle(unit, End::Dead(ErrorCode::Cancelled), turn),
+            Verb::Cancel => self.settle(unit, End::Cancelled(ErrorCode::Cancelled), turn),
             Verb::Hold => self.park_head(unit, HoldReason::Held, turn),
         }
         CommandAnswer::Done

@@ -38,7 +38,10 @@ pub(super) struct Tier {
 impl PartitionLanes {
     /// Moves an unordered delivery out of memory where its destination has too many there.
     pub(super) fn move_what_is_too_much(&mut self, item: Item, turn: &mut Turn<'_>) {
-        let gate = self.gates.get(&item.destination).filter(|gate| self.parking == Parking::On && !gate.deleted);
+        let gate = self
+            .gates
+            .get(&item.destination)
+            .filter(|gate| self.parking == Parking::On && !gate.deleted);
         if let Some(reason) = gate.and_then(|gate| gate.parks(&self.limits)) {
             self.move_to_tier(item.place, reason, turn);
         }
@@ -46,7 +49,9 @@ impl PartitionLanes {
 
     /// Appends an unordered delivery to the tier of its retry step.
     pub(super) fn move_to_tier(&mut self, place: Place, reason: HoldReason, turn: &mut Turn<'_>) {
-        let Some(head) = self.singles.get_mut(&place) else { return };
+        let Some(head) = self.singles.get_mut(&place) else {
+            return;
+        };
         let (item, progress) = (head.item, head.progress);
         let unit = Unit::Single(item.destination, place);
         if self.draining || self.cancelled.contains(&item.delivery) || !self.is_wanted(item.destination) {
@@ -56,10 +61,17 @@ impl PartitionLanes {
         if let Some(head) = self.singles.get_mut(&place) {
             head.stage = Stage::Moving;
         }
-        let tier = u8::try_from(progress.attempts).unwrap_or(u8::MAX).min(self.limits.tiers);
+        let tier = u8::try_from(progress.attempts)
+            .unwrap_or(u8::MAX)
+            .min(self.limits.tiers);
         let to = ParkedSubject::Tier(item.destination, tier);
         self.appends.insert(place, (unit, to, progress));
-        turn.actions.push(Action::Append { place, to, progress, reason });
+        turn.actions.push(Action::Append {
+            place,
+            to,
+            progress,
+            reason,
+        });
     }
 
     pub(super) fn appended_in_tier(
@@ -82,21 +94,30 @@ impl PartitionLanes {
 
     /// The unordered delivery at `place` is settled, or lies elsewhere.
     pub(super) fn single_gone(&mut self, place: Place, turn: &mut Turn<'_>) {
-        let Some(head) = self.singles.remove(&place) else { return };
-        let (Place::Parked(_), Some(number)) = (place, head.item.tier) else { return };
+        let Some(head) = self.singles.remove(&place) else {
+            return;
+        };
+        let (Place::Parked(_), Some(number)) = (place, head.item.tier) else {
+            return;
+        };
         let destination = head.item.destination;
         if let Some(tier) = self.tiers.get_mut(&(destination, number)) {
             tier.in_memory = tier.in_memory.saturating_sub(1);
             if tier.unread == 0 && tier.in_memory == 0 && tier.waits == TierWait::No {
                 self.tiers.remove(&(destination, number));
-            } else if tier.waits == TierWait::No && tier.unread > 0 && tier.in_memory <= self.limits.tier_read / 2 {
+            } else if tier.waits == TierWait::No
+                && tier.unread > 0
+                && tier.in_memory <= self.limits.tier_read / 2
+            {
                 self.wait_for_tier(destination, number, 0, turn.now);
             }
         }
     }
 
     fn wait_for_tier(&mut self, destination: DestinationId, number: u8, at: Millis, now: Millis) {
-        let Some(tier) = self.tiers.get_mut(&(destination, number)) else { return };
+        let Some(tier) = self.tiers.get_mut(&(destination, number)) else {
+            return;
+        };
         if at > now {
             tier.waits = TierWait::Until(at);
             self.timers.set(at, Alarm::Head(Unit::Tier(destination, number)));
@@ -108,7 +129,9 @@ impl PartitionLanes {
     /// The tier waits for nothing but its turn to be read.
     pub(super) fn wake_tier(&mut self, destination: DestinationId, number: u8) {
         let unit = Unit::Tier(destination, number);
-        let Some(tier) = self.tiers.get_mut(&(destination, number)) else { return };
+        let Some(tier) = self.tiers.get_mut(&(destination, number)) else {
+            return;
+        };
         match std::mem::replace(&mut tier.waits, TierWait::Ready) {
             waits @ (TierWait::Reading | TierWait::Ready) => tier.waits = waits,
             TierWait::Until(at) => {
@@ -122,24 +145,41 @@ impl PartitionLanes {
     /// Its destination is deleted: what is in the tiers is read, and cancelled.
     pub(super) fn wake_tiers(&mut self, destination: DestinationId) {
         for number in 0..=self.limits.tiers {
-            if self.tiers.get(&(destination, number)).is_some_and(|tier| tier.unread > 0) {
+            if self
+                .tiers
+                .get(&(destination, number))
+                .is_some_and(|tier| tier.unread > 0)
+            {
                 self.wake_tier(destination, number);
             }
         }
     }
 
     pub(super) fn load_tier(&mut self, destination: DestinationId, number: u8, count: u64) {
-        let tier = Tier { unread: count, ..Tier::default() };
+        let tier = Tier {
+            unread: count,
+            ..Tier::default()
+        };
         self.tiers.insert((destination, number), tier);
         self.wake_tier(destination, number);
     }
 
     pub(super) fn read_tier(&mut self, destination: DestinationId, number: u8, turn: &mut Turn<'_>) -> bool {
         let tier = self.tiers.get_mut(&(destination, number));
-        let Some(tier) = tier.filter(|tier| tier.waits == TierWait::Ready) else { return false };
+        let Some(tier) = tier.filter(|tier| tier.waits == TierWait::Ready) else {
+            return false;
+        };
         tier.waits = TierWait::Reading;
-        let (after, most) = (tier.read_to, self.limits.tier_read.saturating_sub(tier.in_memory).max(1));
-        turn.actions.push(Action::ReadTier { destination, tier: number, after, most });
+        let (after, most) = (
+            tier.read_to,
+            self.limits.tier_read.saturating_sub(tier.in_memory).max(1),
+        );
+        turn.actions.push(Action::ReadTier {
+            destination,
+            tier: number,
+            after,
+            most,
+        });
         true
     }
 
@@ -152,10 +192,15 @@ impl PartitionLanes {
         turn: &mut Turn<'_>,
     ) {
         let tier = self.tiers.get_mut(&(destination, number));
-        let Some(tier) = tier.filter(|tier| tier.waits == TierWait::Reading) else { return };
+        let Some(tier) = tier.filter(|tier| tier.waits == TierWait::Reading) else {
+            return;
+        };
         tier.waits = TierWait::No;
         let wanted = self.gates.get(&destination).is_some_and(|gate| !gate.deleted);
-        let due = messages.iter().take_while(|m| !wanted || m.progress.next_at <= turn.now).count();
+        let due = messages
+            .iter()
+            .take_while(|m| !wanted || m.progress.next_at <= turn.now)
+            .count();
         if let Some(last) = due.checked_sub(1).and_then(|last| messages.get(last)) {
             tier.read_to = last.parked;
         }
@@ -180,7 +225,13 @@ impl PartitionLanes {
         let mut item = Item::new(&message.arrival);
         item.place = Place::Parked(message.parked);
         item.tier = Some(tier);
-        self.singles.insert(item.place, Head { just_read: true, ..Head::new(item, message.progress) });
+        self.singles.insert(
+            item.place,
+            Head {
+                just_read: true,
+                ..Head::new(item, message.progress)
+            },
+        );
         self.begin_head(Unit::Single(item.destination, item.place), turn);
     }
 }

@@ -23,10 +23,7 @@ pub(super) fn declared(content_type: Option<&str>) -> Option<&'static Encoding> 
 ///
 /// # Errors
 /// A sentence, when bytes are no text in that encoding, or the encoding is unknown.
-pub(super) fn decode_xml<'a>(
-    content_type: Option<&str>,
-    body: &'a [u8],
-) -> Result<Cow<'a, str>, String> {
+pub(super) fn decode_xml<'a>(content_type: Option<&str>, body: &'a [u8]) -> Result<Cow<'a, str>, String> {
     let encoding = match Encoding::for_bom(body) {
         Some((encoding, _)) => encoding,
         None => match declared(content_type) {
@@ -35,7 +32,11 @@ pub(super) fn decode_xml<'a>(
         },
     };
     let (text, _, malformed) = encoding.decode(body);
-    if malformed { Err(format!("it is not text in {}", encoding.name())) } else { Ok(text) }
+    if malformed {
+        Err(format!("it is not text in {}", encoding.name()))
+    } else {
+        Ok(text)
+    }
 }
 
 /// XML 1.0, appendix F: by the first bytes, then by the declaration.
@@ -46,12 +47,25 @@ fn xml_encoding(body: &[u8]) -> Result<&'static Encoding, String> {
         _ => {}
     }
     let head = &body[..body.len().min(DECLARATION_BYTES)];
-    let Some(declaration) = head.strip_prefix(b"<?xml") else { return Ok(UTF_8) };
-    let end = declaration.windows(2).position(|pair| pair == b"?>").unwrap_or(declaration.len());
+    let Some(declaration) = head.strip_prefix(b"<?xml") else {
+        return Ok(UTF_8);
+    };
+    let end = declaration
+        .windows(2)
+        .position(|pair| pair == b"?>")
+        .unwrap_or(declaration.len());
     let declaration = String::from_utf8_lossy(&declaration[..end]).into_owned();
-    let Some((_, after)) = declaration.split_once("encoding") else { return Ok(UTF_8) };
-    let value = after.trim_start().strip_prefix('=').unwrap_or_default().trim_start();
-    let Some(quote) = value.chars().next() else { return Ok(UTF_8) };
+    let Some((_, after)) = declaration.split_once("encoding") else {
+        return Ok(UTF_8);
+    };
+    let value = after
+        .trim_start()
+        .strip_prefix('=')
+        .unwrap_or_default()
+        .trim_start();
+    let Some(quote) = value.chars().next() else {
+        return Ok(UTF_8);
+    };
     let label = value[quote.len_utf8()..].split(quote).next().unwrap_or_default();
     match Encoding::for_label(label.as_bytes()) {
         // A document whose declaration can be read as ASCII is not in UTF-16, whatever it says.

@@ -42,7 +42,11 @@ fn pairs(content_type: Option<&str>, body: &[u8]) -> Result<Vec<(String, String)
         Ok(text.into_owned())
     };
     let mut pairs = Vec::new();
-    for pair in body.trim_ascii().split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()) {
+    for pair in body
+        .trim_ascii()
+        .split(|byte| *byte == b'&')
+        .filter(|pair| !pair.is_empty())
+    {
         let split = pair.iter().position(|byte| *byte == b'=');
         let (name, value) = match split {
             Some(at) => (&pair[..at], &pair[at + 1..]),
@@ -101,11 +105,13 @@ fn is_index(text: &str) -> bool {
 
 /// Whether a value can go to this place, with what is there already.
 fn fits(at: &Json, parts: &[Part<'_>]) -> bool {
-    let Some((part, rest)) = parts.split_first() else { return true };
+    let Some((part, rest)) = parts.split_first() else {
+        return true;
+    };
     match (at, part) {
-        (Json::Object(members), Part::Name(name)) => {
-            members.get(*name).map_or_else(|| fits_new(rest), |below| fits_below(below, rest))
-        }
+        (Json::Object(members), Part::Name(name)) => members
+            .get(*name)
+            .map_or_else(|| fits_new(rest), |below| fits_below(below, rest)),
         (Json::Array(_), Part::Append(None)) => fits_new(rest),
         (Json::Array(items), Part::Append(Some(index))) => match items.get(*index) {
             Some(below) => !rest.is_empty() && fits(below, rest),
@@ -125,21 +131,31 @@ fn fits_below(below: &Json, rest: &[Part<'_>]) -> bool {
 
 /// Whether what is made for these parts holds them: a new list begins at 0.
 fn fits_new(parts: &[Part<'_>]) -> bool {
-    parts.iter().all(|part| matches!(part, Part::Name(_) | Part::Append(None | Some(0))))
+    parts
+        .iter()
+        .all(|part| matches!(part, Part::Name(_) | Part::Append(None | Some(0))))
 }
 
 fn insert(at: &mut Json, parts: &[Part<'_>], value: Json) {
-    let Some((part, rest)) = parts.split_first() else { return };
+    let Some((part, rest)) = parts.split_first() else {
+        return;
+    };
     match (at, part) {
         (Json::Object(members), Part::Name(name)) if rest.is_empty() => add(members, name, value),
         (Json::Object(members), Part::Name(name)) => {
-            let below = members.entry((*name).to_owned()).or_insert_with(|| container(rest));
+            let below = members
+                .entry((*name).to_owned())
+                .or_insert_with(|| container(rest));
             insert(below, rest, value);
         }
         (Json::Array(items), Part::Append(index)) => {
             let index = index.unwrap_or(items.len());
             if index == items.len() {
-                items.push(if rest.is_empty() { Json::Null } else { container(rest) });
+                items.push(if rest.is_empty() {
+                    Json::Null
+                } else {
+                    container(rest)
+                });
             }
             match rest {
                 [] => items[index] = value,

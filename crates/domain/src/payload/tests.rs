@@ -23,8 +23,15 @@ fn content_types_and_the_source_decide_how_a_body_is_read() {
     check("application/json", "\u{feff}{\"a\":1.10}", r#"{"a":1.10}"#);
     check("Application/Vnd.API+JSON; charset=utf-8", "[1]", "[1]");
     check("application/soap+xml", "<a/>", r#"{"a":""}"#);
-    check("application/x-www-form-urlencoded; charset=UTF-8", "a=1", r#"{"a":"1"}"#);
-    assert_eq!(decode_as("text/plain", b"hi").unwrap(), Payload::Text("hi".into()));
+    check(
+        "application/x-www-form-urlencoded; charset=UTF-8",
+        "a=1",
+        r#"{"a":"1"}"#,
+    );
+    assert_eq!(
+        decode_as("text/plain", b"hi").unwrap(),
+        Payload::Text("hi".into())
+    );
     let latin = decode_as("text/csv; charset=\"iso-8859-1\"", b"caf\xe9").unwrap();
     assert_eq!(latin, Payload::Text("café".into()));
     assert_eq!(decode_as("image/png", b"{}").unwrap(), Payload::Bytes);
@@ -45,8 +52,16 @@ fn an_undeclared_body_is_json_where_it_parses() {
 fn xml_becomes_json_without_guessing() {
     let xml = "application/xml";
     check(xml, "<a>007</a>", r#"{"a":"007"}"#);
-    check(xml, "<a x='1' y=\"2\">t</a>", r##"{"a":{"@x":"1","@y":"2","#text":"t"}}"##);
-    check(xml, "<a>\n <b>1</b>\n <c/>\n <b>2</b>\n</a>", r#"{"a":{"b":["1","2"],"c":""}}"#);
+    check(
+        xml,
+        "<a x='1' y=\"2\">t</a>",
+        r##"{"a":{"@x":"1","@y":"2","#text":"t"}}"##,
+    );
+    check(
+        xml,
+        "<a>\n <b>1</b>\n <c/>\n <b>2</b>\n</a>",
+        r#"{"a":{"b":["1","2"],"c":""}}"#,
+    );
     check(xml, "<a>one<b/>two</a>", r##"{"a":{"b":"","#text":"onetwo"}}"##);
     check(xml, "<l><item>1</item></l>", r#"{"l":{"item":["1"]}}"#);
     check(xml, "<l><item>1</item><item/></l>", r#"{"l":{"item":["1",""]}}"#);
@@ -55,20 +70,44 @@ fn xml_becomes_json_without_guessing() {
         r#"<s:E xmlns:s="urn:s" xmlns="urn:d"><s:B s:id="1"><Id>5</Id></s:B></s:E>"#,
         r#"{"s:E":{"s:B":{"@s:id":"1","Id":"5"}}}"#,
     );
-    check(xml, "<a>&lt;&amp;&#x263A;<![CDATA[<b>]]></a>", r#"{"a":"<&☺<b>"}"#);
-    check(xml, "<?xml version=\"1.0\"?><!-- c --><?p i?><a><!-- c -->x</a>", r#"{"a":"x"}"#);
+    check(
+        xml,
+        "<a>&lt;&amp;&#x263A;<![CDATA[<b>]]></a>",
+        r#"{"a":"<&☺<b>"}"#,
+    );
+    check(
+        xml,
+        "<?xml version=\"1.0\"?><!-- c --><?p i?><a><!-- c -->x</a>",
+        r#"{"a":"x"}"#,
+    );
 }
 
 #[test]
 fn xml_is_read_in_the_encoding_that_it_is_in() {
     let utf16 = |text: &str, big: bool| -> Vec<u8> {
         let units = text.encode_utf16();
-        units.flat_map(|unit| if big { unit.to_be_bytes() } else { unit.to_le_bytes() }).collect()
+        units
+            .flat_map(|unit| {
+                if big {
+                    unit.to_be_bytes()
+                } else {
+                    unit.to_le_bytes()
+                }
+            })
+            .collect()
     };
     let text = "<?xml version=\"1.0\" encoding=\"UTF-16\"?><a>é☃</a>";
     let expected = r#"{"a":"é☃"}"#;
-    check("text/xml", [b"\xff\xfe".as_slice(), &utf16(text, false)].concat(), expected);
-    check("text/xml", [b"\xfe\xff".as_slice(), &utf16(text, true)].concat(), expected);
+    check(
+        "text/xml",
+        [b"\xff\xfe".as_slice(), &utf16(text, false)].concat(),
+        expected,
+    );
+    check(
+        "text/xml",
+        [b"\xfe\xff".as_slice(), &utf16(text, true)].concat(),
+        expected,
+    );
     check("text/xml", utf16(text, false), expected);
     check("text/xml", format!("\u{feff}{}", "<a>é☃</a>"), expected);
     let latin = b"<?xml version='1.0' encoding='ISO-8859-1'?><a>\xe9</a>";
@@ -114,10 +153,18 @@ fn forms_nest_and_repeat() {
     check(form, "a=1&b=x+y%21&a=2&c", r#"{"a":["1","2"],"b":"x y!","c":""}"#);
     check(form, "a[b][c]=1&a[b][d]=2", r#"{"a":{"b":{"c":"1","d":"2"}}}"#);
     check(form, "a%5B%5D=1&a[]=2", r#"{"a":["1","2"]}"#);
-    check(form, "a[0][x]=1&a[0][y]=2&a[1][x]=3", r#"{"a":[{"x":"1","y":"2"},{"x":"3"}]}"#);
+    check(
+        form,
+        "a[0][x]=1&a[0][y]=2&a[1][x]=3",
+        r#"{"a":[{"x":"1","y":"2"},{"x":"3"}]}"#,
+    );
     check(form, "a=1&a[b]=2", r#"{"a":"1","a[b]":"2"}"#);
     check(form, "a[5]=1&[x]=2&a[b=3", r#"{"a[5]":"1","[x]":"2","a[b":"3"}"#);
-    check("application/x-www-form-urlencoded;charset=iso-8859-1", "a=%E9", r#"{"a":"é"}"#);
+    check(
+        "application/x-www-form-urlencoded;charset=iso-8859-1",
+        "a=%E9",
+        r#"{"a":"é"}"#,
+    );
     check_refused(form, "a=%E9");
     check_refused(form, "a=%2");
 }

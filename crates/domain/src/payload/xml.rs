@@ -17,11 +17,17 @@ pub(super) fn to_json(
 ) -> Result<Json, PayloadError> {
     let text = charset::decode_xml(content_type, body).map_err(PayloadError::Xml)?;
     xml_scan::check_limits(&text).map_err(PayloadError::Xml)?;
-    let options = ParsingOptions { nodes_limit: MAX_XML_NODES, ..ParsingOptions::default() };
-    let document = Document::parse_with_options(&text, options)
-        .map_err(|error| PayloadError::Xml(error.to_string()))?;
+    let options = ParsingOptions {
+        nodes_limit: MAX_XML_NODES,
+        ..ParsingOptions::default()
+    };
+    let document =
+        Document::parse_with_options(&text, options).map_err(|error| PayloadError::Xml(error.to_string()))?;
     let mut members = Members::new();
-    let writer = Converter { source: document.input_text(), force_list };
+    let writer = Converter {
+        source: document.input_text(),
+        force_list,
+    };
     writer.add_element(&mut members, document.root_element());
     Ok(Json::Object(members))
 }

@@ -46,7 +46,9 @@ fn element<'t>(text: &'t str, scopes: &mut Vec<usize>) -> Result<&'t str, String
     let (mut attributes, mut namespaces) = (0, scopes.last().copied().unwrap_or(0));
     let mut rest = text;
     let empty = loop {
-        let Some(at) = rest.find(['"', '\'', '>']) else { return Ok("") };
+        let Some(at) = rest.find(['"', '\'', '>']) else {
+            return Ok("");
+        };
         if rest.as_bytes()[at] == b'>' {
             let empty = rest[..at].ends_with('/');
             rest = &rest[at + 1..];
@@ -54,7 +56,10 @@ fn element<'t>(text: &'t str, scopes: &mut Vec<usize>) -> Result<&'t str, String
         }
         attributes += 1;
         let name = rest[..at].trim_end_matches(|c: char| c == '=' || c.is_ascii_whitespace());
-        let name = name.rsplit(|c: char| c.is_ascii_whitespace()).next().unwrap_or_default();
+        let name = name
+            .rsplit(|c: char| c.is_ascii_whitespace())
+            .next()
+            .unwrap_or_default();
         namespaces += usize::from(name == "xmlns" || name.starts_with("xmlns:"));
         let quote = &rest[at..=at];
         rest = skip_past(&rest[at + 1..], quote);

@@ -30,7 +30,12 @@ enum Next {
 
 impl<'p> KeyReader<'p> {
     pub(super) fn new(path: &'p PlainPath) -> Self {
-        Self { steps: path.steps(), open: Vec::new(), found: None, list: None }
+        Self {
+            steps: path.steps(),
+            open: Vec::new(),
+            found: None,
+            list: None,
+        }
     }
 
     /// The key; `None` where nothing at the path can be one.
@@ -59,7 +64,9 @@ impl<'p> KeyReader<'p> {
     /// Counts the child that begins here; says whether the path leads to it.
     fn advance(&mut self) -> bool {
         let depth = self.open.len();
-        let Some(open) = self.open.last_mut() else { return true };
+        let Some(open) = self.open.last_mut() else {
+            return true;
+        };
         let wanted = match &mut open.next {
             Next::Member(wanted) => *wanted,
             Next::Item(index) => {
@@ -86,13 +93,24 @@ impl<'p> KeyReader<'p> {
         if is_target {
             self.list = Some(Vec::new());
         }
-        let next = if is_array { Next::Item(0) } else { Next::Member(false) };
-        self.open.push(Container { on_path, is_target, next });
+        let next = if is_array {
+            Next::Item(0)
+        } else {
+            Next::Member(false)
+        };
+        self.open.push(Container {
+            on_path,
+            is_target,
+            next,
+        });
     }
 
     fn leave(&mut self) {
         if self.open.pop().is_some_and(|closed| closed.is_target) {
-            self.found = self.list.take().and_then(|list| Json::Array(list).identity_text());
+            self.found = self
+                .list
+                .take()
+                .and_then(|list| Json::Array(list).identity_text());
         }
     }
 

@@ -7,7 +7,11 @@ use proptest::prelude::*;
 fn key(path: &str, body: &str) -> Option<String> {
     let path = JsonPath::parse(path).unwrap();
     let key = check_json(body.as_bytes(), path.plain()).unwrap();
-    let by_tree = path.plain().unwrap().find(&body.parse().unwrap()).and_then(Json::identity_text);
+    let by_tree = path
+        .plain()
+        .unwrap()
+        .find(&body.parse().unwrap())
+        .and_then(Json::identity_text);
     assert_eq!(key, by_tree, "{path} of {body}");
     key
 }
@@ -22,7 +26,11 @@ fn the_key_is_the_text_of_the_value_at_the_path() {
     check_key("$.id", r#"{"id":1.10}"#, Some("1.10"));
     check_key("$.id", r#"{"id":"a\u0062"}"#, Some("ab"));
     check_key("$.id", r#"{"id":true}"#, Some("true"));
-    check_key("$.a.b[1].id", r#"{"a":{"x":{"id":0},"b":[{"id":1},{"id":2},{"id":3}]}}"#, Some("2"));
+    check_key(
+        "$.a.b[1].id",
+        r#"{"a":{"x":{"id":0},"b":[{"id":1},{"id":2},{"id":3}]}}"#,
+        Some("2"),
+    );
     check_key("$.id", r#"{"a":{"id":5},"b":[{"id":6}],"id":7}"#, Some("7"));
     check_key("$", "\"x\"", Some("x"));
     check_key("$[0][1]", "[[1,2],[3,4]]", Some("2"));
@@ -74,7 +82,10 @@ fn keys_come_from_every_format_that_has_structure() {
     let key = |content_type: Option<&str>, body: &str| {
         check(content_type, BodyFormat::Auto, body.as_bytes(), &[], path.plain()).unwrap()
     };
-    assert_eq!(key(Some("application/xml"), "<order><id>7</id></order>").as_deref(), Some("7"));
+    assert_eq!(
+        key(Some("application/xml"), "<order><id>7</id></order>").as_deref(),
+        Some("7")
+    );
     let form = Some("application/x-www-form-urlencoded");
     assert_eq!(key(form, "order[id]=7").as_deref(), Some("7"));
     assert_eq!(key(None, r#"{"order":{"id":7}}"#).as_deref(), Some("7"));

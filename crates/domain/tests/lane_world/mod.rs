@@ -10,10 +10,10 @@ use hookrail_domain::{
     destination::{OnDead, RetryPolicy},
     ids::{DeliveryId, DestinationId},
     lane::{
-        Action, Arrival, Command, CommandId, DestinationRules, End, Input, LaneId, LaneKey, Limits, Origin, ParkedSubject, Parking,
-        PartitionLanes, Place, Send, Settle, Takeover, Target, Verb,
+        Action, Arrival, Command, CommandId, DestinationRules, End, Input, LaneId, LaneKey, Limits, Origin,
+        ParkedSubject, Parking, PartitionLanes, Place, Send, Settle, Takeover, Target, Verb,
     },
-    retry::{AttemptResult, FailureCode, Progress},
+    delivery::ErrorCode, retry::{AttemptResult, Progress},
 };
 
 use parked_stream::ParkedStream;
@@ -98,14 +98,22 @@ fn rules(enabled: bool) -> DestinationRules {
         max_attempts: Some(5),
         permanent_statuses: vec![422],
     };
-    DestinationRules { enabled, max_in_flight: 64, rate: None, retry, on_dead: OnDead::Continue }
+    DestinationRules {
+        enabled,
+        max_in_flight: 64,
+        rate: None,
+        retry,
+        on_dead: OnDead::Continue,
+    }
 }
 
 impl World {
     pub(crate) fn new(limits: Limits, parking: Parking, destinations: u8) -> Self {
         let now = 1_000_000;
         let engine = PartitionLanes::new(limits, parking, Takeover::default(), now);
-        let enabled = (0..destinations).map(|number| (destination(number), true)).collect();
+        let enabled = (0..destinations)
+            .map(|number| (destination(number), true))
+            .collect();
         let mut world = Self {
             now,
             engine,
@@ -145,7 +153,8 @@ impl World {
         // Lane states are written at once; their confirmation comes as the next input.
         while let Some((lane, at)) = self.written.pop() {
             let mut actions = Vec::new();
-            self.engine.apply(self.now, Input::LaneStateWritten(lane, at), &mut actions);
+            self.engine
+                .apply(self.now, Input::LaneStateWritten(lane, at), &mut actions);
             self.take(actions);
         }
     }
@@ -155,14 +164,29 @@ impl World {
             match action {
                 Action::Send(send) => self.sent(send),
                 Action::Settle(settle) => self.settle_wanted(settle),
-                Action::Append { place, to, progress, reason } => {
+                Action::Append {
+                    place,
+                    to,
+                    progress,
+                    reason,
+                } => {
                     assert!(self.parking == Parking::On, "parked although parking is off");
                     let held = reason == hookrail_domain::lane::HoldReason::Held;
                     self.check_append(place, to);
-                    self.appends.push(WantedAppend { place, to, progress, held });
+                    self.appends.push(WantedAppend {
+                        place,
+                        to,
+                        progress,
+                        held,
+                    });
                 }
                 Action::ReadHead(lane) => self.reads.push(WantedRead::Head(lane)),
-                Action::ReadTier { destination, tier, after, most } => {
+                Action::ReadTier {
+                    destination,
+                    tier,
+                    after,
+                    most,
+                } => {
                     self.reads.push(WantedRead::Tier(destination, tier, after, most));
                 }
                 Action::WriteLaneState(lane, state) => {
@@ -188,9 +212,15 @@ impl World {
         self.check_turn(index);
         let message = &mut self.messages[index];
         let ordered = message.arrival.lane.is_some();
-        assert!(!ordered || message.end.is_none(), "sent after its end: {message:?}");
+        assert!(
+            !ordered || message.end.is_none(),
+            "sent after its end: {message:?}"
+        );
         assert!(self.enabled[&send.destination], "sent to a disabled destination");
-        assert!(self.sends.iter().all(|other| other.place != send.place), "sent twice at once");
+        assert!(
+            self.sends.iter().all(|other| other.place != send.place),
+            "sent twice at once"
+        );
         message.attempts += 1;
         self.sends.push(send);
     }
@@ -200,16 +230,28 @@ impl World {
         let arrival = self.messages[index].arrival;
         let Some(lane) = arrival.lane else { return };
         for earlier in &self.messages[..index] {
-            let same = (earlier.arrival.destination, earlier.arrival.lane) == (arrival.destination, arrival.lane);
-            assert!(!same || earlier.end.is_some(), "{index} was sent before {earlier:?} was settled");
+            let same =
+                (earlier.arrival.destination, earlier.arrival.lane) == (arrival.destination, arrival.lane);
+            assert!(
+                !same || earlier.end.is_some(),
+                "{index} was sent before {earlier:?} was settled"
+            );
         }
         // A lane that is forgotten knows nothing of what it settled.
         let remembered = self.limits.remembered_lanes >= self.messages.len();
         if let Some(origin) = arrival.origin.filter(|_| remembered) {
-            assert!(!self.settled_origins.contains(&(arrival.destination, lane, origin)), "a stale copy was sent");
+            assert!(
+                !self
+                    .settled_origins
+                    .contains(&(arrival.destination, lane, origin)),
+                "a stale copy was sent"
+            );
         }
         let given_out = index < self.taken_over_at;
-        assert!(!given_out || self.now >= self.not_before, "sent while the owner before may still be sending");
+        assert!(
+            !given_out || self.now >= self.not_before,
+            "sent while the owner before may still be sending"
+        );
     }
 
     fn settle_wanted(&mut self, settle: Settle) {
@@ -220,29 +262,51 @@ impl World {
         let ordered = message.arrival.lane.is_some();
         assert!(!ordered || message.end.is_none(), "settled twice: {message:?}");
         let parked = matches!(settle.place, Place::Parked(_));
-        assert!(!ordered || !parked || !message.queued, "deleted before its ack was confirmed: {message:?}");
-        assert!(!matches!(settle.end, End::Dead(FailureCode::Status)) || settle.progress.attempts > 0, "dead before one attempt");
+        assert!(
+            !ordered || !parked || !message.queued,
+            "deleted before its ack was confirmed: {message:?}"
+        );
+        assert!(
+            !matches!(settle.end, End::Dead(ErrorCode::Status)) || settle.progress.attempts > 0,
+            "dead before one attempt"
+        );
         self.settles.push(settle);
     }
 
     /// A new message: of a lane, or by itself. `origin` as given, or the next.
     pub(crate) fn publish(&mut self, to: DestinationId, lane: Option<u8>, copy_of: Option<usize>) {
         let sequence = self.messages.len() as u64 + 1;
-        let original = copy_of.filter(|_| !self.messages.is_empty()).map(|n| n % self.messages.len());
+        let original = copy_of
+            .filter(|_| !self.messages.is_empty())
+            .map(|n| n % self.messages.len());
         let mut arrival = Arrival {
             sequence,
             delivery: DeliveryId::from_u128(u128::from(sequence)),
             destination: to,
-            lane: lane.map(|lane| LaneKey::from_u128(u128::from(lane))),
-            origin: Some(Origin { partition: 1, sequence, index: 0 }),
+            lane: lane.map(|lane| LaneKey::from_u64(u64::from(lane))),
+            origin: Some(Origin {
+                partition: 1,
+                sequence,
+                index: 0,
+            }),
             respond: false,
             expires_at: None,
             bytes: 1_000,
         };
         if let Some(original) = original {
-            arrival = Arrival { sequence, ..self.messages[original].arrival };
+            arrival = Arrival {
+                sequence,
+                ..self.messages[original].arrival
+            };
         }
-        let message = Message { arrival, queued: true, given: false, end: None, attempts: 0, failed: false };
+        let message = Message {
+            arrival,
+            queued: true,
+            given: false,
+            end: None,
+            attempts: 0,
+            failed: false,
+        };
         self.messages.push(message);
     }
 
@@ -255,7 +319,12 @@ impl World {
                 let arrival = message.arrival;
                 self.apply(Input::Arrived(arrival));
             }
-            if self.messages[..=index].iter().filter(|m| m.queued && m.given).count() >= count.max(1) {
+            if self.messages[..=index]
+                .iter()
+                .filter(|m| m.queued && m.given)
+                .count()
+                >= count.max(1)
+            {
                 break;
             }
         }
@@ -263,7 +332,9 @@ impl World {
     }
 
     fn tell_when_caught_up(&mut self) {
-        let given = self.messages[..self.taken_over_at].iter().all(|m| !m.queued || m.given);
+        let given = self.messages[..self.taken_over_at]
+            .iter()
+            .all(|m| !m.queued || m.given);
         if given && !self.caught_up {
             self.caught_up = true;
             self.apply(Input::CaughtUp);
@@ -272,7 +343,12 @@ impl World {
 
     /// The broker gives a message again that the engine holds.
     pub(crate) fn redeliver(&mut self, pick: usize) {
-        let held: Vec<Arrival> = self.messages.iter().filter(|m| m.queued && m.given).map(|m| m.arrival).collect();
+        let held: Vec<Arrival> = self
+            .messages
+            .iter()
+            .filter(|m| m.queued && m.given)
+            .map(|m| m.arrival)
+            .collect();
         if let Some(arrival) = held.get(pick % held.len().max(1)) {
             self.apply(Input::Arrived(*arrival));
         }
@@ -285,16 +361,23 @@ impl World {
         }
         let send = self.sends.remove(pick % self.sends.len());
         let index = self.index_at(send.place);
-        let answered = |status| AttemptResult::Answered { status, retry_after_ms: None };
+        let answered = |status| AttemptResult::Answered {
+            status,
+            retry_after_ms: None,
+        };
         let result = match reply {
             Reply::Accept => answered(200),
             Reply::Fail => answered(500),
-            Reply::TimeOut => AttemptResult::Failed(FailureCode::Timeout),
+            Reply::TimeOut => AttemptResult::Failed(ErrorCode::Timeout),
             Reply::Refuse => answered(422),
             Reply::Gone => answered(410),
         };
         self.messages[index].failed = !result.is_success();
-        self.apply(Input::AttemptFinished { attempt: send.attempt, result, jitter });
+        self.apply(Input::AttemptFinished {
+            attempt: send.attempt,
+            result,
+            jitter,
+        });
     }
 
     /// A settlement takes effect and is confirmed.
@@ -334,14 +417,20 @@ impl World {
             return self.apply(Input::AppendRefused(wanted.place));
         }
         let parked = self.put(&wanted);
-        self.apply(Input::Appended { place: wanted.place, parked });
+        self.apply(Input::Appended {
+            place: wanted.place,
+            parked,
+        });
     }
 
     /// In an ordered lane, what is behind an append must not be parked while something before it
     /// lies un-acked in the queue alone; and one append of a lane is under way at a time.
     fn check_append(&self, place: Place, to: ParkedSubject) {
         let ParkedSubject::Lane(lane) = to else { return };
-        assert!(self.appends.iter().all(|other| other.to != to), "two appends of {lane:?} at once");
+        assert!(
+            self.appends.iter().all(|other| other.to != to),
+            "two appends of {lane:?} at once"
+        );
         for earlier in &self.messages[..self.index_at(place)] {
             let same = earlier.arrival.lane_id() == Some(lane);
             let alone = earlier.queued && !self.stream.holds(earlier.arrival.sequence, to);
@@ -351,7 +440,13 @@ impl World {
 
     fn put(&mut self, wanted: &WantedAppend) -> u64 {
         let index = self.index_at(wanted.place);
-        self.stream.append(index, self.messages[index].arrival, wanted.to, wanted.progress, wanted.held)
+        self.stream.append(
+            index,
+            self.messages[index].arrival,
+            wanted.to,
+            wanted.progress,
+            wanted.held,
+        )
     }
 
     /// A read comes back.
@@ -361,13 +456,21 @@ impl World {
         }
         let input = match self.reads.remove(pick % self.reads.len()) {
             WantedRead::Head(lane) => {
-                let first = self.stream.messages(ParkedSubject::Lane(lane), 0, 1).first().copied();
+                let first = self
+                    .stream
+                    .messages(ParkedSubject::Lane(lane), 0, 1)
+                    .first()
+                    .copied();
                 Input::HeadRead(lane, first.map(Box::new))
             }
             WantedRead::Tier(destination, tier, after, most) => {
                 let subject = ParkedSubject::Tier(destination, tier);
                 let messages = self.stream.messages(subject, after, most as usize);
-                Input::TierRead { destination, tier, messages }
+                Input::TierRead {
+                    destination,
+                    tier,
+                    messages,
+                }
             }
         };
         self.apply(input);
@@ -407,7 +510,10 @@ impl World {
             // A parked one keeps its timer.
             message.failed &= self.stream.holds_any(message.arrival.sequence);
         }
-        let takeover = Takeover { delivered: self.taken_over_at as u64, not_before: self.not_before };
+        let takeover = Takeover {
+            delivered: self.taken_over_at as u64,
+            not_before: self.not_before,
+        };
         self.engine = PartitionLanes::new(self.limits, self.parking, takeover, self.now);
         self.define_all();
         if self.parking == Parking::On {
@@ -424,29 +530,49 @@ impl World {
         let mut seen = HashSet::new();
         for (index, message) in self.messages.iter().enumerate() {
             let arrival = message.arrival;
-            let first = arrival.lane.is_none_or(|lane| message.end.is_some() || seen.insert((arrival.destination, lane)));
-            let taken_over = arrival.lane.is_some() && index < self.taken_over_at && self.now < self.not_before;
+            let first = arrival
+                .lane
+                .is_none_or(|lane| message.end.is_some() || seen.insert((arrival.destination, lane)));
+            let taken_over =
+                arrival.lane.is_some() && index < self.taken_over_at && self.now < self.not_before;
             let known = message.given || self.stream.holds_any(arrival.sequence);
             let touched = arrival.lane_id().is_none_or(|lane| self.touched.contains(&lane));
-            let free = !touched && first && self.caught_up && known && message.end.is_none() && !message.failed && !taken_over;
+            let free = !touched
+                && first
+                && self.caught_up
+                && known
+                && message.end.is_none()
+                && !message.failed
+                && !taken_over;
             if free && self.enabled[&arrival.destination] {
                 let sending = self.sends.iter().any(|send| self.index_at(send.place) == index);
-                let settling = self.settles.iter().any(|settle| self.index_at(settle.place) == index);
+                let settling = self
+                    .settles
+                    .iter()
+                    .any(|settle| self.index_at(settle.place) == index);
                 let parked = self.stream.holds_any(arrival.sequence);
-                let appending = self.appends.iter().any(|append| self.index_at(append.place) == index);
+                let appending = self
+                    .appends
+                    .iter()
+                    .any(|append| self.index_at(append.place) == index);
                 let reading = self.reads.iter().any(|read| match read {
                     WantedRead::Head(lane) => Some(*lane) == arrival.lane_id(),
                     WantedRead::Tier(..) => false,
                 });
                 let waits_in_tier = arrival.lane.is_none() && (parked || appending);
-                assert!(sending || settling || reading || waits_in_tier || appending && arrival.lane.is_some(), "{index} waits for nothing: {message:?}");
+                assert!(
+                    sending || settling || reading || waits_in_tier || appending && arrival.lane.is_some(),
+                    "{index} waits for nothing: {message:?}"
+                );
             }
         }
     }
 
     /// A person asks something of a lane, or of any message.
     pub(crate) fn command(&mut self, verb: Verb, pick: usize, of_lane: bool) {
-        let Some(message) = self.messages.get(pick % self.messages.len().max(1)) else { return };
+        let Some(message) = self.messages.get(pick % self.messages.len().max(1)) else {
+            return;
+        };
         let arrival = message.arrival;
         let target = match arrival.lane_id().filter(|_| of_lane) {
             Some(lane) => Target::Lane(lane),
@@ -455,7 +581,11 @@ impl World {
         if verb == Verb::Hold {
             self.touched.extend(arrival.lane_id());
         }
-        self.apply(Input::Command(Command { id: CommandId(0), verb, target }));
+        self.apply(Input::Command(Command {
+            id: CommandId(0),
+            verb,
+            target,
+        }));
     }
 
     /// The owner stops cleanly: what is in flight ends and is settled, then another takes over.
@@ -485,7 +615,11 @@ impl World {
                 let (id, verb, target) = (CommandId(0), Verb::Retry, Target::Lane(lane));
                 self.apply(Input::Command(Command { id, verb, target }));
             }
-            while !(self.sends.is_empty() && self.settles.is_empty() && self.appends.is_empty() && self.reads.is_empty()) {
+            while !(self.sends.is_empty()
+                && self.settles.is_empty()
+                && self.appends.is_empty()
+                && self.reads.is_empty())
+            {
                 self.append(0, false);
                 self.read(0);
                 self.reply(0, Reply::Accept, 0.0);
@@ -496,14 +630,34 @@ impl World {
                 break;
             }
             // A lane that was held goes on by the command alone.
-            let next = self.engine.next_wake().or((!self.touched.is_empty()).then_some(self.now));
-            let next = next.unwrap_or_else(|| panic!("what is left waits for nothing: {:?}, parked {:?} {:?}", self.messages.iter().filter(|m| m.end.is_none()).collect::<Vec<_>>(), self.stream.found(), self.engine));
+            let next = self
+                .engine
+                .next_wake()
+                .or((!self.touched.is_empty()).then_some(self.now));
+            let next = next.unwrap_or_else(|| {
+                panic!(
+                    "what is left waits for nothing: {:?}, parked {:?} {:?}",
+                    self.messages
+                        .iter()
+                        .filter(|m| m.end.is_none())
+                        .collect::<Vec<_>>(),
+                    self.stream.found(),
+                    self.engine
+                )
+            });
             self.advance((next - self.now).max(0));
         }
         for message in &self.messages {
             assert!(message.end.is_some(), "lost: {message:?}");
         }
         assert!(self.stream.is_empty(), "something is left in the parked stream");
-        assert_eq!((self.engine.held(), self.engine.in_flight(), self.engine.settling()), (0, 0, 0));
+        assert_eq!(
+            (
+                self.engine.held(),
+                self.engine.in_flight(),
+                self.engine.settling()
+            ),
+            (0, 0, 0)
+        );
     }
 }

@@ -32,8 +32,18 @@ impl ParkedStream {
         held: bool,
     ) -> u64 {
         let parked = self.records.len() as u64 + 1;
-        let message = ParkedMessage { parked, arrival, progress, held };
-        self.records.push(Record { subject, message, index, live: true });
+        let message = ParkedMessage {
+            parked,
+            arrival,
+            progress,
+            held,
+        };
+        self.records.push(Record {
+            subject,
+            message,
+            index,
+            live: true,
+        });
         parked
     }
 
@@ -50,16 +60,22 @@ impl ParkedStream {
     }
 
     pub(super) fn holds(&self, sequence: u64, subject: ParkedSubject) -> bool {
-        self.live().any(|record| record.subject == subject && record.message.arrival.sequence == sequence)
+        self.live()
+            .any(|record| record.subject == subject && record.message.arrival.sequence == sequence)
     }
 
     pub(super) fn holds_any(&self, sequence: u64) -> bool {
-        self.live().any(|record| record.message.arrival.sequence == sequence)
+        self.live()
+            .any(|record| record.message.arrival.sequence == sequence)
     }
 
     pub(super) fn messages(&self, subject: ParkedSubject, after: u64, most: usize) -> Vec<ParkedMessage> {
         let of_subject = self.live().filter(|record| record.subject == subject);
-        of_subject.map(|record| record.message).filter(|message| message.parked > after).take(most).collect()
+        of_subject
+            .map(|record| record.message)
+            .filter(|message| message.parked > after)
+            .take(most)
+            .collect()
     }
 
     pub(super) fn write_state(&mut self, lane: LaneId, state: LaneState) -> u64 {
@@ -95,7 +111,12 @@ impl ParkedStream {
             match subject {
                 ParkedSubject::Lane(lane) => {
                     let state = self.states.get(&lane).copied();
-                    set.lanes.push(FoundLane { lane, count, last_sequence, state });
+                    set.lanes.push(FoundLane {
+                        lane,
+                        count,
+                        last_sequence,
+                        state,
+                    });
                 }
                 ParkedSubject::Tier(destination, tier) => set.tiers.push((destination, tier, count)),
             }

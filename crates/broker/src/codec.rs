@@ -1,0 +1,38 @@
+//! Contracts (`hookrail_proto`) to domain types and back.
+//!
+//! Here the bytes of other services are checked once; what comes out is a domain type. Words that
+//! the API has too (`hmac-sha256`, `snake_case` modes) are the same words in the contracts.
+
+mod delivery;
+mod destination;
+mod entry;
+mod event;
+mod journal;
+mod route;
+mod source;
+mod words;
+
+pub use delivery::{decode_delivery, encode_delivery};
+pub use entry::{decode_entry, encode_entry, entry_key};
+pub(crate) use entry::key_of_id;
+pub use event::{decode_event, encode_event};
+pub use journal::{DeadLetter, decode_dead, decode_record, encode_dead, encode_record};
+
+/// Bytes that are not what a contract says.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{field} {reason}")]
+pub struct CodecError {
+    /// The contract's field.
+    pub field: &'static str,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+impl CodecError {
+    fn new(field: &'static str, reason: impl std::fmt::Display) -> CodecError {
+        CodecError {
+            field,
+            reason: reason.to_string(),
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! Destinations.
+
+use hookrail_domain::destination::{
+    Destination, DestinationAuth, DestinationSpec, RetryPolicy, Signing, TlsSpec,
+};
+use hookrail_domain::ids::DestinationId;
+use hookrail_domain::source::RateLimit;
+use hookrail_proto::v1;
+
+use super::CodecError;
+use super::words::{
+    from_secret, from_secrets, from_word, needed, parse, secret, word,
+};
+
+pub(super) fn to_message(destination: &Destination) -> v1::DestinationDefinition {
+    let spec = &destination.spec;
+    v1::DestinationDefinition {
+        workspace: destination.workspace.to_string(),
+        name: spec.name.clone(),
+        notification_type: word(&spec.notification_type),
+        url: spec.url.clone(),
+        method: word(&spec.method),
+        enabled: spec.enabled,
+        labels: spec.labels.clone(),
+        events: spec.events.clone(),
+        format: word(&spec.format),
+        headers: spec.headers.clone(),
+        auth: Some(auth(&spec.auth)),
+        api_key: spec.api_key.as_ref().map(secret),
+        signing: Some(signing(&spec.signing)),
+        tls: spec.tls.as_ref().map(tls),
+        proxy: spec.proxy.clone(),
+        ordering: word(&spec.ordering),
+        on_dead: word(&spec.on_dead),
+        spread: spec.spread,
+        timeout_ms: spec.timeout_ms,
+        retry: Some(retry(&spec.retry)),
+        rate_limit: spec.rate_limit.as_ref().map(rate_limit),
+        max_in_flight: spec.max_in_flight,
+        dead_retention_s: spec.dead_retention_s,
+    }
+}
+
+pub(super) fn from_message(
+    id: DestinationId,
+    message: v1::DestinationDefinition,
+) -> Result<Destination, CodecError> {
+    let key = message.api_key;
+    Ok(Destination {
+        id,
+        workspace: parse("destination.workspace", &message.workspace)?,
+        spec: DestinationSpec {
+            name: message.name,
+            notification_type: from_word("destination.notification_type", &message.notification_type)?,
+            url: message.url,
+            method: from_word("destination.method", &message.method)?,
+            enabled: message.enabled,
+            labels: message.labels,
+            events: message.events,
+            format: from_word("destination.format", &message.format)?,
+            headers: message.headers,
+            auth: from_auth(message.auth)?,
+            api_key: key.map(|key| from_secret("destination.api_key", Some(key))).transpose()?,
+            signing: from_signing(message.signing)?,
+            tls: message.tls.map(from_tls).transpose()?,
+            proxy: message.proxy,
+            ordering: from_word("destination.ordering", &message.ordering)?,
+            on_dead: from_word("destination.on_dead", &message.on_dead)?,
+            spread: message.spread,
+            timeout_ms: message.timeout_ms,
+            retry: from_retry(message.retry)?,
+            rate_limit: message.rate_limit.map(from_rate_limit),
+            max_in_flight: message.max_in_flight,
+            dead_retention_s: message.dead_retention_s,
+        },
+    })
+}
+
+fn auth(auth: &DestinationAuth) -> v1::DestinationAuth {
+    use v1::destination_auth::Auth;
+    let auth = match auth {
+        DestinationAuth::None => Auth::None(v1::None {}),
+        DestinationAuth::Header { name, value } => Auth::Header(v1::HeaderAuth {
+            name: name.clone(),
+            value: Some(secret(value)),
+        }),
+        DestinationAuth::Basic { username, password } => Auth::Basic(v1::BasicAuth {
+            username: username.clone(),
+            password: Some(secret(password)),
+        }),
+        DestinationAuth::Bearer { token } => Auth::Bearer(v1::BearerAuth {
+            token: Some(secret(token)),
+        }),
+        DestinationAuth::Oauth2ClientCredentials { token_url, client_id, client_secret, scope } => {
+            Auth::Oauth2ClientCredentials(v1::OAuth2ClientCredentials {
+                token_url: token_url.clone(),
+                client_id: client_id.clone(),
+                client_secret: Some(secret(client_secret)),
+                scope: scope.clone(),
+            })
+        }
+    };
+    v1::DestinationAuth { auth: Some(auth) }
+}
+
+fn from_auth(auth: Option<v1::DestinationAuth>) -> Result<DestinationAuth, CodecError> {
+    use v1::destination_auth::Auth;
+    const FIELD: &str = "destination.auth";
+    Ok(match needed(FIELD, auth.and_then(|auth| auth.auth))? {
+        Auth::None(_) => DestinationAuth::None,
+        Auth::Header(header) => DestinationAuth::Header {
+            name: header.name,
+            value: from_secret(FIELD, header.value)?,
+        },
+        Auth::Basic(basic) => DestinationAuth::Basic {
+            username: basic.username,
+            password: from_secret(FIELD, basic.password)?,
+        },
+        Auth::Bearer(bearer) => DestinationAuth::Bearer {
+            token: from_secret(FIELD, bearer.token)?,
+        },
+        Auth::Oauth2ClientCredentials(oauth) => DestinationAuth::Oauth2ClientCredentials {
+            token_url: oauth.token_url,
+            client_id: oauth.client_id,
+            client_secret: from_secret(FIELD, oauth.client_secret)?,
+            scope: oauth.scope,
+        },
+    })
+}
+
+fn signing(signing: &Signing) -> v1::Signing {
+    use v1::signing::Signing as Wire;
+    let signing = match signing {
+        Signing::None => Wire::None(v1::None {}),
+        Signing::StandardWebhooks { algorithm, secrets } => {
+            Wire::StandardWebhooks(v1::StandardWebhooks {
+                algorithm: word(algorithm),
+                secrets: secrets.iter().map(secret).collect(),
+            })
+        }
+        Signing::Hmac { header, algorithm, encoding, secrets } => Wire::Hmac(v1::HmacSigning {
+            header: header.clone(),
+            algorithm: algorithm.clone(),
+            encoding: encoding.clone(),
+            secrets: secrets.iter().map(secret).collect(),
+        }),
+    };
+    v1::Signing {
+        signing: Some(signing),
+    }
+}
+
+fn from_signing(signing: Option<v1::Signing>) -> Result<Signing, CodecError> {
+    use v1::signing::Signing as Wire;
+    const FIELD: &str = "destination.signing";
+    Ok(match needed(FIELD, signing.and_then(|signing| signing.signing))? {
+        Wire::None(_) => Signing::None,
+        Wire::StandardWebhooks(standard) => Signing::StandardWebhooks {
+            algorithm: from_word(FIELD, &standard.algorithm)?,
+            secrets: from_secrets(FIELD, standard.secrets)?,
+        },
+        Wire::Hmac(hmac) => Signing::Hmac {
+            header: hmac.header,
+            algorithm: hmac.algorithm,
+            encoding: hmac.encoding,
+            secrets: from_secrets(FIELD, hmac.secrets)?,
+        },
+    })
+}
+
+fn tls(tls: &TlsSpec) -> v1::Tls {
+    v1::Tls {
+        ca: tls.ca.clone(),
+        certificate: tls.certificate.clone(),
+        key: tls.key.as_ref().map(secret),
+    }
+}
+
+fn from_tls(tls: v1::Tls) -> Result<TlsSpec, CodecError> {
+    let key = tls.key;
+    Ok(TlsSpec {
+        ca: tls.ca,
+        certificate: tls.certificate,
+        key: key.map(|key| from_secret("destination.tls.key", Some(key))).transpose()?,
+    })
+}
+
+fn retry(retry: &RetryPolicy) -> v1::RetryPolicy {
+    v1::RetryPolicy {
+        initial_ms: retry.initial_ms,
+        multiplier: retry.multiplier,
+        max_ms: retry.max_ms,
+        jitter: retry.jitter,
+        give_up_after_ms: retry.give_up_after_ms,
+        max_attempts: retry.max_attempts,
+        permanent_statuses: retry.permanent_statuses.iter().map(|s| u32::from(*s)).collect(),
+    }
+}
+
+fn from_retry(retry: Option<v1::RetryPolicy>) -> Result<RetryPolicy, CodecError> {
+    let retry = needed("destination.retry", retry)?;
+    let statuses: Result<Vec<u16>, _> =
+        retry.permanent_statuses.into_iter().map(u16::try_from).collect();
+    Ok(RetryPolicy {
+        initial_ms: retry.initial_ms,
+        multiplier: retry.multiplier,
+        max_ms: retry.max_ms,
+        jitter: retry.jitter,
+        give_up_after_ms: retry.give_up_after_ms,
+        max_attempts: retry.max_attempts,
+        permanent_statuses: statuses
+            .map_err(|error| CodecError::new("destination.retry.permanent_statuses", error))?,
+    })
+}
+
+pub(super) fn rate_limit(limit: &RateLimit) -> v1::RateLimit {
+    v1::RateLimit {
+        per_second: limit.per_second,
+        burst: limit.burst,
+    }
+}
+
+pub(super) fn from_rate_limit(limit: v1::RateLimit) -> RateLimit {
+    RateLimit {
+        per_second: limit.per_second,
+        burst: limit.burst,
+    }
+}

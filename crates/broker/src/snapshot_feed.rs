@@ -1,0 +1,251 @@
+//! The definitions in force, kept up to date from the broker.
+//!
+//! A feed watches the bucket of definitions; readers look at the newest snapshot without a lock
+//! and may wait for a revision. Definitions are published one by one, in the order of their
+//! revisions; that order, and storing them first, is the publisher's business.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use async_nats::jetstream::kv::{Entry as KeyEntry, Operation, Watch};
+use async_nats::jetstream::stream::LastRawMessageErrorKind;
+use futures::{FutureExt, StreamExt};
+use hookrail_domain::snapshot::{Entry, Snapshot};
+use tokio::sync::watch;
+
+use crate::codec::{decode_entry, encode_entry, entry_key};
+use crate::codec::key_of_id;
+use crate::connection::Broker;
+use crate::error::BrokerError;
+use crate::names::{KEY_ENTRY_PREFIX, Names};
+
+/// How long the first reading of all definitions may take.
+const FIRST_READ_TIMEOUT: Duration = Duration::from_secs(30);
+/// How often the feed makes sure that it has missed nothing.
+const CHECK_EVERY: Duration = Duration::from_secs(3);
+/// The pause before a watch that failed is opened again.
+const REOPEN_PAUSE: Duration = Duration::from_millis(200);
+/// How many changes are taken in by one new snapshot.
+const CHANGES_AT_ONCE: usize = 10_000;
+
+impl Broker {
+    /// Publishes one change of the definitions. To be called in the order of the revisions. May be
+    /// repeated: the same entry twice changes nothing.
+    pub async fn publish_entry(&self, entry: &Entry) -> Result<(), BrokerError> {
+        let key = format!("{KEY_ENTRY_PREFIX}{}", entry_key(entry.key));
+        let bucket = self.names().config_bucket();
+        self.key_write(&bucket, &key, encode_entry(entry)).await.map(drop)
+    }
+
+    /// Removes what is left of a deleted definition, once nothing can refer to it any more.
+    pub async fn remove_tombstone(
+        &self,
+        key: hookrail_domain::snapshot::Key,
+    ) -> Result<(), BrokerError> {
+        let key = format!("{KEY_ENTRY_PREFIX}{}", entry_key(key));
+        let bucket = self.names().config_bucket();
+        self.key_remove(&bucket, &key, Duration::from_secs(3_600)).await
+    }
+}
+
+/// Looks at the newest snapshot. Cheap to clone.
+#[derive(Clone)]
+pub struct SnapshotReader {
+    current: Arc<ArcSwap<Snapshot>>,
+    revisions: watch::Receiver<u64>,
+}
+
+impl SnapshotReader {
+    /// The newest snapshot; never blocks.
+    pub fn current(&self) -> Arc<Snapshot> {
+        self.current.load_full()
+    }
+
+    /// Waits until the snapshot holds `revision` or a newer one; false if that took longer than
+    /// `timeout`.
+    pub async fn wait_for(&self, revision: u64, timeout: Duration) -> bool {
+        if self.current.load().revision() >= revision {
+            return true;
+        }
+        let mut revisions = self.revisions.clone();
+        let newer = revisions.wait_for(|newest| *newest >= revision);
+        matches!(tokio::time::timeout(timeout, newer).await, Ok(Ok(_)))
+    }
+}
+
+/// Keeps a snapshot up to date until it is dropped.
+pub struct SnapshotFeed {
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl SnapshotFeed {
+    /// Reads all definitions, then goes on in the background.
+    pub async fn start(broker: &Broker) -> Result<(SnapshotFeed, SnapshotReader), BrokerError> {
+        let current = Arc::new(ArcSwap::from_pointee(Snapshot::default()));
+        let (revision_sender, revisions) = watch::channel(0);
+        let mut follower = Follower {
+            broker: broker.clone(),
+            bucket: broker.names().config_bucket(),
+            current: Arc::clone(&current),
+            revisions: revision_sender,
+            seen_sequence: 0,
+        };
+        let first = tokio::time::timeout(FIRST_READ_TIMEOUT, follower.read_all()).await;
+        let late = |_| BrokerError::request("reading all definitions", "took too long");
+        let watch = first.map_err(late)??;
+        let task = tokio::spawn(async move { follower.follow(watch).await });
+        Ok((SnapshotFeed { task }, SnapshotReader { current, revisions }))
+    }
+}
+
+impl Drop for SnapshotFeed {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+struct Follower {
+    broker: Broker,
+    bucket: String,
+    current: Arc<ArcSwap<Snapshot>>,
+    revisions: watch::Sender<u64>,
+    /// The bucket's sequence up to which everything was taken in.
+    seen_sequence: u64,
+}
+
+impl Follower {
+    /// Opens a watch and takes in all that was there when it was opened.
+    async fn read_all(&mut self) -> Result<Watch, BrokerError> {
+        let last = self.last_sequence().await?;
+        let mut watch = self.open_watch().await?;
+        let mut entries = Vec::new();
+        let mut read = self.seen_sequence;
+        while read < last {
+            let failed = |reason: String| BrokerError::request("reading all definitions", reason);
+            match watch.next().await {
+                Some(Ok(entry)) => {
+                    read = read.max(entry.revision);
+                    entries.push(entry);
+                }
+                Some(Err(error)) => return Err(failed(error.to_string())),
+                None => return Err(failed("the watch ended".to_owned())),
+            }
+        }
+        self.take_in(entries);
+        Ok(watch)
+    }
+
+    async fn follow(mut self, mut watch: Watch) {
+        let mut checks = tokio::time::interval(CHECK_EVERY);
+        checks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut behind = false;
+        loop {
+            let lost = tokio::select! {
+                entry = watch.next() => match entry {
+                    Some(Ok(entry)) => {
+                        let entries = with_more(entry, &mut watch);
+                        self.take_in(entries);
+                        behind = false;
+                        false
+                    }
+                    Some(Err(_)) | None => true,
+                },
+                _ = checks.tick() => {
+                    // Behind at two checks with nothing in between: the watch is dead.
+                    let was_behind = behind;
+                    let last = self.last_sequence().await;
+                    behind = last.is_ok_and(|last| last > self.seen_sequence);
+                    was_behind && behind
+                }
+            };
+            if lost {
+                tracing::info!("watching the definitions anew");
+                watch = self.reopen().await;
+                behind = false;
+            }
+        }
+    }
+
+    async fn reopen(&mut self) -> Watch {
+        loop {
+            let opened = tokio::time::timeout(FIRST_READ_TIMEOUT, self.read_all()).await;
+            match opened {
+                Ok(Ok(watch)) => return watch,
+                Ok(Err(error)) => tracing::warn!(%error, "the definitions can't be watched"),
+                Err(_) => tracing::warn!("reading all definitions took too long"),
+            }
+            tokio::time::sleep(REOPEN_PAUSE).await;
+        }
+    }
+
+    fn take_in(&mut self, entries: Vec<KeyEntry>) {
+        let mut next: Option<Snapshot> = None;
+        for entry in entries {
+            // A watch that was opened again tells what it told before.
+            if entry.revision <= self.seen_sequence {
+                continue;
+            }
+            self.seen_sequence = entry.revision;
+            if let Some(change) = read_entry(&entry) {
+                let snapshot = next.get_or_insert_with(|| Snapshot::clone(&self.current.load()));
+                snapshot.apply(change);
+            }
+        }
+        if let Some(snapshot) = next {
+            let revision = snapshot.revision();
+            self.current.store(Arc::new(snapshot));
+            self.revisions.send_replace(revision);
+        }
+    }
+
+    async fn open_watch(&self) -> Result<Watch, BrokerError> {
+        let failed = |reason: String| BrokerError::request("watching the definitions", reason);
+        let store = self.broker.jetstream().get_key_value(&self.bucket).await;
+        let store = store.map_err(|error| failed(error.to_string()))?;
+        let watch = store.watch_with_history(format!("{KEY_ENTRY_PREFIX}>")).await;
+        watch.map_err(|error| failed(error.to_string()))
+    }
+
+    /// The bucket's sequence of the newest change, asked from the leader; 0 before the first.
+    async fn last_sequence(&self) -> Result<u64, BrokerError> {
+        let stream = self.broker.stream_ref(&Names::bucket_stream(&self.bucket)).await?;
+        let subject = Names::key_subject(&self.bucket, &format!("{KEY_ENTRY_PREFIX}>"));
+        match stream.get_last_raw_message_by_subject(&subject).await {
+            Ok(message) => Ok(message.sequence),
+            Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(0),
+            Err(error) => Err(BrokerError::request("the newest definition", error)),
+        }
+    }
+}
+
+fn with_more(first: KeyEntry, watch: &mut Watch) -> Vec<KeyEntry> {
+    let mut entries = vec![first];
+    while entries.len() < CHANGES_AT_ONCE {
+        match watch.next().now_or_never() {
+            Some(Some(Ok(entry))) => entries.push(entry),
+            _ => break,
+        }
+    }
+    entries
+}
+
+/// The change that a key's entry stands for. One that can't be read leaves what was in force, and
+/// its revision unreached, so that what needs it waits.
+fn read_entry(entry: &KeyEntry) -> Option<Entry> {
+    if entry.operation != Operation::Put {
+        let key = key_of_id(entry.key.strip_prefix(KEY_ENTRY_PREFIX)?)?;
+        return Some(Entry {
+            revision: 0,
+            key,
+            definition: None,
+        });
+    }
+    match decode_entry(&entry.value) {
+        Ok(change) => Some(change),
+        Err(error) => {
+            tracing::error!(key = entry.key, %error, "a definition can't be read");
+            None
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! Deliveries and their attempts as people look for them.
+
+use hookrail_domain::ids::{DeliveryId, EventId};
+use sea_orm::{ConnectionTrait, FromQueryResult};
+
+use super::Span;
+use super::conditions::Conditions;
+use crate::attempts::{self, AttemptRow};
+use crate::deliveries::{COLUMNS, DeliveryRow};
+use crate::{IdPage, StoreError, rows, statement};
+
+/// Deliveries shown of one event.
+pub const MAX_OF_EVENT: i64 = 200;
+/// Attempts shown of one delivery, the newest ones.
+pub const MAX_ATTEMPTS: i64 = 200;
+
+/// Which deliveries are wanted; all that is given has to hold.
+#[derive(Debug, Clone, Default)]
+pub struct DeliveryFilter {
+    /// Of this workspace.
+    pub workspace: String,
+    /// To this destination.
+    pub destination: Option<String>,
+    /// Of events of this source.
+    pub source: Option<String>,
+    /// Of this event.
+    pub event: Option<String>,
+    /// With this status.
+    pub status: Option<String>,
+    /// In this lane.
+    pub lane: Option<String>,
+    /// Of events accepted in this span.
+    pub span: Span,
+}
+
+/// One page of the deliveries wanted.
+///
+/// # Errors
+/// When the database cannot be used now.
+pub async fn list<C: ConnectionTrait>(
+    connection: &C,
+    filter: &DeliveryFilter,
+    page: &IdPage,
+) -> Result<Vec<DeliveryRow>, StoreError> {
+    let mut conditions = Conditions::default();
+    conditions.equal("workspace", Some(&filter.workspace));
+    conditions.equal("destination", filter.destination.as_deref());
+    conditions.equal("source", filter.source.as_deref());
+    conditions.equal("event", filter.event.as_deref());
+    conditions.equal("status", filter.status.as_deref());
+    conditions.equal("lane", filter.lane.as_deref());
+    conditions.within(filter.span.ids::<DeliveryId>());
+    let (sql, values) = conditions.page(COLUMNS, "deliveries", page);
+    read(statement::all(connection, &sql, values).await?)
+}
+
+/// One delivery of a workspace.
+///
+/// # Errors
+/// When the database cannot be used now.
+pub async fn find<C: ConnectionTrait>(
+    connection: &C,
+    workspace: &str,
+    id: DeliveryId,
+) -> Result<Option<DeliveryRow>, StoreError> {
+    let sql = format!("SELECT {COLUMNS} FROM deliveries WHERE id = $1 AND workspace = $2");
+    let row = statement::first(connection, &sql, vec![rows::id(id), rows::text(workspace)]).await?;
+    Ok(row.map(|row| DeliveryRow::from_query_result(&row, "")).transpose()?)
+}
+
+/// The deliveries of an event, in the order planned, at most [`MAX_OF_EVENT`].
+///
+/// # Errors
+/// When the database cannot be used now.
+pub async fn of_event<C: ConnectionTrait>(connection: &C, event: EventId) -> Result<Vec<DeliveryRow>, StoreError> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM deliveries WHERE event = $1 ORDER BY origin_index, id LIMIT {MAX_OF_EVENT}"
+    );
+    read(statement::all(connection, &sql, vec![rows::id(event)]).await?)
+}
+
+/// The attempts made for a delivery, the first one first, at most the newest [`MAX_ATTEMPTS`].
+///
+/// # Errors
+/// When the database cannot be used now.
+pub async fn attempts_of<C: ConnectionTrait>(
+    connection: &C,
+    delivery: DeliveryId,
+) -> Result<Vec<AttemptRow>, StoreError> {
+    let sql = format!(
+        "SELECT {} FROM attempts WHERE delivery = $1 \
+         ORDER BY started_at DESC, epoch DESC, number DESC LIMIT {MAX_ATTEMPTS}",
+        attempts::COLUMNS
+    );
+    let mut rows = statement::all(connection, &sql, vec![rows::id(delivery)]).await?;
+    rows.reverse();
+    rows.iter().map(|row| Ok(AttemptRow::from_query_result(row, "")?)).collect()
+}
+
+fn read(rows: Vec<sea_orm::QueryResult>) -> Result<Vec<DeliveryRow>, StoreError> {
+    rows.iter().map(|row| Ok(DeliveryRow::from_query_result(row, "")?)).collect()
+}

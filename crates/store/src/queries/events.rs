@@ -1,0 +1,113 @@
+//! Events as people look for them. What is not processed yet is in the log only, not here.
+
+use hookrail_domain::ids::{EventId, SourceId};
+use sea_orm::{ConnectionTrait, FromQueryResult};
+
+use super::Span;
+use super::conditions::Conditions;
+use crate::events::{COLUMNS, EventRow};
+use crate::{IdPage, StoreError, rows, statement};
+
+/// Entities shown of one event.
+pub const MAX_ENTITIES: i64 = 1_000;
+
+/// Which events are wanted; all that is given has to hold.
+#[derive(Debug, Clone, Default)]
+pub struct EventFilter {
+    /// Of this workspace.
+    pub workspace: String,
+    /// Of this source.
+    pub source: Option<String>,
+    /// With this status.
+    pub status: Option<String>,
+    /// Accepted in this span.
+    pub span: Span,
+    /// About this entity: type and unique id.
+    pub entity: Option<(String, String)>,
+    /// With this id, event type, entity type or unique id.
+    pub text: Option<String>,
+}
+
+/// An entity that an event is about.
+#[derive(Debug, Clone, PartialEq, Eq, FromQueryResult)]
+pub struct AboutRow {
+    /// The entity's type.
+    pub entity_type: String,
+    /// Its unique id.
+    pub unique_id: String,
+    /// `created`, `updated`, `deleted` or `unchanged`.
+    pub change: String,
+}
+
+/// One page of the events wanted.
+///
+/// # Errors
+/// When the database cannot be used now.
+pub async fn list<C: ConnectionTrait>(
+    connection: &C,
+    filter: &EventFilter,
+    page: &IdPage,
+) -> Result<Vec<EventRow>, StoreError> {
+    let mut conditions = Conditions::default();
+    conditions.equal("workspace", Some(&filter.workspace));
+    conditions.equal("source", filter.source.as_deref());
+    conditions.equal("status", filter.status.as_deref());
+    conditions.within(filter.span.ids::<EventId>());
+    if let Some((entity_type, unique_id)) = &filter.entity {
+        conditions.add(
+            "id IN (SELECT event FROM event_entities WHERE workspace = ? AND entity_type = ? AND unique_id = ?)",
+            [rows::text(&filter.workspace), rows::text(entity_type), rows::text(unique_id)],
+        );
+    }
+    if let Some(text) = &filter.text {
+        let value = || rows::text(text);
+        conditions.add(
+            "(id = ? OR event_type = ? OR EXISTS (SELECT 1 FROM event_entities \
+              WHERE event_entities.event = events.id AND (unique_id = ? OR entity_type = ?)))",
+            [value(), value(), value(), value()],
+        );
+    }
+    let (sql, values) = conditions.page(COLUMNS, "events", page);
+    let rows = statement::all(connection, &sql, values).await?;
+    rows.iter().map(|row| Ok(EventRow::from_query_result(row, "")?)).collect()
+}
+
+/// One event of a workspace.
+///
+/// # Errors
+/// When the database cannot be used now.
+pub async fn find<C: ConnectionTrait>(
+    connection: &C,
+    workspace: &str,
+    id: EventId,
+) -> Result<Option<EventRow>, StoreError> {
+    let sql = format!("SELECT {COLUMNS} FROM events WHERE id = $1 AND workspace = $2");
+    let row = statement::first(connection, &sql, vec![rows::id(id), rows::text(workspace)]).await?;
+    Ok(row.map(|row| EventRow::from_query_result(&row, "")).transpose()?)
+}
+
+/// The newest event of a source, whatever became of it.
+///
+/// # Errors
+/// When the database cannot be used now.
+pub async fn newest_of_source<C: ConnectionTrait>(
+    connection: &C,
+    source: SourceId,
+) -> Result<Option<EventRow>, StoreError> {
+    let sql = format!("SELECT {COLUMNS} FROM events WHERE source = $1 ORDER BY id DESC LIMIT 1");
+    let row = statement::first(connection, &sql, vec![rows::id(source)]).await?;
+    Ok(row.map(|row| EventRow::from_query_result(&row, "")).transpose()?)
+}
+
+/// The entities that an event is about, at most [`MAX_ENTITIES`].
+///
+/// # Errors
+/// When the database cannot be used now.
+pub async fn entities_of<C: ConnectionTrait>(connection: &C, event: EventId) -> Result<Vec<AboutRow>, StoreError> {
+    let sql = format!(
+        "SELECT entity_type, unique_id, change FROM event_entities WHERE event = $1 \
+         ORDER BY entity_type, unique_id LIMIT {MAX_ENTITIES}"
+    );
+    let rows = statement::all(connection, &sql, vec![rows::id(event)]).await?;
+    rows.iter().map(|row| Ok(AboutRow::from_query_result(row, "")?)).collect()
+}

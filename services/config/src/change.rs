@@ -1,0 +1,116 @@
+//! One change of the definitions: rows, a new revision and its entry in the outbox, in one transaction.
+//!
+//! The revision's row stays locked until the end, so changes are checked and written one after another.
+
+use hookrail_domain::Millis;
+use hookrail_domain::snapshot::{Definition, Entry, Key};
+use hookrail_runtime::clock;
+use hookrail_store::outbox::OutboxRow;
+use hookrail_store::{DefinitionRow, StoreError, WriteTransaction, definition_rows, definition_uses, outbox, revision, secrets};
+
+use crate::definition::{Definable, Stored};
+use crate::error::ApiError;
+use crate::outbox_entry;
+use crate::secret_fields;
+use crate::state::ConfigState;
+
+/// A change that is being made. Dropped without [`Change::commit`], nothing of it happens.
+pub(crate) struct Change {
+    transaction: WriteTransaction,
+    /// The revision that it makes.
+    pub(crate) revision: i64,
+    /// When it is made.
+    pub(crate) now: Millis,
+}
+
+impl Change {
+    /// Begins a change; waits for the one before it.
+    pub(crate) async fn begin(state: &ConfigState) -> Result<Self, ApiError> {
+        let transaction = state.store.write().await?;
+        let revision = revision::raise(&transaction).await?;
+        Ok(Self { transaction, revision, now: clock::now_ms() })
+    }
+
+    /// For reading and writing as part of it. Nothing but SQL may be awaited until it ends.
+    pub(crate) fn transaction(&self) -> &WriteTransaction {
+        &self.transaction
+    }
+
+    /// Stores a new definition; its secrets are settled.
+    pub(crate) async fn insert<S: Definable>(&self, id: String, workspace_id: String, token: String, mut spec: S) -> Result<Stored<S>, ApiError> {
+        let row = DefinitionRow {
+            id,
+            workspace_id,
+            name: spec.name().to_owned(),
+            spec: spec_text(&spec)?,
+            token,
+            old_names: "[]".to_owned(),
+            revision: self.revision,
+            created_at: self.now,
+            updated_at: self.now,
+        };
+        definition_rows::insert(&**self.transaction(), S::TABLE, &row).await.map_err(name_taken::<S>)?;
+        self.write_parts(&row.id, &mut spec).await?;
+        Ok(Stored { row, spec })
+    }
+
+    /// Stores a definition's new fields; its secrets are settled.
+    pub(crate) async fn update<S: Definable>(&self, mut stored: Stored<S>) -> Result<Stored<S>, ApiError> {
+        let row = &mut stored.row;
+        row.name = stored.spec.name().to_owned();
+        row.spec = spec_text(&stored.spec)?;
+        row.revision = self.revision;
+        row.updated_at = self.now;
+        definition_rows::update(&**self.transaction(), S::TABLE, row).await.map_err(name_taken::<S>)?;
+        self.write_parts(&stored.row.id, &mut stored.spec).await?;
+        Ok(stored)
+    }
+
+    /// Removes a definition and all that belongs to it.
+    pub(crate) async fn delete<S: Definable>(&self, stored: &Stored<S>) -> Result<(), ApiError> {
+        let (transaction, id) = (&**self.transaction(), stored.row.id.as_str());
+        secrets::replace(transaction, id, &[]).await?;
+        definition_uses::replace(transaction, id, &[]).await?;
+        definition_rows::delete(transaction, S::TABLE, id).await?;
+        Ok(())
+    }
+
+    /// Says what is in force for `key` from this revision on.
+    pub(crate) async fn publish(&self, key: Key, definition: Option<Definition>) -> Result<(), ApiError> {
+        let transaction = &**self.transaction();
+        let entry_key = outbox_entry::key_text(key);
+        if definition.is_none() {
+            outbox::bury(transaction, &entry_key, self.now).await?;
+        }
+        let entry = Entry { revision: self.revision.unsigned_abs(), key, definition };
+        let row = OutboxRow { revision: self.revision, entry_key, payload: outbox_entry::encode(&entry) };
+        outbox::insert(transaction, row).await?;
+        Ok(())
+    }
+
+    /// Makes it durable and wakes the publisher.
+    pub(crate) async fn commit(self, state: &ConfigState) -> Result<(), ApiError> {
+        self.transaction.commit().await?;
+        state.outbox_changed.notify_one();
+        Ok(())
+    }
+
+    async fn write_parts<S: Definable>(&self, id: &str, spec: &mut S) -> Result<(), ApiError> {
+        let transaction = &**self.transaction();
+        secrets::replace(transaction, id, &secret_fields::rows(spec, id)).await?;
+        definition_uses::replace(transaction, id, &spec.uses()).await?;
+        Ok(())
+    }
+}
+
+fn spec_text<S: Definable>(spec: &S) -> Result<String, ApiError> {
+    serde_json::to_string(spec).map_err(|error| ApiError::Internal(error.into()))
+}
+
+fn name_taken<S: Definable>(error: StoreError) -> ApiError {
+    if error.is_unique_violation() {
+        ApiError::conflict("name-taken", format!("the workspace has a {} of that name", S::WHAT))
+    } else {
+        error.into()
+    }
+}

@@ -1,0 +1,73 @@
+//! `/destinations/test` and `/destinations/{id}/test`: what a receiver answers to a test.
+
+use actix_web::{HttpResponse, web};
+use hookrail_domain::destination::DestinationSpec;
+use hookrail_domain::event_type::PING;
+use hookrail_domain::json::Json;
+use serde::Deserialize;
+
+use crate::answer;
+use crate::authenticated::Authenticated;
+use crate::definition::Stored;
+use crate::destination_input::{check_url, new_spec};
+use crate::error::ApiError;
+use crate::json_body::JsonBody;
+use crate::state::ConfigState;
+use crate::{event_types, probe, secret_fields, signing_secret};
+
+/// What an unsaved destination without a name is called.
+const UNSAVED: &str = "unsaved";
+
+pub(crate) fn configure(config: &mut web::ServiceConfig) {
+    config
+        .service(web::resource("/destinations/test").route(web::post().to(test_unsaved)))
+        .service(web::resource("/destinations/{id}/test").route(web::post().to(test_saved)));
+}
+
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(test_unsaved, test_saved))]
+pub(crate) struct Docs;
+
+/// What to test with.
+#[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct TestRequest {
+    /// The event type whose sample is sent; absent = `hookrail.ping`.
+    event_type: Option<String>,
+}
+
+/// Test a destination before it is created: gives the attempt, whatever came of it
+#[utoipa::path(post, path = "/api/v1/destinations/test", tag = "destinations", operation_id = "testUnsavedDestination",
+    request_body = DestinationSpec, responses((status = 200, body = crate::openapi::Attempt), (status = 422, body = crate::openapi::ProblemDocument)))]
+async fn test_unsaved(state: web::Data<ConfigState>, sender: Authenticated, body: JsonBody) -> Result<HttpResponse, ApiError> {
+    let mut json = body.json;
+    if let Json::Object(members) = &mut json {
+        members.entry("name".to_owned()).or_insert_with(|| UNSAVED.into());
+    }
+    let mut spec = new_spec(&json)?;
+    check_url(&state, &spec)?;
+    signing_secret::ensure(&mut spec);
+    secret_fields::settle(&mut spec, &[])?;
+    let (attempt, _) = probe::attempt(&state, &sender.workspace, &spec, PING).await?;
+    Ok(answer::json(&attempt))
+}
+
+/// Test a destination with an event type's sample: gives the attempt, whatever came of it
+#[utoipa::path(post, path = "/api/v1/destinations/{id}/test", tag = "destinations", operation_id = "testDestination",
+    params(crate::openapi::IdParam), request_body = TestRequest,
+    responses((status = 200, body = crate::openapi::Attempt), (status = 422, body = crate::openapi::ProblemDocument)))]
+async fn test_saved(
+    state: web::Data<ConfigState>,
+    sender: Authenticated,
+    id: web::Path<String>,
+    body: JsonBody,
+) -> Result<HttpResponse, ApiError> {
+    let wanted: TestRequest = body.read()?;
+    let event_type = wanted.event_type.as_deref().unwrap_or(PING);
+    if !event_types::is_known(event_type) {
+        return Err(ApiError::field("/event_type", "there is no such event type"));
+    }
+    let stored = Stored::<DestinationSpec>::find(state.store.reader(), &sender.workspace_id(), &id).await?;
+    let (attempt, _) = probe::attempt(&state, &sender.workspace, &stored.spec, event_type).await?;
+    Ok(answer::json(&attempt))
+}

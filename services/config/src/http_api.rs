@@ -1,0 +1,72 @@
+//! Every path of the service.
+
+use actix_web::middleware::from_fn;
+use actix_web::web;
+use utoipa::OpenApi;
+
+use crate::authenticated::authenticate;
+use crate::{
+    console, deliveries, destination_tests, destinations, entities, event_types, events, openapi, posted_events,
+    preview, routes, secret_rotation, source_keys, source_status, sources, stats, test_events, tokens, workspaces,
+};
+
+/// `/`, `/api/openapi.json` and, with a token, `/api/v1/…`.
+pub(crate) fn configure(config: &mut web::ServiceConfig) {
+    config
+        .service(web::resource("/").route(web::get().to(console::serve)).route(web::head().to(console::serve)))
+        .service(
+            web::resource("/api/openapi.json")
+                .route(web::get().to(openapi::serve))
+                .route(web::head().to(openapi::serve)),
+        )
+        .service(web::scope("/api/v1").wrap(from_fn(authenticate)).configure(resources));
+}
+
+/// Below `/api/v1`. Each file says its own paths; the first that fits is taken.
+fn resources(config: &mut web::ServiceConfig) {
+    config
+        // /sources, /sources/{id}, /sources/{id}/api-keys[/{key_id}]
+        .configure(sources::configure)
+        .configure(source_keys::configure)
+        // /destinations/test and /destinations/{id}/test, before /destinations/{id}
+        .configure(destination_tests::configure)
+        .configure(destinations::configure)
+        // /sources|destinations/{id}/secrets[/{secret_id}]
+        .configure(secret_rotation::configure)
+        .configure(routes::configure)
+        .configure(event_types::configure)
+        .configure(workspaces::configure)
+        .configure(tokens::configure)
+        .configure(stats::configure)
+        // what came in, what became of it, and what went out
+        .configure(events::configure)
+        .configure(entities::configure)
+        .configure(deliveries::configure)
+        // /sources/{id}/status|rejections|preview|test-events
+        .configure(source_status::configure)
+        .configure(preview::configure)
+        .configure(test_events::configure);
+}
+
+/// The documents of the same files.
+pub(crate) fn documents() -> Vec<utoipa::openapi::OpenApi> {
+    vec![
+        sources::Docs::openapi(),
+        source_keys::Docs::openapi(),
+        destination_tests::Docs::openapi(),
+        destinations::Docs::openapi(),
+        secret_rotation::Docs::openapi(),
+        routes::Docs::openapi(),
+        event_types::Docs::openapi(),
+        workspaces::Docs::openapi(),
+        tokens::Docs::openapi(),
+        stats::Docs::openapi(),
+        events::Docs::openapi(),
+        posted_events::Docs::openapi(),
+        entities::Docs::openapi(),
+        deliveries::Docs::openapi(),
+        source_status::Docs::openapi(),
+        preview::Docs::openapi(),
+        test_events::Docs::openapi(),
+    ]
+}

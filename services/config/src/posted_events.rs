@@ -1,0 +1,124 @@
+//! `POST /events`: an event of one's own, for the destinations that subscribe to its type.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpResponse, web};
+use hookrail_domain::event::{Body, Event};
+use hookrail_domain::event_type::{BUILT_IN, is_type_name};
+use hookrail_domain::ids::{EventId, Id, WorkspaceId};
+use hookrail_domain::json::Json;
+use hookrail_domain::partition;
+use hookrail_domain::validation::Faults;
+use hookrail_runtime::{clock, ids};
+use serde::Deserialize;
+
+use crate::answer;
+use crate::authenticated::Authenticated;
+use crate::error::ApiError;
+use crate::json_body::JsonBody;
+use crate::state::ConfigState;
+use crate::store_event::{StoredEvent, current_revision, new_trace, store_event};
+
+/// Longest key, bytes.
+const MAX_KEY_BYTES: usize = 255;
+
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(post))]
+pub(crate) struct Docs;
+
+/// An event of one's own.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PostedEvent {
+    /// Its type: words joined by dots, none of the built-in ones.
+    event_type: String,
+    /// What it is about.
+    #[schema(value_type = serde_json::Value)]
+    data: Json,
+    /// What receivers get as `current_context`.
+    #[serde(default)]
+    #[schema(value_type = Option<serde_json::Value>)]
+    current_context: Option<Json>,
+    /// Events with the same key are processed in the order accepted.
+    #[serde(default)]
+    ordering_key: Option<String>,
+    /// Events with the same key are taken once.
+    #[serde(default)]
+    idempotency_key: Option<String>,
+}
+
+impl PostedEvent {
+    fn check(&self) -> Result<(), ApiError> {
+        let mut faults = Faults::default();
+        let detail = "has to be words of letters, digits, _ and - joined by dots";
+        faults.require(is_type_name(&self.event_type), "/event_type", detail);
+        let own = !BUILT_IN.contains(&self.event_type.as_str());
+        faults.require(own, "/event_type", "is a built-in type, which only Hookrail sends");
+        for (pointer, key) in [("/ordering_key", &self.ordering_key), ("/idempotency_key", &self.idempotency_key)] {
+            let fits = key.as_ref().is_none_or(|key| (1..=MAX_KEY_BYTES).contains(&key.len()));
+            faults.require(fits, pointer, "has 1 to 255 bytes");
+        }
+        Ok(faults.finish()?)
+    }
+
+    fn into_event(self, workspace: WorkspaceId, revision: u64, partitions: u32) -> Event {
+        let now = clock::now_ms();
+        let mut event = Event {
+            id: EventId::from_parts(now, ids::random_bits()),
+            workspace,
+            source: None,
+            event_type: self.event_type,
+            revision,
+            accepted_at: now,
+            method: "POST".to_owned(),
+            query: Vec::new(),
+            headers: Vec::new(),
+            content_type: Some("application/json".to_owned()),
+            body: Body::inline(self.data.to_compact_vec()),
+            remote_addr: None,
+            credential: None,
+            ordering_key: self.ordering_key,
+            dedupe_key: None,
+            idempotency_key: self.idempotency_key,
+            current_context: self.current_context,
+            traceparent: new_trace(),
+            reply: None,
+            internal: false,
+        };
+        event.id = event.id.with_partition(partition_of(&event, partitions));
+        event
+    }
+}
+
+fn partition_of(event: &Event, partitions: u32) -> u32 {
+    let scope = event.workspace.as_u128();
+    match (&event.ordering_key, &event.idempotency_key) {
+        (Some(key), _) => partition::of_key(scope, key, partitions),
+        (None, Some(_)) => partition::of_key(scope, &event.message_id(), partitions),
+        (None, None) => partition::of_event(event.id, partitions),
+    }
+}
+
+/// Post an event of one's own
+#[utoipa::path(post, path = "/api/v1/events", tag = "events", operation_id = "postEvent",
+    request_body = PostedEvent,
+    responses((status = 202, description = "`event_id`, once it is on disk"),
+        (status = 200, description = "`event_id` of an earlier event with the same idempotency key"),
+        (status = 422, body = crate::openapi::ProblemDocument)))]
+pub(crate) async fn post(
+    state: web::Data<ConfigState>,
+    sender: Authenticated,
+    body: JsonBody,
+) -> Result<HttpResponse, ApiError> {
+    let posted: PostedEvent = body.read()?;
+    posted.check()?;
+    let revision = current_revision(&state).await?;
+    let event = posted.into_event(sender.workspace.id, revision, state.broker.settings().partitions);
+    let stored = store_event(&state, &sender.workspace_id(), &event).await?;
+    Ok(accepted(&stored))
+}
+
+/// 202, or 200 where an earlier request did it.
+pub(crate) fn accepted(stored: &StoredEvent) -> HttpResponse {
+    let status = if stored.is_repeated { StatusCode::OK } else { StatusCode::ACCEPTED };
+    answer::with_status(status, None, &Json::from([("event_id", stored.id.as_str().into())]))
+}

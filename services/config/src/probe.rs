@@ -1,0 +1,118 @@
+//! Trying a receiver: before a destination is saved, and whenever its owner wants to.
+
+use actix_web::{HttpRequest, web};
+use hookrail_domain::destination::DestinationSpec;
+use hookrail_domain::event_type::PING;
+use hookrail_domain::ids::{DeliveryId, EventId};
+use hookrail_domain::json::{Json, Members};
+use hookrail_domain::render::{CurrentContext, EventBody, Origin};
+use hookrail_domain::workspace::Workspace;
+use hookrail_outbound::{AttemptError, AttemptResponse, AttemptResult};
+use hookrail_runtime::clock;
+
+use crate::definition::time;
+use crate::error::ApiError;
+use crate::event_types;
+use crate::state::{ConfigState, new_id};
+use crate::test_request;
+
+/// How far a probe goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ProbeMode {
+    /// A whole request, which has to be answered with 2xx.
+    Request,
+    /// DNS, TCP and TLS.
+    Connect,
+    /// None.
+    Off,
+}
+
+impl ProbeMode {
+    /// The query parameter `probe`.
+    pub(crate) fn read(request: &HttpRequest) -> Result<Self, ApiError> {
+        let wrong = || ApiError::InvalidParameter("probe has to be true, connect or false".to_owned());
+        let query = web::Query::<Vec<(String, String)>>::from_query(request.query_string()).map_err(|_| wrong())?;
+        match query.iter().find(|(name, _)| name == "probe").map(|(_, value)| value.as_str()) {
+            None | Some("true") => Ok(Self::Request),
+            Some("connect") => Ok(Self::Connect),
+            Some("false") => Ok(Self::Off),
+            Some(_) => Err(wrong()),
+        }
+    }
+}
+
+/// Whether a change is one after which the receiver may not be reached any more.
+pub(crate) fn is_needed(before: &DestinationSpec, after: &DestinationSpec) -> bool {
+    before.url != after.url || before.auth != after.auth || before.tls != after.tls
+}
+
+/// Refuses, with the attempt, where the receiver doesn't answer well.
+pub(crate) async fn check(
+    state: &ConfigState,
+    workspace: &Workspace,
+    spec: &DestinationSpec,
+    mode: ProbeMode,
+) -> Result<(), ApiError> {
+    match mode {
+        ProbeMode::Off => Ok(()),
+        ProbeMode::Connect => connect(state, spec).await,
+        ProbeMode::Request => {
+            let (attempt, is_success) = attempt(state, workspace, spec, PING).await?;
+            if is_success { Ok(()) } else { Err(ApiError::ProbeFailed(attempt)) }
+        }
+    }
+}
+
+/// Sends the sample of an event type; gives the attempt as it is shown, and whether it was a success.
+pub(crate) async fn attempt(
+    state: &ConfigState,
+    workspace: &Workspace,
+    spec: &DestinationSpec,
+    event_type: &str,
+) -> Result<(Json, bool), ApiError> {
+    let now = clock::now_ms();
+    let body = sample_body(workspace, event_type, now);
+    let webhook_id = new_id::<DeliveryId>().to_string();
+    let request = test_request::build(spec, &webhook_id, body, now)
+        .map_err(|error| ApiError::field("/signing/secrets", error.to_string()))?;
+    let result = state.outbound.send(&request).await;
+    let attempt = show(now, test_request::show(&request, spec), &result);
+    Ok((attempt, result.is_success()))
+}
+
+async fn connect(state: &ConfigState, spec: &DestinationSpec) -> Result<(), ApiError> {
+    let now = clock::now_ms();
+    let result = state.outbound.probe_connect(&spec.url, u64::from(spec.timeout_ms)).await;
+    if result.error.is_none() { Ok(()) } else { Err(ApiError::ProbeFailed(show(now, Json::Null, &result))) }
+}
+
+fn sample_body(workspace: &Workspace, event_type: &str, now: i64) -> Vec<u8> {
+    let event_id = new_id::<EventId>().to_string();
+    let origin = Origin { workspace: &workspace.code, source: None, event_id: &event_id, entity: None, previous_fields: None };
+    let data = event_types::sample_data(event_type);
+    EventBody { event_time: now, event_type, current_context: CurrentContext::Origin(origin), data: &data }.to_bytes()
+}
+
+fn show(started_at: i64, request: Json, result: &AttemptResult) -> Json {
+    Json::from([
+        ("started_at", time(started_at)),
+        ("duration_ms", result.duration_ms.into()),
+        ("request", request),
+        ("response", result.response.as_ref().map_or(Json::Null, show_response)),
+        ("error", result.error.as_ref().map_or(Json::Null, show_error)),
+    ])
+}
+
+fn show_response(response: &AttemptResponse) -> Json {
+    let headers: Members = response.headers.iter().map(|(name, value)| (name.clone(), value.as_str().into())).collect();
+    Json::from([
+        ("status", i64::from(response.status).into()),
+        ("headers", Json::Object(headers)),
+        ("body", String::from_utf8_lossy(&response.body).into_owned().into()),
+        ("body_truncated", response.body_truncated.into()),
+    ])
+}
+
+fn show_error(error: &AttemptError) -> Json {
+    Json::from([("code", Json::from(error.code.as_str())), ("detail", error.detail.as_str().into())])
+}

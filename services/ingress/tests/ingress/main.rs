@@ -1,0 +1,10 @@
+//! The ingress over HTTP, with a real nats-server behind it.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod accepting;
+mod bodies;
+mod connection;
+mod gateway;
+mod outages;
+mod refusing;
+mod reports;

@@ -1,0 +1,32 @@
+//! Forgetting what is kept only to recognise repetitions. Every worker may do it: it is the same
+//! statement everywhere, and rarely run.
+
+use std::time::Duration;
+
+use hookrail_runtime::clock;
+use hookrail_store::{Store, StoreError, event_keys, source_refusals};
+
+/// How often.
+const INTERVAL: Duration = Duration::from_secs(600);
+/// How long senders' and callers' keys are remembered.
+const KEYS_MS: i64 = 24 * 3600 * 1000;
+/// How long the records of refusals that were counted are remembered.
+const REFUSALS_MS: i64 = 7 * 24 * 3600 * 1000;
+
+/// Forgets from time to time, until it is dropped.
+pub(crate) async fn forget_regularly(store: Store) {
+    let mut ticks = tokio::time::interval(INTERVAL);
+    loop {
+        ticks.tick().await;
+        if let Err(error) = forget(&store, clock::now_ms()).await {
+            tracing::warn!(%error, "forgetting old keys did not work");
+        }
+    }
+}
+
+async fn forget(store: &Store, now: i64) -> Result<(), StoreError> {
+    let transaction = store.write().await?;
+    event_keys::forget(&*transaction, now - KEYS_MS).await?;
+    source_refusals::forget(&*transaction, now - REFUSALS_MS).await?;
+    transaction.commit().await
+}

@@ -1,0 +1,82 @@
+//! Reading one event: decode its body, ask its source's filter, extract its entities. Pure, and on its
+//! own, so that it can be done before anything is loaded, and off the asynchronous threads.
+
+use hookrail_domain::{
+    entity::{self, Extraction, Warning},
+    event::Event,
+    json::Json,
+    payload::{self, BodyFormat},
+    snapshot::Snapshot,
+};
+
+use crate::evaluate::filter_input;
+
+/// What an event says.
+#[derive(Debug, Clone)]
+pub enum Reading {
+    /// It can't be decoded, or has no source any more.
+    Failed(Failure),
+    /// Its source's filter leaves it out.
+    Filtered,
+    /// It was posted: its data.
+    Posted(Json),
+    /// Its source takes it.
+    Accepted {
+        /// The payload; text is a string, bytes are null.
+        payload: Json,
+        /// What the entity rules gave; `None` = the source has none.
+        extraction: Option<Extraction>,
+    },
+}
+
+/// Why an event failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// The stable code.
+    pub code: &'static str,
+    /// For people.
+    pub detail: String,
+}
+
+impl Failure {
+    /// A failure.
+    pub fn new(code: &'static str, detail: impl Into<String>) -> Self {
+        Self { code, detail: detail.into() }
+    }
+
+    /// A rule without which there is no entity did not work.
+    pub fn of_warning(warning: &Warning) -> Self {
+        Self::new(warning.code, format!("{}: {}", warning.field, warning.path))
+    }
+}
+
+/// Reads an event under the definitions in force. An event whose source is not among them belongs to
+/// one that was deleted: whoever reads it waits for the event's revision first.
+pub fn read(snapshot: &Snapshot, event: &Event) -> Reading {
+    let Some(bytes) = event.body.bytes() else {
+        return Reading::Failed(Failure::new("payload.unavailable", "the body is not in the event's message"));
+    };
+    let Some(source) = event.source else { return read_posted(event, bytes) };
+    let Some(source) = snapshot.source(source) else {
+        return Reading::Failed(Failure::new("source.deleted", format!("source {source} was deleted")));
+    };
+    let spec = &source.spec;
+    let content_type = event.content_type.as_deref();
+    let payload = match payload::decode(content_type, spec.body_format, bytes, &spec.force_list) {
+        Ok(payload) => payload,
+        Err(error) => return Reading::Failed(Failure::new("payload.malformed", error.to_string())),
+    };
+    let input = filter_input(event, payload.as_json());
+    if spec.filter.as_ref().is_some_and(|filter| !filter.accepts(&input)) {
+        return Reading::Filtered;
+    }
+    let extraction = spec.entity.as_ref().map(|rules| entity::extract_from(rules, &input));
+    Reading::Accepted { payload: payload.into_json(), extraction }
+}
+
+fn read_posted(event: &Event, bytes: &[u8]) -> Reading {
+    match payload::decode(event.content_type.as_deref(), BodyFormat::Json, bytes, &[]) {
+        Ok(payload) => Reading::Posted(payload.into_json()),
+        Err(error) => Reading::Failed(Failure::new("payload.malformed", error.to_string())),
+    }
+}

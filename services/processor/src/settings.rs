@@ -1,0 +1,55 @@
+//! The processor's settings.
+
+use clap::Args;
+use hookrail_runtime::SettingsError;
+
+/// How the processor works through events.
+#[derive(Clone, Debug, Args)]
+pub struct ProcessorSettings {
+    /// Events of one partition that are committed together at the most
+    #[arg(long, value_name = "N", default_value_t = 256, help_heading = "Processor")]
+    pub processor_batch_events: usize,
+    /// Bytes of events that are committed together, roughly
+    #[arg(long, value_name = "BYTES", default_value_t = 4 * 1024 * 1024, help_heading = "Processor")]
+    pub processor_batch_bytes: usize,
+    /// Journal records that are committed together at the most
+    #[arg(long, value_name = "N", default_value_t = 500, help_heading = "Processor")]
+    pub processor_journal_batch: usize,
+    /// Seconds that processed events and their bodies are kept in the log
+    #[arg(long, value_name = "SECONDS", default_value_t = 604_800, help_heading = "Processor")]
+    pub processor_retention_s: u64,
+    /// How full a partition's log may be, in percent of its size, before processed events go early
+    #[arg(long, value_name = "PERCENT", default_value_t = 70, help_heading = "Processor")]
+    pub processor_trim_percent: u64,
+}
+
+impl Default for ProcessorSettings {
+    fn default() -> Self {
+        Self {
+            processor_batch_events: 256,
+            processor_batch_bytes: 4 * 1024 * 1024,
+            processor_journal_batch: 500,
+            processor_retention_s: 604_800,
+            processor_trim_percent: 70,
+        }
+    }
+}
+
+impl ProcessorSettings {
+    /// Refuses settings that can't be meant.
+    ///
+    /// # Errors
+    /// The first wrong one, by name.
+    pub fn check(&self) -> Result<(), SettingsError> {
+        let require = |holds: bool, name: &str, reason: &str| match holds {
+            true => Ok(()),
+            false => Err(SettingsError::invalid(name, reason)),
+        };
+        require((1..=4096).contains(&self.processor_batch_events), "processor-batch-events", "has to be 1 to 4096")?;
+        require(self.processor_batch_bytes > 0, "processor-batch-bytes", "has to be above 0")?;
+        require((1..=4096).contains(&self.processor_journal_batch), "processor-journal-batch", "has to be 1 to 4096")?;
+        require(self.processor_retention_s >= 60, "processor-retention-s", "has to be at least 60")?;
+        let percent = (10..=80).contains(&self.processor_trim_percent);
+        require(percent, "processor-trim-percent", "has to be 10 to 80: the ingress refuses at 85")
+    }
+}

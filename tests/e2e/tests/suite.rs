@@ -1,0 +1,109 @@
+//! The end-to-end suite: every scenario runs against `hookrail up` and against the four services on
+//! PostgreSQL, black box, as a user would.
+
+#[path = "suite/bad_input.rs"]
+mod bad_input;
+#[path = "suite/definitions.rs"]
+mod definitions;
+#[path = "suite/delivery.rs"]
+mod delivery;
+#[path = "suite/entities.rs"]
+mod entities;
+#[path = "suite/fixtures.rs"]
+mod fixtures;
+#[path = "suite/operations.rs"]
+mod operations;
+#[path = "suite/payloads.rs"]
+mod payloads;
+#[path = "suite/senders.rs"]
+mod senders;
+
+use std::{pin::Pin, sync::Arc};
+
+use hookrail_harness::{Stack, create_database, install_tls_provider};
+use libtest_mimic::{Arguments, Conclusion, Failed, Trial};
+use tokio::runtime::Runtime;
+
+type Scenario = fn(Arc<Stack>) -> Pin<Box<dyn Future<Output = anyhow::Result<()>> + Send>>;
+
+macro_rules! scenarios {
+    ($($module:ident: $($name:ident),+;)+) => {
+        &[$($((concat!(stringify!($module), "::", stringify!($name)), |stack| Box::pin($module::$name(stack)))),+),+]
+    };
+}
+
+const SCENARIOS: &[(&str, Scenario)] = scenarios! {
+    senders: a_github_push_reaches_a_receiver_that_verifies_it,
+        a_mattermost_post_becomes_an_entity,
+        a_shopify_order_keeps_every_digit,
+        an_array_of_objects_becomes_as_many_entities;
+    entities: an_update_of_the_same_object_updates_the_entity,
+        a_filter_leaves_events_out_and_says_so,
+        a_payload_without_the_id_fails_and_the_source_warns;
+    delivery: a_failed_delivery_is_tried_again_and_its_key_waits,
+        keys_do_not_wait_for_each_other,
+        the_raw_format_sends_the_bytes_as_received,
+        deliveries_and_attempts_can_be_looked_at,
+        a_redirect_is_not_followed;
+    definitions: a_source_without_ordering_can_not_feed_an_ordered_destination,
+        a_change_is_in_force_within_a_second,
+        an_api_key_lets_its_sender_in_and_nobody_else,
+        a_destination_that_does_not_answer_is_refused,
+        a_disabled_source_keeps_its_url;
+    bad_input: definitions_are_refused_by_field,
+        bodies_that_are_not_what_they_say_are_refused,
+        requests_that_break_the_conventions_are_refused;
+    payloads: real_payloads_come_out_byte_for_byte;
+    operations: services_tell_that_they_live_and_what_they_count,
+        one_trace_goes_from_request_to_attempt;
+};
+
+fn main() {
+    let arguments = Arguments::from_args();
+    let runtime = Runtime::new().expect("a runtime can be made");
+    install_tls_provider();
+    let conclusion = if arguments.list { run(&arguments, &runtime, Vec::new()) } else { run_all(&arguments, &runtime) };
+    // The stacks end with the runtime's tasks; their processes were killed when they were dropped.
+    conclusion.exit();
+}
+
+fn run_all(arguments: &Arguments, runtime: &Runtime) -> Conclusion {
+    let mut stacks = Vec::new();
+    match runtime.block_on(Stack::up()) {
+        Ok(stack) => stacks.push(("up", Arc::new(stack))),
+        Err(error) => fail(&error),
+    }
+    match create_database("hookrail_e2e") {
+        Ok(Some(url)) => match runtime.block_on(Stack::four(url)) {
+            Ok(stack) => stacks.push(("four", Arc::new(stack))),
+            Err(error) => fail(&error),
+        },
+        Ok(None) => say("SKIPPED: the four services, since HOOKRAIL_TEST_POSTGRES_URL names no PostgreSQL server"),
+        Err(error) => fail(&error),
+    }
+    run(arguments, runtime, stacks)
+}
+
+fn run(arguments: &Arguments, runtime: &Runtime, stacks: Vec<(&'static str, Arc<Stack>)>) -> Conclusion {
+    let mut trials = Vec::new();
+    for (kind, stack) in stacks {
+        for (name, scenario) in SCENARIOS {
+            let (stack, handle) = (Arc::clone(&stack), runtime.handle().clone());
+            trials.push(Trial::test(format!("{kind}::{name}"), move || {
+                let result = handle.block_on(scenario(stack));
+                result.map_err(|error| Failed::from(format!("{error:?}")))
+            }));
+        }
+    }
+    libtest_mimic::run(arguments, trials)
+}
+
+fn fail(error: &anyhow::Error) -> ! {
+    say(&format!("the product did not start: {error:?}"));
+    std::process::exit(101);
+}
+
+#[expect(clippy::print_stderr, reason = "a test runner talks to its terminal")]
+fn say(text: &str) {
+    eprintln!("{text}");
+}
