@@ -145,7 +145,8 @@ mod tests {
         validity.set_until_ms(boot_now_ms() + 60_000);
         assert!(lease.holds());
         assert!(lease.remaining_ms() > 0);
-        lease.clone().end();
+        let same = lease.clone();
+        same.end();
         assert!(!lease.holds());
         assert_eq!(lease.remaining_ms(), 0);
     }

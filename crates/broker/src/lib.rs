@@ -26,6 +26,7 @@ mod ownership_loop;
 mod poison;
 mod publish;
 mod pull;
+mod random;
 mod raw_reader;
 mod raw_stream;
 mod settings;

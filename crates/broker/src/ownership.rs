@@ -13,6 +13,7 @@ use crate::error::BrokerError;
 use crate::heartbeat::HeldLeases;
 use crate::lease::Lease;
 use crate::ownership_loop::{self, Command};
+use crate::random::random_bits;
 use crate::settings::BrokerSettings;
 
 /// How many commands may wait for the ownership thread.
@@ -184,7 +185,7 @@ impl Drop for Ownership {
 
 fn with_unique_worker(mut settings: OwnershipSettings) -> Result<OwnershipSettings, BrokerError> {
     if !settings.exclusive_worker_id {
-        let unique = format!("{}-{:08x}", settings.worker, rand::random::<u32>());
+        let unique = format!("{}-{:08x}", settings.worker, random_bits() >> 32);
         settings.worker =
             WorkerId::new(unique).map_err(|error| BrokerError::Settings(error.to_string()))?;
     }

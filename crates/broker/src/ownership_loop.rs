@@ -26,6 +26,7 @@ use crate::heartbeat::{Heartbeat, HeldLeases};
 use crate::lease::{Lease, Validity};
 use crate::owner_keys::{KeyChange, OwnerKeys, SeenOwner};
 use crate::ownership::{HandOver, OwnershipChange, OwnershipSettings};
+use crate::random::random_bits;
 use crate::settings::BrokerSettings;
 
 /// How long a partition is left alone after a claim failed or was given up.
@@ -116,7 +117,7 @@ impl Keeper {
         let connection_name = format!("lease-{}-{}", settings.role.token(), settings.worker);
         let broker = Broker::connect(broker, &connection_name).await?;
         let bucket = broker.names().owner_bucket();
-        let session = rand::random::<u64>();
+        let session = random_bits();
         let validity = Arc::new(Validity::default());
         let last_good_ms = Arc::new(AtomicI64::new(0));
         let heartbeat = Heartbeat {

@@ -238,6 +238,7 @@ impl PullFeed {
     }
 }
 
+#[expect(clippy::large_enum_variant, reason = "it lives for one call, and most are messages")]
 enum Sorted {
     Pulled(Pulled),
     Nothing,

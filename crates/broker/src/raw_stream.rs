@@ -12,6 +12,7 @@ use crate::error::BrokerError;
 use crate::group_consumer::delete_consumer;
 use crate::message::{HEADER_EVENT_ID, MessageHeaders, RawMessage, last_token};
 use crate::pull::{PullFeed, PullSettings, Pulled};
+use crate::random::random_bits;
 
 /// How far before its id's time an event may have been stored, by clocks that differ.
 const FIND_BEFORE_MS: Millis = 2_000;
@@ -104,7 +105,7 @@ impl Broker {
         let from = from_nanos(i128::from(created_at_ms - FIND_BEFORE_MS) * 1_000_000)
             .map_err(|error| BrokerError::request("the event's time", error))?;
         let policy = DeliverPolicy::ByStartTime { start_time: from };
-        let name = format!("find-{:016x}", rand::random::<u64>());
+        let name = format!("find-{:016x}", random_bits());
         let pending = self.create_scan(partition, &name, policy, None).await?;
         let scan = self.scan(partition, &name, pending, event_id, created_at_ms + FIND_AFTER_MS);
         let found = tokio::time::timeout(FIND_TIME_MAX, scan).await;
@@ -126,7 +127,7 @@ impl Broker {
         let policy = DeliverPolicy::ByStartSequence {
             start_sequence: after_sequence + 1,
         };
-        let name = format!("count-{:016x}", rand::random::<u64>());
+        let name = format!("count-{:016x}", random_bits());
         let subject = self.names().raw_subject(partition, source);
         let pending = self.create_scan(partition, &name, policy, Some(subject)).await?;
         self.delete_scan(partition, &name).await;

@@ -23,8 +23,16 @@ const STATUSES: [&str; 5] = ["pending", "parked", "delivered", "dead", "cancelle
 
 pub(crate) fn configure(config: &mut web::ServiceConfig) {
     config
-        .service(web::resource("/deliveries").route(web::get().to(list)).route(web::head().to(list)))
-        .service(web::resource("/deliveries/{id}").route(web::get().to(read)).route(web::head().to(read)));
+        .service(
+            web::resource("/deliveries")
+                .route(web::get().to(list))
+                .route(web::head().to(list)),
+        )
+        .service(
+            web::resource("/deliveries/{id}")
+                .route(web::get().to(read))
+                .route(web::head().to(read)),
+        );
 }
 
 #[derive(utoipa::OpenApi)]
@@ -66,11 +74,17 @@ async fn list(
 #[utoipa::path(get, path = "/api/v1/deliveries/{id}", tag = "deliveries", operation_id = "readDelivery",
     params(crate::openapi::IdParam),
     responses((status = 200, description = "The delivery and its newest 200 attempts"), (status = 404, body = crate::openapi::ProblemDocument)))]
-async fn read(state: web::Data<ConfigState>, sender: Authenticated, id: web::Path<String>) -> Result<HttpResponse, ApiError> {
+async fn read(
+    state: web::Data<ConfigState>,
+    sender: Authenticated,
+    id: web::Path<String>,
+) -> Result<HttpResponse, ApiError> {
     let missing = || ApiError::NotFound("delivery");
     let id: DeliveryId = id.parse().map_err(|_| missing())?;
     let reader = state.store.reader();
-    let row = queries::deliveries::find(reader, &sender.workspace_id(), id).await?.ok_or_else(missing)?;
+    let row = queries::deliveries::find(reader, &sender.workspace_id(), id)
+        .await?
+        .ok_or_else(missing)?;
     let attempts = queries::deliveries::attempts_of(reader, id).await?;
     let mut shown = show(&row);
     if let Json::Object(members) = &mut shown {
@@ -88,7 +102,10 @@ pub(crate) fn show(row: &DeliveryRow) -> Json {
             ("version", optional(row.entity_version.as_deref())),
         ])
     });
-    let sequence = format!("{}.{}.{}", row.origin_partition, row.origin_sequence, row.origin_index);
+    let sequence = format!(
+        "{}.{}.{}",
+        row.origin_partition, row.origin_sequence, row.origin_index
+    );
     Json::from([
         ("id", row.id.as_str().into()),
         ("event", row.event.as_str().into()),
@@ -98,10 +115,21 @@ pub(crate) fn show(row: &DeliveryRow) -> Json {
         ("route", optional(row.route.as_deref())),
         ("entity", entity.unwrap_or_default()),
         ("status", row.status.as_str().into()),
-        ("error", failure(row.error_code.as_deref(), row.error_detail.as_deref())),
-        ("lane", row.lane_key.as_ref().map_or(Json::Null, |_| row.lane.as_str().into())),
+        (
+            "error",
+            failure(row.error_code.as_deref(), row.error_detail.as_deref()),
+        ),
+        (
+            "lane",
+            row.lane_key
+                .as_ref()
+                .map_or(Json::Null, |_| row.lane.as_str().into()),
+        ),
         ("lane_key", optional(row.lane_key.as_deref())),
-        ("sequence", row.replay.as_ref().map_or(sequence.into(), |_| Json::Null)),
+        (
+            "sequence",
+            row.replay.as_ref().map_or(sequence.into(), |_| Json::Null),
+        ),
         ("replay", optional(row.replay.as_deref())),
         ("accepted_at", time(row.accepted_at)),
         ("attempts_made", row.attempts.into()),
@@ -130,12 +158,17 @@ fn attempt(row: &AttemptRow) -> Json {
         ("duration_ms", row.duration_ms.into()),
         ("request", request),
         ("response", response.unwrap_or_default()),
-        ("error", failure(row.error_code.as_deref(), row.error_detail.as_deref())),
+        (
+            "error",
+            failure(row.error_code.as_deref(), row.error_detail.as_deref()),
+        ),
     ])
 }
 
 fn failure(code: Option<&str>, detail: Option<&str>) -> Json {
-    code.map_or(Json::Null, |code| Json::from([("code", Json::from(code)), ("detail", optional(detail))]))
+    code.map_or(Json::Null, |code| {
+        Json::from([("code", Json::from(code)), ("detail", optional(detail))])
+    })
 }
 
 /// An answer's body where it is text; a character that was cut off at its end is left out.

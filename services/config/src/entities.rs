@@ -21,7 +21,11 @@ const MAX_FIELDS: usize = 8;
 
 pub(crate) fn configure(config: &mut web::ServiceConfig) {
     config
-        .service(web::resource("/entities").route(web::get().to(list)).route(web::head().to(list)))
+        .service(
+            web::resource("/entities")
+                .route(web::get().to(list))
+                .route(web::head().to(list)),
+        )
         .service(
             web::resource("/entities/{type}/{unique_id}")
                 .route(web::get().to(read))
@@ -58,7 +62,11 @@ async fn list(
         fields,
     };
     let after = query.after.as_deref().map(read_place).transpose()?;
-    let part = EntityPage { limit: query.limit + 1, after, newest_first: query.newest_first };
+    let part = EntityPage {
+        limit: query.limit + 1,
+        after,
+        newest_first: query.newest_first,
+    };
     let rows = entities::list(state.store.reader(), &filter, &part).await?;
     Ok(page(&query, rows, place, show))
 }
@@ -73,7 +81,13 @@ async fn read(
     key: web::Path<(String, String)>,
 ) -> Result<HttpResponse, ApiError> {
     let (entity_type, unique_id) = key.into_inner();
-    let found = entities::find(state.store.reader(), &sender.workspace_id(), &entity_type, &unique_id).await?;
+    let found = entities::find(
+        state.store.reader(),
+        &sender.workspace_id(),
+        &entity_type,
+        &unique_id,
+    )
+    .await?;
     Ok(answer::json(&show(&found.ok_or(ApiError::NotFound("entity"))?)))
 }
 
@@ -90,7 +104,11 @@ async fn delete(
     let transaction = state.store.write().await?;
     let deleted = entities::delete(&*transaction, &sender.workspace_id(), &entity_type, &unique_id).await?;
     transaction.commit().await?;
-    if deleted { Ok(HttpResponse::NoContent().finish()) } else { Err(ApiError::NotFound("entity")) }
+    if deleted {
+        Ok(HttpResponse::NoContent().finish())
+    } else {
+        Err(ApiError::NotFound("entity"))
+    }
 }
 
 fn show(row: &EntityRow) -> Json {
@@ -109,7 +127,10 @@ fn show(row: &EntityRow) -> Json {
 }
 
 fn place(row: &EntityRow) -> String {
-    format!("{}{SEPARATOR}{}{SEPARATOR}{}", row.first_seen_at, row.entity_type, row.unique_id)
+    format!(
+        "{}{SEPARATOR}{}{SEPARATOR}{}",
+        row.first_seen_at, row.entity_type, row.unique_id
+    )
 }
 
 fn read_place(text: &str) -> Result<EntityPlace, ApiError> {
@@ -117,7 +138,11 @@ fn read_place(text: &str) -> Result<EntityPlace, ApiError> {
     let mut read = || {
         let first_seen_at = parts.next()?.parse().ok()?;
         let entity_type = parts.next()?.to_owned();
-        Some(EntityPlace { first_seen_at, entity_type, unique_id: parts.next()?.to_owned() })
+        Some(EntityPlace {
+            first_seen_at,
+            entity_type,
+            unique_id: parts.next()?.to_owned(),
+        })
     };
     read().ok_or_else(|| wrong("cursor is none of this list"))
 }

@@ -1,7 +1,9 @@
 //! `/events`: what came in, and what became of it.
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
+use actix_web::http::header::{
+    CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS,
+};
 use actix_web::{HttpResponse, web};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -36,8 +38,16 @@ pub(crate) fn configure(config: &mut web::ServiceConfig) {
                 .route(web::head().to(list))
                 .route(web::post().to(posted_events::post)),
         )
-        .service(web::resource("/events/{id}").route(web::get().to(read)).route(web::head().to(read)))
-        .service(web::resource("/events/{id}/raw").route(web::get().to(raw)).route(web::head().to(raw)));
+        .service(
+            web::resource("/events/{id}")
+                .route(web::get().to(read))
+                .route(web::head().to(read)),
+        )
+        .service(
+            web::resource("/events/{id}/raw")
+                .route(web::get().to(raw))
+                .route(web::head().to(raw)),
+        );
 }
 
 #[derive(utoipa::OpenApi)]
@@ -69,14 +79,23 @@ async fn list(
         text: parameters.text("q").map(str::to_owned),
     };
     let rows = queries::events::list(state.store.reader(), &filter, &query.by_id()).await?;
-    Ok(page(&query, rows, |row| row.id.clone(), |row| Json::Object(summary(row))))
+    Ok(page(
+        &query,
+        rows,
+        |row| row.id.clone(),
+        |row| Json::Object(summary(row)),
+    ))
 }
 
 /// Read an event: its request, its payload, what became of it
 #[utoipa::path(get, path = "/api/v1/events/{id}", tag = "events", operation_id = "readEvent",
     params(crate::openapi::IdParam),
     responses((status = 200, description = "The event; `payload_expired` once its bytes are gone"), (status = 404, body = crate::openapi::ProblemDocument)))]
-async fn read(state: web::Data<ConfigState>, sender: Authenticated, id: web::Path<String>) -> Result<HttpResponse, ApiError> {
+async fn read(
+    state: web::Data<ConfigState>,
+    sender: Authenticated,
+    id: web::Path<String>,
+) -> Result<HttpResponse, ApiError> {
     let found = FoundEvent::find(&state, sender.workspace.id, &id).await?;
     let reader = state.store.reader();
     let mut members = match (&found.row, &found.event) {
@@ -99,7 +118,10 @@ async fn read(state: web::Data<ConfigState>, sender: Authenticated, id: web::Pat
     });
     members.insert("entities".to_owned(), about.collect());
     let planned = queries::deliveries::of_event(reader, found.id).await?;
-    members.insert("deliveries".to_owned(), planned.iter().map(deliveries::show).collect());
+    members.insert(
+        "deliveries".to_owned(),
+        planned.iter().map(deliveries::show).collect(),
+    );
     Ok(answer::json(&Json::Object(members)))
 }
 
@@ -107,13 +129,24 @@ async fn read(state: web::Data<ConfigState>, sender: Authenticated, id: web::Pat
 #[utoipa::path(get, path = "/api/v1/events/{id}/raw", tag = "events", operation_id = "readEventRaw",
     params(crate::openapi::IdParam),
     responses((status = 200, description = "The bytes, with the content type as received"), (status = 410, body = crate::openapi::ProblemDocument)))]
-async fn raw(state: web::Data<ConfigState>, sender: Authenticated, id: web::Path<String>) -> Result<HttpResponse, ApiError> {
+async fn raw(
+    state: web::Data<ConfigState>,
+    sender: Authenticated,
+    id: web::Path<String>,
+) -> Result<HttpResponse, ApiError> {
     let found = FoundEvent::find(&state, sender.workspace.id, &id).await?;
     let Some(body) = found.event.as_ref().and_then(|event| event.body.bytes()) else {
-        let gone = Problem::new(StatusCode::GONE, "payload-expired", "The payload is no longer kept");
+        let gone = Problem::new(
+            StatusCode::GONE,
+            "payload-expired",
+            "The payload is no longer kept",
+        );
         return Ok(gone.to_response());
     };
-    let content_type = found.event.as_ref().and_then(|event| event.content_type.as_deref());
+    let content_type = found
+        .event
+        .as_ref()
+        .and_then(|event| event.content_type.as_deref());
     // The bytes are a stranger's: a browser must neither show nor run them in the API's origin.
     Ok(HttpResponse::Ok()
         .insert_header((CONTENT_TYPE, content_type.unwrap_or(BYTES_TYPE)))
@@ -125,14 +158,19 @@ async fn raw(state: web::Data<ConfigState>, sender: Authenticated, id: web::Path
 
 /// `type/unique_id` or `type:unique_id`; a type has neither sign in it.
 fn entity(text: &str) -> Result<(String, String), ApiError> {
-    let split = text.split_once(['/', ':']).filter(|(entity_type, id)| !entity_type.is_empty() && !id.is_empty());
+    let split = text
+        .split_once(['/', ':'])
+        .filter(|(entity_type, id)| !entity_type.is_empty() && !id.is_empty());
     let (entity_type, id) = split.ok_or_else(|| wrong("entity has to be type/unique_id"))?;
     Ok((entity_type.to_owned(), id.to_owned()))
 }
 
 fn summary(row: &EventRow) -> Members {
     let error = row.error_code.as_ref().map(|code| {
-        Json::from([("code", Json::from(code.as_str())), ("detail", optional(row.error_detail.as_deref()))])
+        Json::from([
+            ("code", Json::from(code.as_str())),
+            ("detail", optional(row.error_detail.as_deref())),
+        ])
     });
     members([
         ("id", row.id.as_str().into()),
@@ -154,7 +192,12 @@ fn summary(row: &EventRow) -> Members {
 fn queued(event: &Event, status: &str) -> Members {
     members([
         ("id", event.id.to_string().into()),
-        ("source", event.source.map_or(Json::Null, |source| source.to_string().into())),
+        (
+            "source",
+            event
+                .source
+                .map_or(Json::Null, |source| source.to_string().into()),
+        ),
         ("event_type", event.event_type.as_str().into()),
         ("status", status.into()),
         ("error", Json::Null),
@@ -170,19 +213,28 @@ fn queued(event: &Event, status: &str) -> Members {
 }
 
 fn request(event: &Event) -> Members {
-    let raw = event.body.bytes().map_or(Json::Null, |body| STANDARD.encode(body).into());
+    let raw = event
+        .body
+        .bytes()
+        .map_or(Json::Null, |body| STANDARD.encode(body).into());
     members([
         ("headers", pairs(&event.headers)),
         ("query", pairs(&event.query)),
         ("remote_addr", optional(event.remote_addr.as_deref())),
         ("ordering_key", optional(event.ordering_key.as_deref())),
-        ("current_context", event.current_context.clone().unwrap_or_default()),
+        (
+            "current_context",
+            event.current_context.clone().unwrap_or_default(),
+        ),
         ("raw_base64", raw),
     ])
 }
 
 fn members<const LEN: usize>(members: [(&str, Json); LEN]) -> Members {
-    members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    members
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
 }
 
 #[cfg(test)]

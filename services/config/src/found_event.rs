@@ -1,8 +1,8 @@
 //! One event, put together from the store, which knows what became of it, and the log, which has its
 //! bytes. An event that only the log has is not processed yet.
 
-use hookrail_broker::codec::decode_event;
 use hookrail_broker::RawMessage;
+use hookrail_broker::codec::decode_event;
 use hookrail_domain::event::{Event, EventStatus};
 use hookrail_domain::ids::{EventId, SourceId, WorkspaceId};
 use hookrail_domain::json::Json;
@@ -28,7 +28,11 @@ pub(crate) struct FoundEvent {
 
 impl FoundEvent {
     /// The workspace's event with this id.
-    pub(crate) async fn find(state: &ConfigState, workspace: WorkspaceId, id: &str) -> Result<Self, ApiError> {
+    pub(crate) async fn find(
+        state: &ConfigState,
+        workspace: WorkspaceId,
+        id: &str,
+    ) -> Result<Self, ApiError> {
         let id: EventId = id.parse().map_err(|_| ApiError::NotFound("event"))?;
         let row = queries::events::find(state.store.reader(), &workspace.to_string(), id).await?;
         let message = match &row {
@@ -36,7 +40,8 @@ impl FoundEvent {
             None => queued(state, id).await?,
         };
         let event = message.map(|message| decode_event(&message.payload)).transpose();
-        let event = event.map_err(|error| ApiError::Internal(anyhow::Error::new(error).context(id.to_string())))?;
+        let event =
+            event.map_err(|error| ApiError::Internal(anyhow::Error::new(error).context(id.to_string())))?;
         // What lies at a row's place now may be another event where the log was restored from a copy.
         let event = event.filter(|event| event.id == id && event.workspace == workspace);
         match (&row, &event) {
@@ -46,7 +51,11 @@ impl FoundEvent {
     }
 
     /// The newest processed event of a source.
-    pub(crate) async fn newest_of(state: &ConfigState, workspace: WorkspaceId, source: SourceId) -> Result<Option<Self>, ApiError> {
+    pub(crate) async fn newest_of(
+        state: &ConfigState,
+        workspace: WorkspaceId,
+        source: SourceId,
+    ) -> Result<Option<Self>, ApiError> {
         match queries::events::newest_of_source(state.store.reader(), source).await? {
             Some(row) => Self::find(state, workspace, &row.id).await.map(Some),
             None => Ok(None),
@@ -55,12 +64,16 @@ impl FoundEvent {
 
     /// What became of it.
     pub(crate) fn status(&self) -> &str {
-        self.row.as_ref().map_or(EventStatus::Received.as_str(), |row| &row.status)
+        self.row
+            .as_ref()
+            .map_or(EventStatus::Received.as_str(), |row| &row.status)
     }
 
     /// Its decoded body: null for bytes, and for a body that is not what it says.
     pub(crate) async fn payload(&self, state: &ConfigState) -> Result<Json, ApiError> {
-        let Some(event) = &self.event else { return Ok(Json::Null) };
+        let Some(event) = &self.event else {
+            return Ok(Json::Null);
+        };
         let spec = source_of(state, event).await?;
         Ok(decoded(event, spec.as_ref()).unwrap_or_default())
     }
@@ -68,14 +81,18 @@ impl FoundEvent {
 
 /// An event's decoded body, by what its source says of bodies; `None` where it can't be decoded.
 pub(crate) fn decoded(event: &Event, spec: Option<&SourceSpec>) -> Option<Json> {
-    let (format, force_list) = spec.map_or((BodyFormat::Auto, [].as_slice()), |s| (s.body_format, &s.force_list));
+    let (format, force_list) = spec.map_or((BodyFormat::Auto, [].as_slice()), |s| {
+        (s.body_format, &s.force_list)
+    });
     let body = event.body.bytes()?;
     let payload = payload::decode(event.content_type.as_deref(), format, body, force_list);
     payload.ok().map(payload::Payload::into_json)
 }
 
 async fn source_of(state: &ConfigState, event: &Event) -> Result<Option<SourceSpec>, ApiError> {
-    let Some(source) = event.source else { return Ok(None) };
+    let Some(source) = event.source else {
+        return Ok(None);
+    };
     let (workspace, source) = (event.workspace.to_string(), source.to_string());
     let found = Stored::<SourceSpec>::look_up(state.store.reader(), &workspace, &source).await?;
     Ok(found.map(|stored| stored.spec))
@@ -83,12 +100,18 @@ async fn source_of(state: &ConfigState, event: &Event) -> Result<Option<SourceSp
 
 async fn in_place(state: &ConfigState, row: &EventRow) -> Result<Option<RawMessage>, ApiError> {
     let partition = u32::try_from(row.partition).unwrap_or(u32::MAX);
-    Ok(state.broker.raw_get(partition, row.sequence.unsigned_abs()).await?)
+    Ok(state
+        .broker
+        .raw_get(partition, row.sequence.unsigned_abs())
+        .await?)
 }
 
 async fn queued(state: &ConfigState, id: EventId) -> Result<Option<RawMessage>, ApiError> {
     if id.partition() >= state.broker.settings().partitions {
         return Ok(None);
     }
-    Ok(state.broker.find_event(id.partition(), &id.to_string(), id.time()).await?)
+    Ok(state
+        .broker
+        .find_event(id.partition(), &id.to_string(), id.time())
+        .await?)
 }

@@ -36,34 +36,46 @@ impl Parameters {
 
     /// A parameter's value; an empty one counts as not given.
     pub(crate) fn text(&self, name: &str) -> Option<&str> {
-        let found = self.0.iter().find(|(known, value)| known == name && !value.is_empty());
+        let found = self
+            .0
+            .iter()
+            .find(|(known, value)| known == name && !value.is_empty());
         found.map(|(_, value)| value.as_str())
     }
 
     /// A parameter that is one of `words`.
     pub(crate) fn word(&self, name: &str, words: &[&str]) -> Result<Option<String>, ApiError> {
         match self.text(name) {
-            Some(value) if !words.contains(&value) => Err(wrong(format!("{name} has to be one of {}", words.join(", ")))),
+            Some(value) if !words.contains(&value) => {
+                Err(wrong(format!("{name} has to be one of {}", words.join(", "))))
+            }
             value => Ok(value.map(str::to_owned)),
         }
     }
 
     /// The parameters `since` and `until`.
     pub(crate) fn span(&self) -> Result<Span, ApiError> {
-        Ok(Span { since: self.time("since")?, until: self.time("until")? })
+        Ok(Span {
+            since: self.time("since")?,
+            until: self.time("until")?,
+        })
     }
 
     /// The parameters whose names begin with `prefix`, without it.
     pub(crate) fn below(&self, prefix: &str) -> Vec<(String, String)> {
-        let named = |(name, value): &(String, String)| Some((name.strip_prefix(prefix)?.to_owned(), value.clone()));
+        let named =
+            |(name, value): &(String, String)| Some((name.strip_prefix(prefix)?.to_owned(), value.clone()));
         self.0.iter().filter_map(named).collect()
     }
 
     fn time(&self, name: &str) -> Result<Option<Millis>, ApiError> {
-        let Some(text) = self.text(name) else { return Ok(None) };
+        let Some(text) = self.text(name) else {
+            return Ok(None);
+        };
         // A plus sign that wasn't encoded has become a space.
         let time = parse_rfc3339(&text.replace(' ', "+"));
-        time.map(Some).ok_or_else(|| wrong(format!("{name} has to be a time such as 2026-11-22T00:00:00Z")))
+        time.map(Some)
+            .ok_or_else(|| wrong(format!("{name} has to be a time such as 2026-11-22T00:00:00Z")))
     }
 }
 

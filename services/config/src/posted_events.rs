@@ -52,9 +52,18 @@ impl PostedEvent {
         let detail = "has to be words of letters, digits, _ and - joined by dots";
         faults.require(is_type_name(&self.event_type), "/event_type", detail);
         let own = !BUILT_IN.contains(&self.event_type.as_str());
-        faults.require(own, "/event_type", "is a built-in type, which only Hookrail sends");
-        for (pointer, key) in [("/ordering_key", &self.ordering_key), ("/idempotency_key", &self.idempotency_key)] {
-            let fits = key.as_ref().is_none_or(|key| (1..=MAX_KEY_BYTES).contains(&key.len()));
+        faults.require(
+            own,
+            "/event_type",
+            "is a built-in type, which only Hookrail sends",
+        );
+        for (pointer, key) in [
+            ("/ordering_key", &self.ordering_key),
+            ("/idempotency_key", &self.idempotency_key),
+        ] {
+            let fits = key
+                .as_ref()
+                .is_none_or(|key| (1..=MAX_KEY_BYTES).contains(&key.len()));
             faults.require(fits, pointer, "has 1 to 255 bytes");
         }
         Ok(faults.finish()?)
@@ -119,6 +128,14 @@ pub(crate) async fn post(
 
 /// 202, or 200 where an earlier request did it.
 pub(crate) fn accepted(stored: &StoredEvent) -> HttpResponse {
-    let status = if stored.is_repeated { StatusCode::OK } else { StatusCode::ACCEPTED };
-    answer::with_status(status, None, &Json::from([("event_id", stored.id.as_str().into())]))
+    let status = if stored.is_repeated {
+        StatusCode::OK
+    } else {
+        StatusCode::ACCEPTED
+    };
+    answer::with_status(
+        status,
+        None,
+        &Json::from([("event_id", stored.id.as_str().into())]),
+    )
 }

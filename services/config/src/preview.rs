@@ -49,7 +49,9 @@ pub(crate) struct PreviewRequest {
 }
 
 /// Tells null from what is left out.
-fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<Option<T>>, D::Error> {
+fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<Option<T>>, D::Error> {
     Option::deserialize(deserializer).map(Some)
 }
 
@@ -87,13 +89,21 @@ async fn preview(
 ) -> Result<HttpResponse, ApiError> {
     let source = Stored::<SourceSpec>::find(state.store.reader(), &sender.workspace_id(), &id).await?;
     let mut request: PreviewRequest = body.read()?;
-    let filter = request.filter.take().unwrap_or_else(|| source.spec.filter.clone());
-    let rules = request.entity.take().unwrap_or_else(|| source.spec.entity.clone());
+    let filter = request
+        .filter
+        .take()
+        .unwrap_or_else(|| source.spec.filter.clone());
+    let rules = request
+        .entity
+        .take()
+        .unwrap_or_else(|| source.spec.entity.clone());
     check(rules.as_ref())?;
     let subject = subject(&state, &sender, &source, request).await?;
     // Paths may cost up to their budget, which is more than a worker should be held up for.
     let shown = web::block(move || evaluate(&subject, filter.as_ref(), rules.as_ref())).await;
-    Ok(answer::json(&shown.map_err(|error| ApiError::Internal(error.into()))?))
+    Ok(answer::json(
+        &shown.map_err(|error| ApiError::Internal(error.into()))?,
+    ))
 }
 
 fn check(rules: Option<&EntityRules>) -> Result<(), ApiError> {
@@ -101,7 +111,11 @@ fn check(rules: Option<&EntityRules>) -> Result<(), ApiError> {
     if let Some(rules) = rules {
         rules.validate("/entity", &mut errors);
     }
-    if errors.is_empty() { Ok(()) } else { Err(errors.into()) }
+    if errors.is_empty() {
+        Ok(())
+    } else {
+        Err(errors.into())
+    }
 }
 
 async fn subject(
@@ -111,7 +125,11 @@ async fn subject(
     request: PreviewRequest,
 ) -> Result<Subject, ApiError> {
     if let Some(payload) = request.payload {
-        return Ok(Subject { payload: Some(payload), method: "POST".to_owned(), ..Subject::default() });
+        return Ok(Subject {
+            payload: Some(payload),
+            method: "POST".to_owned(),
+            ..Subject::default()
+        });
     }
     let id = source.id()?;
     let found = match &request.event_id {
@@ -121,8 +139,14 @@ async fn subject(
     let event = found.and_then(|found| found.event);
     let Some(event) = event.filter(|event| event.source == Some(id)) else {
         let (pointer, detail) = match request.event_id {
-            Some(_) => ("/event_id", "is no event of this source whose payload is still kept"),
-            None => ("/payload", "is needed: the source has no event whose payload is kept"),
+            Some(_) => (
+                "/event_id",
+                "is no event of this source whose payload is still kept",
+            ),
+            None => (
+                "/payload",
+                "is needed: the source has no event whose payload is kept",
+            ),
         };
         return Err(ApiError::field(pointer, detail));
     };
@@ -140,18 +164,34 @@ fn evaluate(subject: &Subject, filter: Option<&Filter>, rules: Option<&EntityRul
     let verdict = filter.map(|filter| filter.evaluate(&input));
     let mut warnings = Vec::new();
     if verdict.as_ref().is_some_and(|verdict| verdict.over_budget) {
-        warnings.push(Json::from([("code", Json::from("filter.over_budget")), ("field", "filter".into())]));
+        warnings.push(Json::from([
+            ("code", Json::from("filter.over_budget")),
+            ("field", "filter".into()),
+        ]));
     }
-    let Extraction { entities, warnings: found } =
-        rules.map_or_else(Extraction::default, |rules| extract_from(rules, &input));
+    let Extraction {
+        entities,
+        warnings: found,
+    } = rules.map_or_else(Extraction::default, |rules| extract_from(rules, &input));
     warnings.extend(found.iter().map(warning));
-    let conditions = verdict.as_ref().map_or([].as_slice(), |verdict| &verdict.conditions);
-    let suggestions = subject.payload.as_ref().map(|payload| suggest(payload, rules.map(|rules| &rules.path)));
+    let conditions = verdict
+        .as_ref()
+        .map_or([].as_slice(), |verdict| &verdict.conditions);
+    let suggestions = subject
+        .payload
+        .as_ref()
+        .map(|payload| suggest(payload, rules.map(|rules| &rules.path)));
     Json::from([
         ("event_id", optional(subject.event_id.as_deref())),
-        ("accepted", verdict.as_ref().is_none_or(|verdict| verdict.accepted).into()),
+        (
+            "accepted",
+            verdict.as_ref().is_none_or(|verdict| verdict.accepted).into(),
+        ),
         ("conditions", conditions.iter().map(condition).collect()),
-        ("entities", entities.iter().take(SHOWN_ENTITIES).map(entity).collect()),
+        (
+            "entities",
+            entities.iter().take(SHOWN_ENTITIES).map(entity).collect(),
+        ),
         ("entities_total", Json::from(entities.len() as u64)),
         ("warnings", Json::Array(warnings)),
         ("suggestions", suggestions.unwrap_or_default()),
@@ -159,7 +199,10 @@ fn evaluate(subject: &Subject, filter: Option<&Filter>, rules: Option<&EntityRul
 }
 
 fn condition(result: &ConditionResult) -> Json {
-    serde_json::to_string(result).ok().and_then(|text| text.parse().ok()).unwrap_or_default()
+    serde_json::to_string(result)
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or_default()
 }
 
 fn entity(entity: &Extracted) -> Json {
@@ -185,8 +228,15 @@ mod tests {
 
     fn evaluated(payload: &str, request: &str) -> Json {
         let request: PreviewRequest = serde_json::from_str(request).unwrap();
-        let subject = Subject { payload: Some(payload.parse().unwrap()), ..Subject::default() };
-        evaluate(&subject, request.filter.flatten().as_ref(), request.entity.flatten().as_ref())
+        let subject = Subject {
+            payload: Some(payload.parse().unwrap()),
+            ..Subject::default()
+        };
+        evaluate(
+            &subject,
+            request.filter.flatten().as_ref(),
+            request.entity.flatten().as_ref(),
+        )
     }
 
     #[test]
@@ -196,7 +246,10 @@ mod tests {
             "filter":{"path":"$.price","op":"exists","value":true}}"#;
         let shown = evaluated(payload, rules).to_compact_string();
         assert!(shown.contains(r#""unique_id":"12345678901234567890""#), "{shown}");
-        assert!(shown.contains(r#""fields":{"price":1.10}"#) && shown.contains(r#""actual":1.10"#), "{shown}");
+        assert!(
+            shown.contains(r#""fields":{"price":1.10}"#) && shown.contains(r#""actual":1.10"#),
+            "{shown}"
+        );
         assert!(shown.contains(&format!(r#""data":{payload}"#)), "{shown}");
     }
 

@@ -10,7 +10,10 @@ pub(crate) fn optional(text: Option<&str>) -> Json {
 /// Headers or parameters, in order; names may repeat, so it is a list.
 pub(crate) fn pairs(pairs: &[(String, String)]) -> Json {
     let pair = |(name, value): &(String, String)| {
-        Json::from([("name", Json::from(name.as_str())), ("value", value.as_str().into())])
+        Json::from([
+            ("name", Json::from(name.as_str())),
+            ("value", value.as_str().into()),
+        ])
     };
     pairs.iter().map(pair).collect()
 }

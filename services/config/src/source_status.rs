@@ -7,8 +7,8 @@ use hookrail_domain::json::Json;
 use hookrail_domain::source::SourceSpec;
 use hookrail_store::queries::source_status::{SourceProgress, progress};
 use hookrail_store::rejections::{self, RejectionRow};
-use hookrail_store::source_warnings::{self, WarningRow};
 use hookrail_store::source_refusals;
+use hookrail_store::source_warnings::{self, WarningRow};
 
 use crate::answer;
 use crate::authenticated::Authenticated;
@@ -22,7 +22,11 @@ const ASKED_AT_ONCE: usize = 8;
 
 pub(crate) fn configure(config: &mut web::ServiceConfig) {
     config
-        .service(web::resource("/sources/{id}/status").route(web::get().to(status)).route(web::head().to(status)))
+        .service(
+            web::resource("/sources/{id}/status")
+                .route(web::get().to(status))
+                .route(web::head().to(status)),
+        )
         .service(
             web::resource("/sources/{id}/rejections")
                 .route(web::get().to(list_rejections))
@@ -39,7 +43,11 @@ pub(crate) struct Docs;
     params(crate::openapi::IdParam),
     responses((status = 200, description = "received = processed + filtered + failed + duplicate + queued"),
         (status = 404, body = crate::openapi::ProblemDocument)))]
-async fn status(state: web::Data<ConfigState>, sender: Authenticated, id: web::Path<String>) -> Result<HttpResponse, ApiError> {
+async fn status(
+    state: web::Data<ConfigState>,
+    sender: Authenticated,
+    id: web::Path<String>,
+) -> Result<HttpResponse, ApiError> {
     let reader = state.store.reader();
     let source = Stored::<SourceSpec>::find(reader, &sender.workspace_id(), &id).await?;
     let id = source.id()?;
@@ -51,10 +59,23 @@ async fn status(state: web::Data<ConfigState>, sender: Authenticated, id: web::P
     let counts = progress.counts;
     let ended = counts.processed + counts.filtered + counts.failed + counts.duplicate;
     let received = i64::try_from(queued).unwrap_or(i64::MAX).saturating_add(ended);
-    let causes = refused.iter().map(|(code, number)| (code.clone(), Json::from(*number))).collect();
+    let causes = refused
+        .iter()
+        .map(|(code, number)| (code.clone(), Json::from(*number)))
+        .collect();
     Ok(answer::json(&Json::from([
-        ("state", Json::from(state_of(&source.spec, received > 0, !warnings.is_empty()))),
-        ("last_event_at", if counts.last_event_at == 0 { Json::Null } else { time(counts.last_event_at) }),
+        (
+            "state",
+            Json::from(state_of(&source.spec, received > 0, !warnings.is_empty())),
+        ),
+        (
+            "last_event_at",
+            if counts.last_event_at == 0 {
+                Json::Null
+            } else {
+                time(counts.last_event_at)
+            },
+        ),
         ("received", received.into()),
         ("processed", counts.processed.into()),
         ("filtered", counts.filtered.into()),
@@ -81,7 +102,10 @@ async fn list_rejections(
     let source = Stored::<SourceSpec>::find(reader, &sender.workspace_id(), &id).await?;
     let rows = rejections::of_source(reader, source.id()?).await?;
     let items: Json = rows.iter().map(rejection).collect();
-    Ok(answer::json(&Json::from([("items", items), ("next_cursor", Json::Null)])))
+    Ok(answer::json(&Json::from([
+        ("items", items),
+        ("next_cursor", Json::Null),
+    ])))
 }
 
 /// Events of a source that are accepted but not processed: those above each partition's committed
@@ -96,10 +120,17 @@ async fn queued(state: &ConfigState, source: SourceId, progress: &SourceProgress
             if log.last_sequence <= committed {
                 return Ok(0);
             }
-            state.broker.pending_by_source(partition, source, committed).await.map_err(ApiError::from)
+            state
+                .broker
+                .pending_by_source(partition, source, committed)
+                .await
+                .map_err(ApiError::from)
         }
     });
-    asked.buffer_unordered(ASKED_AT_ONCE).try_fold(0, async |sum, pending| Ok(sum + pending)).await
+    asked
+        .buffer_unordered(ASKED_AT_ONCE)
+        .try_fold(0, async |sum, pending| Ok(sum + pending))
+        .await
 }
 
 fn state_of(spec: &SourceSpec, has_events: bool, has_warnings: bool) -> &'static str {
@@ -140,7 +171,11 @@ mod tests {
     #[test]
     fn a_source_is_in_one_state() {
         let check = |enabled, paused, events, warnings, expected| {
-            let spec = SourceSpec { enabled, paused, ..SourceSpec::default() };
+            let spec = SourceSpec {
+                enabled,
+                paused,
+                ..SourceSpec::default()
+            };
             assert_eq!(state_of(&spec, events, warnings), expected);
         };
         check(false, true, true, true, "disabled");

@@ -24,11 +24,17 @@ pub(crate) struct StoredEvent {
 
 /// Stores an event; returns once the broker has it on disk. `subject` is its source's id, or that of
 /// the workspace of a posted event.
-pub(crate) async fn store_event(state: &ConfigState, subject: &str, event: &Event) -> Result<StoredEvent, ApiError> {
+pub(crate) async fn store_event(
+    state: &ConfigState,
+    subject: &str,
+    event: &Event,
+) -> Result<StoredEvent, ApiError> {
     let partition = event.id.partition();
     let log = state.broker.raw_state(partition).await?;
     if u128::from(log.bytes) * 100 >= u128::from(log.max_bytes) * FULL_PERCENT {
-        return Err(ApiError::Unavailable("the event log is full; nothing was stored".to_owned()));
+        return Err(ApiError::Unavailable(
+            "the event log is full; nothing was stored".to_owned(),
+        ));
     }
     let (id, message_id) = (event.id.to_string(), event.message_id());
     let body_hash = content_hash(event);
@@ -38,19 +44,33 @@ pub(crate) async fn store_event(state: &ConfigState, subject: &str, event: &Even
         event_id: Some(&id),
         payload: encode_event(event),
     };
-    let published = state.broker.publisher().publish_event(partition, subject, message).await.map_err(refused)?;
+    let published = state
+        .broker
+        .publisher()
+        .publish_event(partition, subject, message)
+        .await
+        .map_err(refused)?;
     if !published.duplicate {
-        return Ok(StoredEvent { id, is_repeated: false });
+        return Ok(StoredEvent {
+            id,
+            is_repeated: false,
+        });
     }
     let first = state.broker.raw_get(partition, published.sequence).await?;
     let headers = first.map(|first| first.headers).unwrap_or_default();
     match headers.event_id {
-        Some(first) if first == id => Ok(StoredEvent { id, is_repeated: false }),
-        Some(first) if headers.body_hash.as_deref() == Some(&body_hash) => {
-            Ok(StoredEvent { id: first, is_repeated: true })
-        }
+        Some(first) if first == id => Ok(StoredEvent {
+            id,
+            is_repeated: false,
+        }),
+        Some(first) if headers.body_hash.as_deref() == Some(&body_hash) => Ok(StoredEvent {
+            id: first,
+            is_repeated: true,
+        }),
         Some(_) => Err(ApiError::IdempotencyKeyReused),
-        None => Err(ApiError::Unavailable("the first event with this key is gone already".to_owned())),
+        None => Err(ApiError::Unavailable(
+            "the first event with this key is gone already".to_owned(),
+        )),
     }
 }
 
@@ -67,9 +87,18 @@ pub(crate) fn new_trace() -> String {
 /// What two requests with one key have in common where they are the same one.
 fn content_hash(event: &Event) -> String {
     let body = event.body.bytes().map_or([].as_slice(), |bytes| bytes);
-    let context = event.current_context.as_ref().map(|context| context.to_compact_vec()).unwrap_or_default();
+    let context = event
+        .current_context
+        .as_ref()
+        .map(|context| context.to_compact_vec())
+        .unwrap_or_default();
     let key = event.ordering_key.as_deref().unwrap_or_default();
-    partition::token(partition::hash(&[event.event_type.as_bytes(), body, &context, key.as_bytes()]))
+    partition::token(partition::hash(&[
+        event.event_type.as_bytes(),
+        body,
+        &context,
+        key.as_bytes(),
+    ]))
 }
 
 fn refused(error: PublishError) -> ApiError {

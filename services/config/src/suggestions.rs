@@ -18,8 +18,17 @@ const ID_NAMES: [&str; 7] = ["id", "uuid", "guid", "key", "number", "code", "ema
 /// Endings of names that identify.
 const ID_ENDINGS: [&str; 3] = ["_id", "id", "_key"];
 /// Names that people know things by, the most telling first.
-const TITLE_NAMES: [&str; 9] =
-    ["title", "name", "display_name", "full_name", "subject", "label", "email", "username", "summary"];
+const TITLE_NAMES: [&str; 9] = [
+    "title",
+    "name",
+    "display_name",
+    "full_name",
+    "subject",
+    "label",
+    "email",
+    "username",
+    "summary",
+];
 
 /// Guesses for a payload: `entity_paths`, and `unique_ids` and `titles` within the entity at `path`, or
 /// within the first guess.
@@ -27,9 +36,21 @@ pub(crate) fn suggest(payload: &Json, path: Option<&JsonPath>) -> Json {
     let paths = entity_paths(payload);
     let first = paths.first().and_then(|path| JsonPath::parse(path).ok());
     let entity = path.or(first.as_ref()).and_then(|path| entity_at(payload, path));
-    let (ids, titles) = entity.map(|members| (identifying(members), titling(members))).unwrap_or_default();
-    let texts = |texts: Vec<String>| texts.into_iter().take(MAX_GUESSES).map(Json::from).collect::<Json>();
-    Json::from([("entity_paths", texts(paths)), ("unique_ids", texts(ids)), ("titles", texts(titles))])
+    let (ids, titles) = entity
+        .map(|members| (identifying(members), titling(members)))
+        .unwrap_or_default();
+    let texts = |texts: Vec<String>| {
+        texts
+            .into_iter()
+            .take(MAX_GUESSES)
+            .map(Json::from)
+            .collect::<Json>()
+    };
+    Json::from([
+        ("entity_paths", texts(paths)),
+        ("unique_ids", texts(ids)),
+        ("titles", texts(titles)),
+    ])
 }
 
 /// Objects, and lists of objects, that have something that identifies; the outer ones first.
@@ -37,11 +58,15 @@ fn entity_paths(payload: &Json) -> Vec<String> {
     let mut found = Vec::new();
     let mut open = VecDeque::from([(payload, "$".to_owned(), 0)]);
     for _ in 0..MAX_NODES {
-        let Some((node, path, depth)) = open.pop_front() else { break };
+        let Some((node, path, depth)) = open.pop_front() else {
+            break;
+        };
         if as_entity(node).is_some_and(|members| !identifying(members).is_empty()) {
             found.push(path.clone());
         }
-        let (Json::Object(members), true) = (node, depth < MAX_DEPTH) else { continue };
+        let (Json::Object(members), true) = (node, depth < MAX_DEPTH) else {
+            continue;
+        };
         let below = members.iter().filter(|(_, value)| !value.is_scalar());
         open.extend(below.map(|(name, value)| (value, format!("{path}{}", step(name)), depth + 1)));
     }
@@ -63,22 +88,49 @@ fn as_entity(node: &Json) -> Option<&Members> {
 
 fn identifying(members: &Members) -> Vec<String> {
     let is_key = |value: &Json| value.scalar_text().is_some() && value.as_bool().is_none();
-    let named = ID_NAMES.iter().filter(|name| members.get(**name).is_some_and(is_key)).map(|name| (*name).to_owned());
-    let ends = |name: &str| ID_ENDINGS.iter().any(|ending| name.to_ascii_lowercase().ends_with(ending));
-    let by_ending = members.iter().filter(|(name, value)| !ID_NAMES.contains(&name.as_str()) && ends(name) && is_key(value));
-    named.chain(by_ending.map(|(name, _)| name.clone())).map(|name| format!("${}", step(&name))).collect()
+    let named = ID_NAMES
+        .iter()
+        .filter(|name| members.get(**name).is_some_and(is_key))
+        .map(|name| (*name).to_owned());
+    let ends = |name: &str| {
+        ID_ENDINGS
+            .iter()
+            .any(|ending| name.to_ascii_lowercase().ends_with(ending))
+    };
+    let by_ending = members
+        .iter()
+        .filter(|(name, value)| !ID_NAMES.contains(&name.as_str()) && ends(name) && is_key(value));
+    named
+        .chain(by_ending.map(|(name, _)| name.clone()))
+        .map(|name| format!("${}", step(&name)))
+        .collect()
 }
 
 fn titling(members: &Members) -> Vec<String> {
-    let is_text = |name: &str| members.get(name).and_then(Json::as_str).is_some_and(|text| !text.is_empty());
-    TITLE_NAMES.iter().filter(|name| is_text(name)).map(|name| format!("${}", step(name))).collect()
+    let is_text = |name: &str| {
+        members
+            .get(name)
+            .and_then(Json::as_str)
+            .is_some_and(|text| !text.is_empty())
+    };
+    TITLE_NAMES
+        .iter()
+        .filter(|name| is_text(name))
+        .map(|name| format!("${}", step(name)))
+        .collect()
 }
 
 /// A member's step of a JSONPath (RFC 9535, section 2.5.1).
 fn step(name: &str) -> String {
-    let is_plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+    let is_plain = name
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
         && name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_');
-    if is_plain { format!(".{name}") } else { format!("[{}]", Json::from(name)) }
+    if is_plain {
+        format!(".{name}")
+    } else {
+        format!("[{}]", Json::from(name))
+    }
 }
 
 #[cfg(test)]
@@ -87,7 +139,11 @@ mod tests {
 
     fn check(payload: &str, path: Option<&str>, expected: &str) {
         let path = path.map(|path| JsonPath::parse(path).unwrap());
-        assert_eq!(suggest(&payload.parse().unwrap(), path.as_ref()).to_compact_string(), expected, "{payload}");
+        assert_eq!(
+            suggest(&payload.parse().unwrap(), path.as_ref()).to_compact_string(),
+            expected,
+            "{payload}"
+        );
     }
 
     #[test]

@@ -53,18 +53,29 @@ async fn send(
     let source = Stored::<SourceSpec>::find(state.store.reader(), &sender.workspace_id(), &id).await?;
     let request: TestEvent = body.read()?;
     if !source.spec.enabled {
-        return Err(ApiError::conflict("disabled", "the source is disabled, so it takes no events"));
+        return Err(ApiError::conflict(
+            "disabled",
+            "the source is disabled, so it takes no events",
+        ));
     }
     let payload = request.payload.unwrap_or_else(greeting);
     let mut event = event(sender.workspace.id, source.id()?, &payload);
     event.revision = current_revision(&state).await?;
-    place(&mut event, &source.spec, &payload, state.broker.settings().partitions);
+    place(
+        &mut event,
+        &source.spec,
+        &payload,
+        state.broker.settings().partitions,
+    );
     let stored = store_event(&state, &source.row.id, &event).await?;
     Ok(accepted(&stored))
 }
 
 fn greeting() -> Json {
-    Json::from([("test", Json::from(true)), ("message", "Hello from Hookrail".into())])
+    Json::from([
+        ("test", Json::from(true)),
+        ("message", "Hello from Hookrail".into()),
+    ])
 }
 
 fn event(workspace: WorkspaceId, source: SourceId, payload: &Json) -> Event {
@@ -79,7 +90,10 @@ fn event(workspace: WorkspaceId, source: SourceId, payload: &Json) -> Event {
         accepted_at: now,
         method: "POST".to_owned(),
         query: Vec::new(),
-        headers: vec![pair("content-type", "application/json"), pair(TEST_HEADER, "true")],
+        headers: vec![
+            pair("content-type", "application/json"),
+            pair(TEST_HEADER, "true"),
+        ],
         content_type: Some("application/json".to_owned()),
         body: Body::inline(payload.to_compact_vec()),
         remote_addr: None,

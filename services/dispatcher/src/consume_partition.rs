@@ -6,7 +6,7 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use hookrail_broker::{DeliveryAcker, DeliveryMessage, DeliveryReader, Lease, codec};
+use hookrail_broker::{DeliveryAcker, DeliveryMessage, DeliveryReader, HandOver, Lease, codec};
 use hookrail_domain::{
     Millis,
     delivery::{Attempt, Delivery, ErrorCode, Failure},
@@ -60,12 +60,13 @@ struct PartitionTask<'a> {
     actions: Vec<Action>,
 }
 
-/// Delivers what is in the partition of `lease` until `orders` say otherwise.
+/// Delivers what is in the partition of `lease` until `orders` say otherwise. Says whether it was left
+/// clean: nothing that an owner sent can still be on its way.
 pub(crate) async fn consume_partition(
     shared: &Arc<Shared>,
     lease: &Lease,
     mut orders: Orders,
-) -> Result<(), PartitionError> {
+) -> Result<HandOver, PartitionError> {
     let mut reader = DeliveryReader::open(&shared.broker, lease).await?;
     let mut task = PartitionTask::new(shared, lease, &reader);
     let mut ahead: Option<(DeliveryMessage, Delivery)> = None;
@@ -73,13 +74,14 @@ pub(crate) async fn consume_partition(
     loop {
         task.take_changes();
         if draining && task.is_drained() {
-            return Ok(());
+            let clean = task.lanes.is_clean(clock::now_ms());
+            return Ok(if clean { HandOver::Clean } else { HandOver::Unclean });
         }
         let revision = ahead.as_ref().map(|(_, delivery)| delivery.revision);
         let wake = task.sleep_ms();
         tokio::select! {
             biased;
-            () = orders.stop.cancelled() => return Ok(()),
+            () = orders.stop.cancelled() => return Ok(HandOver::Unclean),
             Ok(()) = &mut orders.drain, if !draining => {
                 draining = true;
                 task.apply(Input::Drain);
@@ -92,8 +94,13 @@ pub(crate) async fn consume_partition(
                     task.arrive(&message, delivery);
                 }
             }
-            message = reader.next(), if !draining && ahead.is_none() => {
+            // Read on while draining, since that is where a lost connection is mended: what comes stays
+            // un-acked, for the next owner.
+            message = reader.next(), if ahead.is_none() => {
                 let message = message?;
+                if draining {
+                    continue;
+                }
                 let delivery = decode(&message)?;
                 match delivery.revision <= shared.snapshots.current().revision() {
                     true => task.arrive(&message, delivery),

@@ -31,7 +31,7 @@ pub(crate) enum PartitionError {
 impl From<ReaderError> for PartitionError {
     fn from(error: ReaderError) -> Self {
         match error {
-            ReaderError::Replaced => Self::Replaced,
+            ReaderError::Replaced { .. } => Self::Replaced,
             ReaderError::Broker(error) => Self::Broker(error),
         }
     }

@@ -39,7 +39,7 @@ struct Running {
     done: Option<oneshot::Sender<HandOver>>,
 }
 
-type Ended = (Lease, Result<(), PartitionError>);
+type Ended = (Lease, Result<HandOver, PartitionError>);
 
 struct Partitions {
     shared: Arc<Shared>,
@@ -72,7 +72,7 @@ pub(crate) async fn run(shared: Shared, ready: Readiness, ctx: &ServiceContext) 
             () = &mut release => return Ok(()),
             Some(change) = changes.recv() => partitions.change(change),
             Some(Ok((lease, result))) = partitions.tasks.join_next(), if !partitions.tasks.is_empty() => {
-                partitions.confirm(&lease, result.is_ok());
+                partitions.confirm(&lease, result);
             }
         }
     }
@@ -116,10 +116,15 @@ impl Partitions {
         match self.current(lease) {
             Some(running) => {
                 running.done = Some(done);
-                drop(running.drain.take().map(|drain| drain.send(())));
+                if let Some(drain) = running.drain.take() {
+                    // A task that has ended meanwhile needs no telling.
+                    let _told = drain.send(());
+                }
             }
             // Its task has ended already, and whoever waits need not.
-            None => drop(done.send(HandOver::Unclean)),
+            None => {
+                let _told = done.send(HandOver::Unclean);
+            }
         }
     }
 
@@ -140,14 +145,17 @@ impl Partitions {
             self.shared.metrics.given_up.inc();
             ownership.give_up(&lease).await;
         }
-        self.confirm(&lease, result.is_ok());
+        self.confirm(&lease, result);
     }
 
     /// The task of `lease` has ended: whoever asked for the hand-over learns how.
-    fn confirm(&mut self, lease: &Lease, clean: bool) {
+    fn confirm(&mut self, lease: &Lease, result: Result<HandOver, PartitionError>) {
         let Some(running) = self.current(lease) else { return };
-        let hand_over = if clean { HandOver::Clean } else { HandOver::Unclean };
-        drop(running.done.take().map(|done| done.send(hand_over)));
+        let hand_over = result.unwrap_or(HandOver::Unclean);
+        if let Some(done) = running.done.take() {
+            // Whoever asked may have gone.
+            let _told = done.send(hand_over);
+        }
         self.running.remove(&lease.partition());
         self.shared.metrics.partitions.set(self.running.len() as i64);
     }

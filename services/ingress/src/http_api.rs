@@ -17,7 +17,8 @@ const MAX_CONNECTIONS_PER_WORKER: usize = 25_000;
 /// How long a connection that is being closed may take to say goodbye.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The server on `listener`; it stops by its handle, finishing requests within `grace`.
+/// The server on `listener`; it stops by its handle, finishing requests within three quarters of
+/// `grace`: the rest is for the last reports.
 ///
 /// # Errors
 /// The listener can't be used.
@@ -40,6 +41,6 @@ pub(crate) fn server(
         .keep_alive(Duration::from_millis(settings.ingress_keep_alive_ms))
         .tcp_nodelay(true)
         .disable_signals()
-        .shutdown_timeout(grace.as_secs());
+        .shutdown_timeout((grace * 3 / 4).as_secs());
     Ok(server.listen(listener)?.run())
 }

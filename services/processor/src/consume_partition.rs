@@ -183,7 +183,7 @@ impl PartitionWork {
         Ok(())
     }
 
-    async fn again(&self, error: &dyn std::fmt::Display, back_off: &mut BackOff) -> Result<(), GiveUp> {
+    async fn again(&self, error: &(dyn std::fmt::Display + Send + Sync), back_off: &mut BackOff) -> Result<(), GiveUp> {
         if !self.lease.holds() {
             return Err(GiveUp::LeaseOver);
         }
@@ -260,7 +260,7 @@ impl PartitionWork {
 
 /// Reads all events; where there is much to decode, off the asynchronous threads.
 async fn read_all(snapshot: &Arc<Snapshot>, opened: &[Opened], poison: bool) -> Vec<Reading> {
-    let one = |snapshot: &Snapshot, opened: &Opened| match &opened.unreadable {
+    let one = move |snapshot: &Snapshot, opened: &Opened| match &opened.unreadable {
         _ if poison => Reading::Failed(Failure::new("poison", "processing it ended the process several times")),
         Some(failure) => Reading::Failed(failure.clone()),
         None => read(snapshot, &opened.arrival.event),

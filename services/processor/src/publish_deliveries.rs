@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{FutureExt, StreamExt, TryStreamExt, future::BoxFuture, stream};
 use hookrail_broker::{Lease, OutMessage, PublishError, Publisher, codec};
 use hookrail_domain::{delivery::Delivery, journal::StateRecord, partition, snapshot::Snapshot};
 
@@ -28,9 +28,10 @@ pub(crate) struct DeliveryPublisher<'a> {
 impl DeliveryPublisher<'_> {
     /// Publishes all; gives the records of those that are too large for a message.
     pub(crate) async fn publish(&self, deliveries: Vec<&Delivery>) -> Result<Vec<StateRecord>, GiveUp> {
-        let lanes = by_lane(deliveries);
+        // Boxed, since the compiler can't see that a stream of borrowing futures is `Send`.
+        let lanes: Vec<BoxFuture<'_, _>> =
+            by_lane(deliveries).into_iter().map(|lane| self.publish_lane(lane).boxed()).collect();
         let dead: Vec<Vec<StateRecord>> = stream::iter(lanes)
-            .map(|lane| self.publish_lane(lane))
             .buffer_unordered(LANES_AT_ONCE)
             .try_collect()
             .await?;

@@ -96,7 +96,11 @@ mod tests {
         conditions.equal("workspace", Some("w"));
         conditions.equal("source", None);
         conditions.add("(a = ? OR b = ?)", [1.into(), 2.into()]);
-        let page = IdPage { limit: 10, after: None, newest_first: true };
+        let page = IdPage {
+            limit: 10,
+            after: None,
+            newest_first: true,
+        };
         let (sql, values) = conditions.page("id", "events", &page);
         let wanted = "SELECT id FROM events WHERE workspace = $1 AND (a = $2 OR b = $3) AND id < $4 \
                       ORDER BY id DESC LIMIT $5";

@@ -65,14 +65,19 @@ pub async fn find<C: ConnectionTrait>(
 ) -> Result<Option<DeliveryRow>, StoreError> {
     let sql = format!("SELECT {COLUMNS} FROM deliveries WHERE id = $1 AND workspace = $2");
     let row = statement::first(connection, &sql, vec![rows::id(id), rows::text(workspace)]).await?;
-    Ok(row.map(|row| DeliveryRow::from_query_result(&row, "")).transpose()?)
+    Ok(row
+        .map(|row| DeliveryRow::from_query_result(&row, ""))
+        .transpose()?)
 }
 
 /// The deliveries of an event, in the order planned, at most [`MAX_OF_EVENT`].
 ///
 /// # Errors
 /// When the database cannot be used now.
-pub async fn of_event<C: ConnectionTrait>(connection: &C, event: EventId) -> Result<Vec<DeliveryRow>, StoreError> {
+pub async fn of_event<C: ConnectionTrait>(
+    connection: &C,
+    event: EventId,
+) -> Result<Vec<DeliveryRow>, StoreError> {
     let sql = format!(
         "SELECT {COLUMNS} FROM deliveries WHERE event = $1 ORDER BY origin_index, id LIMIT {MAX_OF_EVENT}"
     );
@@ -94,9 +99,13 @@ pub async fn attempts_of<C: ConnectionTrait>(
     );
     let mut rows = statement::all(connection, &sql, vec![rows::id(delivery)]).await?;
     rows.reverse();
-    rows.iter().map(|row| Ok(AttemptRow::from_query_result(row, "")?)).collect()
+    rows.iter()
+        .map(|row| Ok(AttemptRow::from_query_result(row, "")?))
+        .collect()
 }
 
 fn read(rows: Vec<sea_orm::QueryResult>) -> Result<Vec<DeliveryRow>, StoreError> {
-    rows.iter().map(|row| Ok(DeliveryRow::from_query_result(row, "")?)).collect()
+    rows.iter()
+        .map(|row| Ok(DeliveryRow::from_query_result(row, "")?))
+        .collect()
 }

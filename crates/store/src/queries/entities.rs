@@ -95,7 +95,9 @@ pub async fn find<C: ConnectionTrait>(
         "SELECT {COLUMNS} FROM entities WHERE workspace = $1 AND entity_type = $2 AND unique_id = $3"
     );
     let row = statement::first(connection, &sql, key(workspace, entity_type, unique_id)).await?;
-    Ok(row.map(|row| EntityRow::from_query_result(&row, "")).transpose()?)
+    Ok(row
+        .map(|row| EntityRow::from_query_result(&row, ""))
+        .transpose()?)
 }
 
 /// Deletes an entity; `false` where there was none.
@@ -113,7 +115,11 @@ pub async fn delete<C: ConnectionTrait>(
 }
 
 fn key(workspace: &str, entity_type: &str, unique_id: &str) -> Vec<Value> {
-    vec![rows::text(workspace), rows::text(entity_type), rows::text(unique_id)]
+    vec![
+        rows::text(workspace),
+        rows::text(entity_type),
+        rows::text(unique_id),
+    ]
 }
 
 async fn read<C: ConnectionTrait>(
@@ -126,17 +132,31 @@ async fn read<C: ConnectionTrait>(
     conditions.equal("entity_type", filter.entity_type.as_deref());
     if let Some(text) = &filter.text {
         let title = rows::text(anywhere(&text.to_lowercase()));
-        conditions.add("(unique_id = ? OR LOWER(title) LIKE ? ESCAPE '!')", [rows::text(text), title]);
+        conditions.add(
+            "(unique_id = ? OR LOWER(title) LIKE ? ESCAPE '!')",
+            [rows::text(text), title],
+        );
     }
     for (name, value) in &filter.fields {
         let [as_string, as_is] = field_patterns(name, value);
         let clause = "(fields LIKE ? ESCAPE '!' OR fields LIKE ? ESCAPE '!')";
         conditions.add(clause, [as_string.into(), as_is.into()]);
     }
-    let (comparison, direction) = if page.newest_first { ("<", "DESC") } else { (">", "ASC") };
+    let (comparison, direction) = if page.newest_first {
+        ("<", "DESC")
+    } else {
+        (">", "ASC")
+    };
     if let Some(after) = &page.after {
-        let place = [after.first_seen_at.into(), rows::text(&after.entity_type), rows::text(&after.unique_id)];
-        conditions.add(&format!("(first_seen_at, entity_type, unique_id) {comparison} (?, ?, ?)"), place);
+        let place = [
+            after.first_seen_at.into(),
+            rows::text(&after.entity_type),
+            rows::text(&after.unique_id),
+        ];
+        conditions.add(
+            &format!("(first_seen_at, entity_type, unique_id) {comparison} (?, ?, ?)"),
+            place,
+        );
     }
     let limit = conditions.place(i64::try_from(page.limit).unwrap_or(i64::MAX).into());
     let sql = format!(
@@ -145,7 +165,9 @@ async fn read<C: ConnectionTrait>(
         conditions.text()
     );
     let rows = statement::all(connection, &sql, conditions.into_values()).await?;
-    rows.iter().map(|row| Ok(EntityRow::from_query_result(row, "")?)).collect()
+    rows.iter()
+        .map(|row| Ok(EntityRow::from_query_result(row, "")?))
+        .collect()
 }
 
 /// What the stored text of the fields has in it where one of them has this value. It may look so
@@ -160,5 +182,7 @@ fn has_fields(row: &EntityRow, wanted: &[(String, String)]) -> bool {
         return true;
     }
     let fields = row.fields.parse::<Json>().unwrap_or_default();
-    wanted.iter().all(|(name, value)| fields.get(name).is_some_and(|field| field.bare_text() == *value))
+    wanted
+        .iter()
+        .all(|(name, value)| fields.get(name).is_some_and(|field| field.bare_text() == *value))
 }

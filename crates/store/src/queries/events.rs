@@ -69,7 +69,9 @@ pub async fn list<C: ConnectionTrait>(
     }
     let (sql, values) = conditions.page(COLUMNS, "events", page);
     let rows = statement::all(connection, &sql, values).await?;
-    rows.iter().map(|row| Ok(EventRow::from_query_result(row, "")?)).collect()
+    rows.iter()
+        .map(|row| Ok(EventRow::from_query_result(row, "")?))
+        .collect()
 }
 
 /// One event of a workspace.
@@ -103,11 +105,16 @@ pub async fn newest_of_source<C: ConnectionTrait>(
 ///
 /// # Errors
 /// When the database cannot be used now.
-pub async fn entities_of<C: ConnectionTrait>(connection: &C, event: EventId) -> Result<Vec<AboutRow>, StoreError> {
+pub async fn entities_of<C: ConnectionTrait>(
+    connection: &C,
+    event: EventId,
+) -> Result<Vec<AboutRow>, StoreError> {
     let sql = format!(
         "SELECT entity_type, unique_id, change FROM event_entities WHERE event = $1 \
          ORDER BY entity_type, unique_id LIMIT {MAX_ENTITIES}"
     );
     let rows = statement::all(connection, &sql, vec![rows::id(event)]).await?;
-    rows.iter().map(|row| Ok(AboutRow::from_query_result(row, "")?)).collect()
+    rows.iter()
+        .map(|row| Ok(AboutRow::from_query_result(row, "")?))
+        .collect()
 }

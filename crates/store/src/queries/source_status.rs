@@ -28,7 +28,10 @@ impl SourceProgress {
 ///
 /// # Errors
 /// When the database cannot be used now.
-pub async fn progress<C: ConnectionTrait>(connection: &C, source: SourceId) -> Result<SourceProgress, StoreError> {
+pub async fn progress<C: ConnectionTrait>(
+    connection: &C,
+    source: SourceId,
+) -> Result<SourceProgress, StoreError> {
     let sql = "SELECT partition, sequence, COALESCE(processed, 0) AS processed, COALESCE(filtered, 0) AS filtered, \
                COALESCE(failed, 0) AS failed, COALESCE(duplicate, 0) AS duplicate, \
                COALESCE(last_event_at, 0) AS last_event_at \
@@ -38,7 +41,10 @@ pub async fn progress<C: ConnectionTrait>(connection: &C, source: SourceId) -> R
         let partition: i64 = statement::column(&row, "partition")?;
         let sequence: i64 = statement::column(&row, "sequence")?;
         progress.counts = Counts::from_query_result(&row, "")?;
-        progress.committed.push((u32::try_from(partition).unwrap_or(u32::MAX), sequence.unsigned_abs()));
+        progress.committed.push((
+            u32::try_from(partition).unwrap_or(u32::MAX),
+            sequence.unsigned_abs(),
+        ));
     }
     Ok(progress)
 }

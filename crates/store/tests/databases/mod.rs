@@ -30,20 +30,32 @@ pub(crate) async fn sqlite(directory: &tempfile::TempDir) -> Store {
 
 async fn on_postgres<F: Future<Output = ()>>(server: &str, test: impl Fn(Store) -> F) {
     let name = format!("hookrail_test_{}_{}", std::process::id(), unique());
-    let admin = Database::connect(server).await.expect("HOOKRAIL_TEST_POSTGRES_URL can be reached");
-    admin.execute_unprepared(&format!("CREATE DATABASE {name}")).await.unwrap();
+    let admin = Database::connect(server)
+        .await
+        .expect("HOOKRAIL_TEST_POSTGRES_URL can be reached");
+    admin
+        .execute_unprepared(&format!("CREATE DATABASE {name}"))
+        .await
+        .unwrap();
     let store = Store::connect(&url_of(server, &name)).await.unwrap();
     store.migrate().await.unwrap();
     test(store.clone()).await;
     store.close().await.unwrap();
-    admin.execute_unprepared(&format!("DROP DATABASE {name} WITH (FORCE)")).await.unwrap();
+    admin
+        .execute_unprepared(&format!("DROP DATABASE {name} WITH (FORCE)"))
+        .await
+        .unwrap();
 }
 
 /// The server's URL with another database's name.
 fn url_of(server: &str, name: &str) -> String {
-    let (address, query) = server.split_once('?').map_or((server, None), |(a, q)| (a, Some(q)));
+    let (address, query) = server
+        .split_once('?')
+        .map_or((server, None), |(a, q)| (a, Some(q)));
     let after_scheme = address.find("://").expect("a URL has a scheme") + 3;
-    let end = address[after_scheme..].find('/').map_or(address.len(), |at| after_scheme + at);
+    let end = address[after_scheme..]
+        .find('/')
+        .map_or(address.len(), |at| after_scheme + at);
     let query = query.map(|query| format!("?{query}")).unwrap_or_default();
     format!("{}/{name}{query}", &address[..end])
 }

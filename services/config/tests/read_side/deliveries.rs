@@ -25,11 +25,18 @@ async fn a_delivery_is_shown_with_its_attempts_and_with_its_event() {
         route: None,
         entity: None,
         lane_key: Some("customer:42".to_owned()),
-        origin: Origin { partition: 2, sequence, index: 0 },
+        origin: Origin {
+            partition: 2,
+            sequence,
+            index: 0,
+        },
         accepted_at: event.accepted_at,
         replay: None,
     };
-    let failure = Failure { code: ErrorCode::Status, detail: "the answer was 500".to_owned() };
+    let failure = Failure {
+        code: ErrorCode::Status,
+        detail: "the answer was 500".to_owned(),
+    };
     let attempt = Attempt {
         number: 1,
         epoch: 1,
@@ -55,16 +62,41 @@ async fn a_delivery_is_shown_with_its_attempts_and_with_its_event() {
     };
     let tx = running.store.write().await.unwrap();
     deliveries::raise(&*tx, &[state]).await.unwrap();
-    attempts::insert(&*tx, &[AttemptRecord { delivery: delivery.clone(), attempt }]).await.unwrap();
+    attempts::insert(
+        &*tx,
+        &[AttemptRecord {
+            delivery: delivery.clone(),
+            attempt,
+        }],
+    )
+    .await
+    .unwrap();
     tx.commit().await.unwrap();
-    let read = running.api.get(&format!("/deliveries/{}", delivery.id)).await.unwrap();
-    assert_eq!((&read["status"], &read["error"]["code"]), (&json!("dead"), &json!("status")));
+    let read = running
+        .api
+        .get(&format!("/deliveries/{}", delivery.id))
+        .await
+        .unwrap();
+    assert_eq!(
+        (&read["status"], &read["error"]["code"]),
+        (&json!("dead"), &json!("status"))
+    );
     assert_eq!(read["sequence"], json!(format!("2.{sequence}.0")));
     assert_eq!(read["settled_at"], json!("1970-01-01T00:00:03.000Z"));
     let attempt = &read["attempts"][0];
-    assert_eq!((&attempt["number"], &attempt["response"]["body"]), (&json!(1), &json!("oops")));
-    assert_eq!(attempt["request"]["headers"], json!([{"name": "webhook-id", "value": "dlv_1"}]));
-    for filter in ["status=dead", &format!("event={id}"), &format!("lane={}", read["lane"].as_str().unwrap())] {
+    assert_eq!(
+        (&attempt["number"], &attempt["response"]["body"]),
+        (&json!(1), &json!("oops"))
+    );
+    assert_eq!(
+        attempt["request"]["headers"],
+        json!([{"name": "webhook-id", "value": "dlv_1"}])
+    );
+    for filter in [
+        "status=dead",
+        &format!("event={id}"),
+        &format!("lane={}", read["lane"].as_str().unwrap()),
+    ] {
         let list = running.api.get(&format!("/deliveries?{filter}")).await.unwrap();
         assert_eq!(list["items"][0]["id"], read["id"], "{filter}");
     }

@@ -9,15 +9,42 @@ use crate::running::Running;
 async fn an_event_is_there_from_the_moment_it_was_accepted_with_exact_numbers() {
     let running = Running::start().await;
     let source = running.source(json!({})).await;
-    let id = running.send(&source, json!({"id": 9_007_199_254_740_993_u64, "name": "Ann"})).await;
-    let answer = running.api.call("GET", &format!("/events/{id}"), None).await.unwrap();
-    assert!(answer.text.contains(r#""payload":{"id":9007199254740993,"name":"Ann"}"#), "{}", answer.text);
+    let id = running
+        .send(&source, json!({"id": 9_007_199_254_740_993_u64, "name": "Ann"}))
+        .await;
+    let answer = running
+        .api
+        .call("GET", &format!("/events/{id}"), None)
+        .await
+        .unwrap();
+    assert!(
+        answer
+            .text
+            .contains(r#""payload":{"id":9007199254740993,"name":"Ann"}"#),
+        "{}",
+        answer.text
+    );
     let event = answer.expect(200).unwrap();
-    assert_eq!((&event["status"], &event["source"]), (&json!("received"), &json!(source)));
+    assert_eq!(
+        (&event["status"], &event["source"]),
+        (&json!("received"), &json!(source))
+    );
     assert_eq!(event["payload_expired"], json!(false));
-    assert!(event["headers"].as_array().unwrap().contains(&json!({"name": "hookrail-test", "value": "true"})));
-    let raw = running.api.call("GET", &format!("/events/{id}/raw"), None).await.unwrap();
-    assert_eq!((raw.status, raw.header("content-type")), (200, "application/json"));
+    assert!(
+        event["headers"]
+            .as_array()
+            .unwrap()
+            .contains(&json!({"name": "hookrail-test", "value": "true"}))
+    );
+    let raw = running
+        .api
+        .call("GET", &format!("/events/{id}/raw"), None)
+        .await
+        .unwrap();
+    assert_eq!(
+        (raw.status, raw.header("content-type")),
+        (200, "application/json")
+    );
     assert_eq!(raw.text, r#"{"id":9007199254740993,"name":"Ann"}"#);
     assert_eq!(raw.header("x-content-type-options"), "nosniff");
 }
@@ -28,33 +55,82 @@ async fn a_processed_event_is_listed_and_outlives_its_payload() {
     let source = running.source(json!({})).await;
     let id = running.send(&source, json!({"a": 1})).await;
     let (event, sequence) = running.process(&id, EventStatus::Failed).await;
-    let list = running.api.get(&format!("/events?source={source}&status=failed")).await.unwrap();
+    let list = running
+        .api
+        .get(&format!("/events?source={source}&status=failed"))
+        .await
+        .unwrap();
     assert_eq!(list["items"][0]["id"], json!(id));
     assert_eq!(list["next_cursor"], json!(null));
-    assert_eq!(list["items"][0]["error"], json!({"code": "mapping", "detail": "no unique id"}));
+    assert_eq!(
+        list["items"][0]["error"],
+        json!({"code": "mapping", "detail": "no unique id"})
+    );
     let read = running.api.get(&format!("/events/{id}")).await.unwrap();
-    assert_eq!((&read["status"], &read["payload"]), (&json!("failed"), &json!({"a": 1})));
-    running.broker.trim_raw(event.id.partition(), sequence).await.unwrap();
+    assert_eq!(
+        (&read["status"], &read["payload"]),
+        (&json!("failed"), &json!({"a": 1}))
+    );
+    running
+        .broker
+        .trim_raw(event.id.partition(), sequence)
+        .await
+        .unwrap();
     let read = running.api.get(&format!("/events/{id}")).await.unwrap();
-    assert_eq!((&read["payload_expired"], &read["payload"]), (&json!(true), &json!(null)));
-    let raw = running.api.call("GET", &format!("/events/{id}/raw"), None).await.unwrap();
-    assert_eq!((raw.status, &raw.json()["code"]), (410, &json!("payload-expired")));
+    assert_eq!(
+        (&read["payload_expired"], &read["payload"]),
+        (&json!(true), &json!(null))
+    );
+    let raw = running
+        .api
+        .call("GET", &format!("/events/{id}/raw"), None)
+        .await
+        .unwrap();
+    assert_eq!(
+        (raw.status, &raw.json()["code"]),
+        (410, &json!("payload-expired"))
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_not_there_is_404_and_wrong_filters_are_422() {
     let running = Running::start().await;
-    for path in ["/events/evt_01ARZ3NDEKTSV4RRFFQ69G5FAV", "/events/x", "/events/evt_x/raw", "/deliveries/x"] {
-        assert_eq!(running.api.call("GET", path, None).await.unwrap().status, 404, "{path}");
+    for path in [
+        "/events/evt_01ARZ3NDEKTSV4RRFFQ69G5FAV",
+        "/events/x",
+        "/events/evt_x/raw",
+        "/deliveries/x",
+    ] {
+        assert_eq!(
+            running.api.call("GET", path, None).await.unwrap().status,
+            404,
+            "{path}"
+        );
     }
-    for path in ["/events?status=lost", "/events?since=yesterday", "/events?entity=x", "/deliveries?status=lost"] {
-        assert_eq!(running.api.call("GET", path, None).await.unwrap().status, 422, "{path}");
+    for path in [
+        "/events?status=lost",
+        "/events?since=yesterday",
+        "/events?entity=x",
+        "/deliveries?status=lost",
+    ] {
+        assert_eq!(
+            running.api.call("GET", path, None).await.unwrap().status,
+            422,
+            "{path}"
+        );
     }
-    let other = running.api.create("/workspaces", json!({"code": "other"})).await.unwrap();
+    let other = running
+        .api
+        .create("/workspaces", json!({"code": "other"}))
+        .await
+        .unwrap();
     let source = running.source(json!({})).await;
     let id = running.send(&source, json!({})).await;
     let elsewhere = format!("/events/{id}?workspace={}", other["code"].as_str().unwrap());
-    assert_eq!(running.api.call("GET", &elsewhere, None).await.unwrap().status, 404);
+    assert_eq!(
+        running.api.call("GET", &elsewhere, None).await.unwrap().status,
+        404
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -62,12 +138,19 @@ async fn an_own_event_is_taken_once_by_its_key_and_lies_in_its_keys_partition() 
     let running = Running::start().await;
     let body = json!({"event_type": "invoice.paid", "data": {"n": 9_007_199_254_740_993_u64},
         "current_context": {"by": "me"}, "ordering_key": "c-1", "idempotency_key": "k-1"});
-    let post = async |body: &serde_json::Value| running.api.call("POST", "/events", Some(body)).await.unwrap();
+    let post =
+        async |body: &serde_json::Value| running.api.call("POST", "/events", Some(body)).await.unwrap();
     let first = post(&body).await.expect(202).unwrap();
     let again = post(&body).await.expect(200).unwrap();
     assert_eq!(first["event_id"], again["event_id"]);
-    let other = post(&json!({"event_type": "invoice.paid", "data": 1, "ordering_key": "c-1", "idempotency_key": "k-1"})).await;
-    assert_eq!((other.status, &other.json()["code"]), (422, &json!("idempotency-key-reused")));
+    let other = post(
+        &json!({"event_type": "invoice.paid", "data": 1, "ordering_key": "c-1", "idempotency_key": "k-1"}),
+    )
+    .await;
+    assert_eq!(
+        (other.status, &other.json()["code"]),
+        (422, &json!("idempotency-key-reused"))
+    );
     let id = first["event_id"].as_str().unwrap();
     let (event, _) = running.logged(id).await;
     assert_eq!(&event.body.bytes().unwrap()[..], br#"{"n":9007199254740993}"#);
@@ -86,9 +169,16 @@ async fn an_own_event_that_can_not_be_meant_is_refused_by_field() {
         (json!({"event_type": "no spaces", "data": 1}), "/event_type"),
         (json!({"event_type": "a.b"}), "/data"),
         (json!({"event_type": "a.b", "data": 1, "more": 2}), "/more"),
-        (json!({"event_type": "a.b", "data": 1, "ordering_key": ""}), "/ordering_key"),
+        (
+            json!({"event_type": "a.b", "data": 1, "ordering_key": ""}),
+            "/ordering_key",
+        ),
     ] {
         let answer = running.api.call("POST", "/events", Some(&body)).await.unwrap();
-        assert_eq!((answer.status, &answer.json()["errors"][0]["pointer"]), (422, &json!(pointer)), "{body}");
+        assert_eq!(
+            (answer.status, &answer.json()["errors"][0]["pointer"]),
+            (422, &json!(pointer)),
+            "{body}"
+        );
     }
 }

@@ -34,17 +34,36 @@ impl Running {
         let broker = Broker::connect(&settings(&nats), "test").await.unwrap();
         broker.ensure_topology().await.unwrap();
         let database = folder.path().join("test.db");
-        let store = Store::connect(&format!("sqlite://{}?mode=rwc", database.display())).await.unwrap();
+        let store = Store::connect(&format!("sqlite://{}?mode=rwc", database.display()))
+            .await
+            .unwrap();
         store.migrate().await.unwrap();
         let listener = std::net::TcpListener::bind(hookrail_harness::ANY_PORT).unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let outbound = OutboundClient::new(AddressPolicy::default(), OutboundLimits::default()).unwrap();
         let context = ServiceContext::new(Duration::from_secs(5));
-        let settings = ConfigSettings { admin_token: Some(Secret::from(TOKEN.to_owned())), ..ConfigSettings::default() };
-        let run = hookrail_config::run(settings, broker.clone(), store.clone(), outbound, context.clone(), listener);
+        let settings = ConfigSettings {
+            admin_token: Some(Secret::from(TOKEN.to_owned())),
+            ..ConfigSettings::default()
+        };
+        let run = hookrail_config::run(
+            settings,
+            broker.clone(),
+            store.clone(),
+            outbound,
+            context.clone(),
+            listener,
+        );
         tokio::spawn(async move { run.await.unwrap() });
         let api = Api::new(&url, &url, TOKEN);
-        let running = Self { api, broker, store, context, _nats: nats, _folder: folder };
+        let running = Self {
+            api,
+            broker,
+            store,
+            context,
+            _nats: nats,
+            _folder: folder,
+        };
         let answers = || async { running.api.get("/stats").await.ok() };
         eventually("the API", 20, answers).await.unwrap();
         running
@@ -61,14 +80,25 @@ impl Running {
     pub(crate) async fn send(&self, source: &str, payload: Value) -> String {
         let body = json!({ "payload": payload });
         let path = format!("/sources/{source}/test-events");
-        let answer = self.api.call("POST", &path, Some(&body)).await.unwrap().expect(202).unwrap();
+        let answer = self
+            .api
+            .call("POST", &path, Some(&body))
+            .await
+            .unwrap()
+            .expect(202)
+            .unwrap();
         answer["event_id"].as_str().unwrap().to_owned()
     }
 
     /// An event and its sequence, as the log has them.
     pub(crate) async fn logged(&self, event_id: &str) -> (Event, u64) {
         let id: EventId = event_id.parse().unwrap();
-        let found = self.broker.find_event(id.partition(), event_id, id.time()).await.unwrap().unwrap();
+        let found = self
+            .broker
+            .find_event(id.partition(), event_id, id.time())
+            .await
+            .unwrap()
+            .unwrap();
         (decode_event(&found.payload).unwrap(), found.sequence)
     }
 
@@ -77,7 +107,9 @@ impl Running {
         let (event, sequence) = self.logged(event_id).await;
         let partition = event.id.partition();
         let epoch = sequence;
-        partition_progress::take_partition(&self.store, partition, epoch).await.unwrap();
+        partition_progress::take_partition(&self.store, partition, epoch)
+            .await
+            .unwrap();
         let write = EventWrite {
             event: &event,
             partition,
@@ -91,8 +123,14 @@ impl Running {
         counts.add(status, event.accepted_at);
         let tx = self.store.write().await.unwrap();
         events::insert(&*tx, &[write]).await.unwrap();
-        source_counters::raise(&*tx, &[(event.source.unwrap(), counts)].into()).await.unwrap();
-        assert!(partition_progress::advance(&*tx, partition, epoch, sequence).await.unwrap());
+        source_counters::raise(&*tx, &[(event.source.unwrap(), counts)].into())
+            .await
+            .unwrap();
+        assert!(
+            partition_progress::advance(&*tx, partition, epoch, sequence)
+                .await
+                .unwrap()
+        );
         tx.commit().await.unwrap();
         (event, sequence)
     }

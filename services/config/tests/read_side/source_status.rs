@@ -12,13 +12,25 @@ use crate::running::Running;
 async fn the_figures_of_a_source_add_up() {
     let running = Running::start().await;
     let source = running.source(json!({"ordering": {"mode": "source"}})).await;
-    let status = async || running.api.get(&format!("/sources/{source}/status")).await.unwrap();
-    assert_eq!((&status().await["state"], &status().await["received"]), (&json!("waiting"), &json!(0)));
+    let status = async || {
+        running
+            .api
+            .get(&format!("/sources/{source}/status"))
+            .await
+            .unwrap()
+    };
+    assert_eq!(
+        (&status().await["state"], &status().await["received"]),
+        (&json!("waiting"), &json!(0))
+    );
     let mut ids = Vec::new();
     for n in 0..12 {
         ids.push(running.send(&source, json!({ "n": n })).await);
     }
-    assert_eq!((&status().await["queued"], &status().await["received"]), (&json!(12), &json!(12)));
+    assert_eq!(
+        (&status().await["queued"], &status().await["received"]),
+        (&json!(12), &json!(12))
+    );
     running.process(&ids[0], EventStatus::Processed).await;
     running.process(&ids[1], EventStatus::Filtered).await;
     let now = status().await;
@@ -33,9 +45,17 @@ async fn the_figures_of_a_source_add_up() {
 async fn a_disabled_source_says_so_and_takes_no_test_event() {
     let running = Running::start().await;
     let source = running.source(json!({"enabled": false})).await;
-    let status = running.api.get(&format!("/sources/{source}/status")).await.unwrap();
+    let status = running
+        .api
+        .get(&format!("/sources/{source}/status"))
+        .await
+        .unwrap();
     assert_eq!(status["state"], json!("disabled"));
-    let answer = running.api.call("POST", &format!("/sources/{source}/test-events"), None).await.unwrap();
+    let answer = running
+        .api
+        .call("POST", &format!("/sources/{source}/test-events"), None)
+        .await
+        .unwrap();
     assert_eq!((answer.status, &answer.json()["code"]), (409, &json!("disabled")));
 }
 
@@ -54,17 +74,34 @@ async fn refused_requests_are_shown_and_counted() {
         method: "POST".to_owned(),
         headers: vec![("x-shop".to_owned(), "a".to_owned())],
     };
-    let count = CountRecord { instance: "i".to_owned(), number: 1, source: id, code: "unauthorized".to_owned(), refused: 7 };
+    let count = CountRecord {
+        instance: "i".to_owned(),
+        number: 1,
+        source: id,
+        code: "unauthorized".to_owned(),
+        refused: 7,
+    };
     let tx = running.store.write().await.unwrap();
     rejections::insert(&*tx, &[(1, &record)]).await.unwrap();
     source_refusals::count(&*tx, &[&count], 1000).await.unwrap();
     tx.commit().await.unwrap();
-    let shown = running.api.get(&format!("/sources/{source}/rejections")).await.unwrap();
+    let shown = running
+        .api
+        .get(&format!("/sources/{source}/rejections"))
+        .await
+        .unwrap();
     assert_eq!(
         shown["items"],
         json!([{"at": "1970-01-01T00:00:01.000Z", "code": "unauthorized", "detail": "the request has no API key",
             "remote_addr": "10.0.0.1", "method": "POST", "headers": [{"name": "x-shop", "value": "a"}]}])
     );
-    let status = running.api.get(&format!("/sources/{source}/status")).await.unwrap();
-    assert_eq!((&status["rejected"], &status["rejected_by_cause"]), (&json!(7), &json!({"unauthorized": 7})));
+    let status = running
+        .api
+        .get(&format!("/sources/{source}/status"))
+        .await
+        .unwrap();
+    assert_eq!(
+        (&status["rejected"], &status["rejected_by_cause"]),
+        (&json!(7), &json!({"unauthorized": 7}))
+    );
 }

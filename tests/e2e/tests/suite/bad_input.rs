@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::fixtures::{source, unique};
 
-pub async fn definitions_are_refused_by_field(stack: Arc<Stack>) -> anyhow::Result<()> {
+pub(crate) async fn definitions_are_refused_by_field(stack: Arc<Stack>) -> anyhow::Result<()> {
     let api = &stack.api;
     let name = unique("refused");
     let entity = |path: &str| json!({"name": name, "entity": {"type": "customer", "path": path, "unique_id": "$.id"}});
@@ -44,7 +44,7 @@ pub async fn definitions_are_refused_by_field(stack: Arc<Stack>) -> anyhow::Resu
     Ok(())
 }
 
-pub async fn bodies_that_are_not_what_they_say_are_refused(stack: Arc<Stack>) -> anyhow::Result<()> {
+pub(crate) async fn bodies_that_are_not_what_they_say_are_refused(stack: Arc<Stack>) -> anyhow::Result<()> {
     let api = &stack.api;
     let source = source(api, json!({"max_body_bytes": 2000})).await?;
     let big = format!("{{\"a\":\"{}\"}}", "x".repeat(3000));
@@ -74,7 +74,7 @@ pub async fn bodies_that_are_not_what_they_say_are_refused(stack: Arc<Stack>) ->
     Ok(())
 }
 
-pub async fn requests_that_break_the_conventions_are_refused(stack: Arc<Stack>) -> anyhow::Result<()> {
+pub(crate) async fn requests_that_break_the_conventions_are_refused(stack: Arc<Stack>) -> anyhow::Result<()> {
     let api = &stack.api;
     let stranger = hookrail_harness::Api::new(&api.api, &api.ingress, "wrong");
     let refused = stranger.call("GET", "/sources", None).await?;

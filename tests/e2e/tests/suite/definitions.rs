@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::fixtures::{destination, source, text, unique};
 
-pub async fn a_source_without_ordering_can_not_feed_an_ordered_destination(stack: Arc<Stack>) -> anyhow::Result<()> {
+pub(crate) async fn a_source_without_ordering_can_not_feed_an_ordered_destination(stack: Arc<Stack>) -> anyhow::Result<()> {
     let (api, receiver) = (&stack.api, Receiver::start()?);
     let unordered = source(api, json!({})).await?;
     let ordered = source(api, json!({"ordering": {"mode": "source"}})).await?;
@@ -30,7 +30,7 @@ pub async fn a_source_without_ordering_can_not_feed_an_ordered_destination(stack
     Ok(())
 }
 
-pub async fn a_change_is_in_force_within_a_second(stack: Arc<Stack>) -> anyhow::Result<()> {
+pub(crate) async fn a_change_is_in_force_within_a_second(stack: Arc<Stack>) -> anyhow::Result<()> {
     let api = &stack.api;
     let mut slowest = Duration::ZERO;
     for _ in 0..5 {
@@ -44,7 +44,7 @@ pub async fn a_change_is_in_force_within_a_second(stack: Arc<Stack>) -> anyhow::
     Ok(())
 }
 
-pub async fn an_api_key_lets_its_sender_in_and_nobody_else(stack: Arc<Stack>) -> anyhow::Result<()> {
+pub(crate) async fn an_api_key_lets_its_sender_in_and_nobody_else(stack: Arc<Stack>) -> anyhow::Result<()> {
     let api = &stack.api;
     let source = source(api, json!({"auth": {"type": "api_key", "header": "X-Key", "query": "key"}})).await?;
     let keys = format!("/sources/{}/api-keys", source.id);
@@ -71,7 +71,7 @@ pub async fn an_api_key_lets_its_sender_in_and_nobody_else(stack: Arc<Stack>) ->
     eventually("the key is revoked", 1, || async { (send(with(&key)).await.ok()? == 401).then_some(()) }).await
 }
 
-pub async fn a_destination_that_does_not_answer_is_refused(stack: Arc<Stack>) -> anyhow::Result<()> {
+pub(crate) async fn a_destination_that_does_not_answer_is_refused(stack: Arc<Stack>) -> anyhow::Result<()> {
     let api = &stack.api;
     let spec = |url: &str| json!({"name": unique("destination"), "url": url});
     for (url, code) in [
@@ -91,7 +91,7 @@ pub async fn a_destination_that_does_not_answer_is_refused(stack: Arc<Stack>) ->
     Ok(())
 }
 
-pub async fn a_disabled_source_keeps_its_url(stack: Arc<Stack>) -> anyhow::Result<()> {
+pub(crate) async fn a_disabled_source_keeps_its_url(stack: Arc<Stack>) -> anyhow::Result<()> {
     let api = &stack.api;
     let source = source(api, json!({})).await?;
     let path = format!("/sources/{}", source.id);

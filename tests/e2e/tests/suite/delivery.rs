@@ -17,7 +17,7 @@ fn quick_retry() -> serde_json::Value {
     json!({"initial_ms": 200, "multiplier": 1.5, "max_ms": 1000, "jitter": 0.0})
 }
 
-pub async fn a_failed_delivery_is_tried_again_and_its_key_waits(stack: Arc<Stack>) -> anyhow::Result<()> {
+pub(crate) async fn a_failed_delivery_is_tried_again_and_its_key_waits(stack: Arc<Stack>) -> anyhow::Result<()> {
     let api = &stack.api;
     // The first two attempts of each delivery of key 1 fail.
     let receiver = Receiver::with_script(|arrival| {
@@ -41,7 +41,7 @@ pub async fn a_failed_delivery_is_tried_again_and_its_key_waits(stack: Arc<Stack
     Ok(())
 }
 
-pub async fn keys_do_not_wait_for_each_other(stack: Arc<Stack>) -> anyhow::Result<()> {
+pub(crate) async fn keys_do_not_wait_for_each_other(stack: Arc<Stack>) -> anyhow::Result<()> {
     let api = &stack.api;
     let receiver = Receiver::with_script(|arrival| {
         let hangs = number(arrival).0 == 0;
@@ -69,7 +69,7 @@ pub async fn keys_do_not_wait_for_each_other(stack: Arc<Stack>) -> anyhow::Resul
     Ok(())
 }
 
-pub async fn the_raw_format_sends_the_bytes_as_received(stack: Arc<Stack>) -> anyhow::Result<()> {
+pub(crate) async fn the_raw_format_sends_the_bytes_as_received(stack: Arc<Stack>) -> anyhow::Result<()> {
     let (api, receiver) = (&stack.api, Receiver::start()?);
     let source = source(api, json!({})).await?;
     let destination = destination(api, &receiver, json!({"format": "raw", "signing": {"type": "none"}, "headers": {"X-Team": "a"}})).await?;
@@ -83,7 +83,7 @@ pub async fn the_raw_format_sends_the_bytes_as_received(stack: Arc<Stack>) -> an
     Ok(())
 }
 
-pub async fn deliveries_and_attempts_can_be_looked_at(stack: Arc<Stack>) -> anyhow::Result<()> {
+pub(crate) async fn deliveries_and_attempts_can_be_looked_at(stack: Arc<Stack>) -> anyhow::Result<()> {
     let api = &stack.api;
     let receiver = Receiver::with_script(|arrival| {
         let first = arrival.header("hookrail-attempt") == "1";
@@ -116,7 +116,7 @@ pub async fn deliveries_and_attempts_can_be_looked_at(stack: Arc<Stack>) -> anyh
     Ok(())
 }
 
-pub async fn a_redirect_is_not_followed(stack: Arc<Stack>) -> anyhow::Result<()> {
+pub(crate) async fn a_redirect_is_not_followed(stack: Arc<Stack>) -> anyhow::Result<()> {
     let (api, other) = (&stack.api, Receiver::start()?);
     let elsewhere = other.url().to_owned();
     let receiver = Receiver::with_script(move |arrival| {

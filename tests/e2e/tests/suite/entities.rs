@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::fixtures::{SOON, accepted, destination, entity, route, settled_event, source, unique};
 
-pub async fn an_update_of_the_same_object_updates_the_entity(stack: Arc<Stack>) -> anyhow::Result<()> {
+pub(crate) async fn an_update_of_the_same_object_updates_the_entity(stack: Arc<Stack>) -> anyhow::Result<()> {
     let (api, receiver) = (&stack.api, Receiver::start()?);
     let kind = unique("customer");
     let rules = json!({"type": kind, "unique_id": "$.id", "title": "$.email", "fields": {"city": "$.city"}});
@@ -32,7 +32,7 @@ pub async fn an_update_of_the_same_object_updates_the_entity(stack: Arc<Stack>) 
     Ok(())
 }
 
-pub async fn a_filter_leaves_events_out_and_says_so(stack: Arc<Stack>) -> anyhow::Result<()> {
+pub(crate) async fn a_filter_leaves_events_out_and_says_so(stack: Arc<Stack>) -> anyhow::Result<()> {
     let (api, receiver) = (&stack.api, Receiver::start()?);
     let filter = json!({"all": [
         {"path": "$.event_type", "op": "eq", "value": "user"},
@@ -59,7 +59,7 @@ pub async fn a_filter_leaves_events_out_and_says_so(stack: Arc<Stack>) -> anyhow
     Ok(())
 }
 
-pub async fn a_payload_without_the_id_fails_and_the_source_warns(stack: Arc<Stack>) -> anyhow::Result<()> {
+pub(crate) async fn a_payload_without_the_id_fails_and_the_source_warns(stack: Arc<Stack>) -> anyhow::Result<()> {
     let api = &stack.api;
     let kind = unique("customer");
     let rules = json!({"type": kind, "unique_id": "$.id", "title": "$.email"});

@@ -8,25 +8,25 @@ use hookrail_harness::{Api, Receiver, eventually};
 use serde_json::{Value, json};
 
 /// How long a webhook may take to have its effect, seconds.
-pub const SOON: u64 = 20;
+pub(crate) const SOON: u64 = 20;
 
 /// A signing secret in the form of the scheme.
-pub const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+pub(crate) const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
 /// A name that no other scenario uses.
-pub fn unique(word: &str) -> String {
+pub(crate) fn unique(word: &str) -> String {
     static COUNTER: AtomicU64 = AtomicU64::new(0);
     format!("{word}-{}-{}", std::process::id(), COUNTER.fetch_add(1, Ordering::Relaxed))
 }
 
 /// A source, and where it takes webhooks.
-pub struct Source {
-    pub id: String,
-    pub path: String,
+pub(crate) struct Source {
+    pub(crate) id: String,
+    pub(crate) path: String,
 }
 
 /// Creates a source from `spec`, with a name of its own.
-pub async fn source(api: &Api, mut spec: Value) -> anyhow::Result<Source> {
+pub(crate) async fn source(api: &Api, mut spec: Value) -> anyhow::Result<Source> {
     let name = unique("source");
     spec["name"] = json!(name);
     let created = api.create("/sources", spec).await?;
@@ -34,7 +34,7 @@ pub async fn source(api: &Api, mut spec: Value) -> anyhow::Result<Source> {
 }
 
 /// Creates a destination for `receiver` from `spec`, with a name of its own, and gives its id.
-pub async fn destination(api: &Api, receiver: &Receiver, mut spec: Value) -> anyhow::Result<String> {
+pub(crate) async fn destination(api: &Api, receiver: &Receiver, mut spec: Value) -> anyhow::Result<String> {
     spec["name"] = json!(unique("destination"));
     spec["url"] = json!(format!("{}/hook", receiver.url()));
     let created = api.create("/destinations", spec).await?;
@@ -42,25 +42,25 @@ pub async fn destination(api: &Api, receiver: &Receiver, mut spec: Value) -> any
 }
 
 /// Routes `events` of `source` to `destination`, and gives the route's id.
-pub async fn route(api: &Api, source: &Source, destination: &str, events: &[&str]) -> anyhow::Result<String> {
+pub(crate) async fn route(api: &Api, source: &Source, destination: &str, events: &[&str]) -> anyhow::Result<String> {
     let spec = json!({"name": unique("route"), "source": source.id, "events": events, "destination": destination});
     text(&api.create("/routes", spec).await?, "/id")
 }
 
 /// The text at a JSON pointer.
-pub fn text(value: &Value, pointer: &str) -> anyhow::Result<String> {
+pub(crate) fn text(value: &Value, pointer: &str) -> anyhow::Result<String> {
     let found = value.pointer(pointer).and_then(Value::as_str);
     Ok(found.with_context(|| format!("no text at {pointer} of {value}"))?.to_owned())
 }
 
 /// Sends a JSON webhook that has to be accepted, and gives its event's id.
-pub async fn accepted(api: &Api, source: &Source, body: &str) -> anyhow::Result<String> {
+pub(crate) async fn accepted(api: &Api, source: &Source, body: &str) -> anyhow::Result<String> {
     let answer = api.send_json(&source.path, body).await?.expect(202)?;
     text(&answer, "/event_id")
 }
 
 /// Waits until the event has a status other than `received`, and gives its document.
-pub async fn settled_event(api: &Api, id: &str) -> anyhow::Result<Value> {
+pub(crate) async fn settled_event(api: &Api, id: &str) -> anyhow::Result<Value> {
     eventually(&format!("event {id} is processed"), SOON, || async {
         let event = api.get(&format!("/events/{id}")).await.ok()?;
         (event["status"] != "received").then_some(event)
@@ -69,7 +69,7 @@ pub async fn settled_event(api: &Api, id: &str) -> anyhow::Result<Value> {
 }
 
 /// Waits for the entity and gives its document.
-pub async fn entity(api: &Api, entity_type: &str, unique_id: &str) -> anyhow::Result<Value> {
+pub(crate) async fn entity(api: &Api, entity_type: &str, unique_id: &str) -> anyhow::Result<Value> {
     let path = format!("/entities/{entity_type}/{unique_id}");
     eventually(&format!("GET {path}"), SOON, || async { api.get(&path).await.ok() }).await
 }

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::fixtures::{SOON, accepted, destination, route, source};
 
-pub async fn services_tell_that_they_live_and_what_they_count(stack: Arc<Stack>) -> anyhow::Result<()> {
+pub(crate) async fn services_tell_that_they_live_and_what_they_count(stack: Arc<Stack>) -> anyhow::Result<()> {
     let source = source(&stack.api, json!({})).await?;
     accepted(&stack.api, &source, "{}").await?;
     let text = stack.metrics().await?;
@@ -18,7 +18,7 @@ pub async fn services_tell_that_they_live_and_what_they_count(stack: Arc<Stack>)
     Ok(())
 }
 
-pub async fn one_trace_goes_from_request_to_attempt(stack: Arc<Stack>) -> anyhow::Result<()> {
+pub(crate) async fn one_trace_goes_from_request_to_attempt(stack: Arc<Stack>) -> anyhow::Result<()> {
     let api = &stack.api;
     let receiver = Receiver::with_script(|arrival| {
         Reply::status(if arrival.header("hookrail-attempt") == "1" { 500 } else { 200 })

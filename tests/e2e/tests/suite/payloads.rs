@@ -11,7 +11,7 @@ use crate::fixtures::source;
 /// How many of them are sent, so that the suite stays short.
 const MOST: usize = 120;
 
-pub async fn real_payloads_come_out_byte_for_byte(stack: Arc<Stack>) -> anyhow::Result<()> {
+pub(crate) async fn real_payloads_come_out_byte_for_byte(stack: Arc<Stack>) -> anyhow::Result<()> {
     let Some(folder) = shared_folder() else {
         crate::say("SKIPPED: real payloads, since the folder with public samples is not beside the checkout");
         return Ok(());

@@ -23,7 +23,7 @@ const ORDER: &str = r#"{"id":820982911946154508,"admin_graphql_api_id":"gid://sh
 "email":"jon@example.com","total_price":"403.00","weight":1.10,"line_items":[{"id":866550311766439020,"price":"199.00"}],
 "checksum":12345678901234567890123456789}"#;
 
-pub async fn a_github_push_reaches_a_receiver_that_verifies_it(stack: Arc<Stack>) -> anyhow::Result<()> {
+pub(crate) async fn a_github_push_reaches_a_receiver_that_verifies_it(stack: Arc<Stack>) -> anyhow::Result<()> {
     let (api, receiver) = (&stack.api, Receiver::start()?);
     let kind = unique("repository");
     let spec = json!({"entity": {"type": kind, "path": "$.repository", "unique_id": "$.id", "title": "$.full_name"}});
@@ -49,7 +49,7 @@ pub async fn a_github_push_reaches_a_receiver_that_verifies_it(stack: Arc<Stack>
     Ok(())
 }
 
-pub async fn a_mattermost_post_becomes_an_entity(stack: Arc<Stack>) -> anyhow::Result<()> {
+pub(crate) async fn a_mattermost_post_becomes_an_entity(stack: Arc<Stack>) -> anyhow::Result<()> {
     let (api, receiver) = (&stack.api, Receiver::start()?);
     let kind = unique("post");
     let spec = json!({"entity": {"type": kind, "unique_id": "$.post_id", "title": "$.text", "fields": {"by": "$.user_name"}}});
@@ -66,7 +66,7 @@ pub async fn a_mattermost_post_becomes_an_entity(stack: Arc<Stack>) -> anyhow::R
     Ok(())
 }
 
-pub async fn a_shopify_order_keeps_every_digit(stack: Arc<Stack>) -> anyhow::Result<()> {
+pub(crate) async fn a_shopify_order_keeps_every_digit(stack: Arc<Stack>) -> anyhow::Result<()> {
     let (api, receiver) = (&stack.api, Receiver::start()?);
     let kind = unique("order");
     let source = source(api, json!({"entity": {"type": kind, "unique_id": "$.id", "title": "$.email"}})).await?;
@@ -88,7 +88,7 @@ pub async fn a_shopify_order_keeps_every_digit(stack: Arc<Stack>) -> anyhow::Res
     Ok(())
 }
 
-pub async fn an_array_of_objects_becomes_as_many_entities(stack: Arc<Stack>) -> anyhow::Result<()> {
+pub(crate) async fn an_array_of_objects_becomes_as_many_entities(stack: Arc<Stack>) -> anyhow::Result<()> {
     let (api, receiver) = (&stack.api, Receiver::start()?);
     let kind = unique("item");
     let source = source(api, json!({"entity": {"type": kind, "unique_id": "$.sku", "title": "$.name"}})).await?;

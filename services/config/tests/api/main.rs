@@ -1,0 +1,14 @@
+//! The config service, asked over HTTP, with a real nats-server and a real database.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod administration;
+mod client;
+mod conventions;
+mod destinations;
+mod fixture;
+mod idempotency;
+mod nats;
+mod publishing;
+mod receiver;
+mod routes;
+mod sources;

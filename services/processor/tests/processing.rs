@@ -1,0 +1,274 @@
+//! The processor against a real nats-server and SQLite: events in, entities and deliveries out, also
+//! when it dies between publishing and committing.
+
+mod nats;
+
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use hookrail_broker::{
+    Broker, DeliveryReader, JournalKind, OutMessage, Ownership, OwnershipChange, OwnershipSettings, codec,
+};
+use hookrail_domain::{
+    delivery::{Delivery, DeliveryStatus},
+    destination::{Destination, DestinationSpec},
+    event::{Body, Event},
+    ids::{DestinationId, EventId, SourceId, WorkspaceId},
+    journal::{CountRecord, DeliveryFacts, Record, StateRecord},
+    ownership::{Role, WorkerId},
+    snapshot::{Definition, Entry, Key},
+    source::{Source, SourceSpec},
+    workspace::Workspace,
+};
+use hookrail_processor::{ProcessorSettings, run};
+use hookrail_runtime::ServiceContext;
+use hookrail_store::{
+    Store, partition_progress,
+    sea_orm::{ConnectionTrait, Statement, TryGetable},
+    source_counters, source_refusals, source_warnings,
+};
+use nats::Nats;
+use tokio::task::JoinHandle;
+
+const WORKSPACE: WorkspaceId = WorkspaceId::from_u128(1);
+const SOURCE: SourceId = SourceId::from_u128(2);
+const DESTINATION: DestinationId = DestinationId::from_u128(3);
+
+/// Waits until `reached` holds: at most a minute, which covers the time a dead owner's lease runs.
+async fn eventually<F: Future<Output = bool>>(what: &str, reached: impl Fn() -> F) {
+    for _ in 0..600 {
+        if reached().await {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("{what}: not within a minute");
+}
+
+async fn column<T: TryGetable>(store: &Store, sql: &str) -> Vec<T> {
+    let rows = store.reader().query_all_raw(Statement::from_string(store.backend(), sql)).await.unwrap();
+    rows.iter().map(|row| row.try_get("", "x").unwrap()).collect()
+}
+
+async fn count(store: &Store, table: &str) -> i64 {
+    column::<i64>(store, &format!("SELECT COUNT(*) AS x FROM {table}")).await[0]
+}
+
+async fn define(broker: &Broker) {
+    let source: SourceSpec = serde_json::from_str(
+        r#"{"name": "crm", "entity": {"type": "customer", "unique_id": "$.id", "title": "$.email"}}"#,
+    )
+    .unwrap();
+    let destination: DestinationSpec = serde_json::from_str(
+        r#"{"name": "d", "url": "http://127.0.0.1/", "ordering": "key", "events": ["entity.created", "entity.updated"]}"#,
+    )
+    .unwrap();
+    let source = Source {
+        id: SOURCE,
+        workspace: WORKSPACE,
+        workspace_code: "default".into(),
+        token: "t".into(),
+        old_names: vec![],
+        api_keys: vec![],
+        spec: source,
+    };
+    let workspace = Workspace { id: WORKSPACE, code: "default".into() };
+    let destination = Destination { id: DESTINATION, workspace: WORKSPACE, spec: destination };
+    let definitions = [
+        (Key::Workspace(WORKSPACE), Definition::Workspace(workspace)),
+        (Key::Source(SOURCE), Definition::Source(Box::new(source))),
+        (Key::Destination(DESTINATION), Definition::Destination(Box::new(destination))),
+    ];
+    for (revision, (key, definition)) in (1..).zip(definitions) {
+        broker.publish_entry(&Entry { revision, key, definition: Some(definition) }).await.unwrap();
+    }
+}
+
+async fn send(broker: &Broker, partition: u32, number: u128, body: &str) -> EventId {
+    let id = EventId::from_u128(number).with_partition(partition);
+    let event = Event {
+        id,
+        workspace: WORKSPACE,
+        source: Some(SOURCE),
+        event_type: "webhook.received".into(),
+        revision: 3,
+        accepted_at: 1_732_226_400_005,
+        method: "POST".into(),
+        query: vec![],
+        headers: vec![],
+        content_type: Some("application/json".into()),
+        body: Body::inline(body.as_bytes()),
+        remote_addr: None,
+        credential: None,
+        ordering_key: None,
+        dedupe_key: None,
+        idempotency_key: None,
+        current_context: None,
+        traceparent: "00-aaaa-bb-01".into(),
+        reply: None,
+        internal: false,
+    };
+    let text = id.to_string();
+    let message = OutMessage::plain(&text, codec::encode_event(&event));
+    broker.publisher().publish_event(partition, &SOURCE.to_string(), message).await.unwrap();
+    id
+}
+
+/// What is in the delivery partitions, read by an owner that settles nothing.
+type Seen = Arc<Mutex<Vec<Delivery>>>;
+
+async fn watch_deliveries(nats: &Nats, broker: &Broker) -> (Ownership, Seen) {
+    let settings = OwnershipSettings::new(WorkerId::new("watch").unwrap(), Role::Dispatcher, 2);
+    let (ownership, mut changes) = Ownership::start(&nats.settings(), settings).await.unwrap();
+    let seen = Seen::default();
+    let (broker, collected) = (broker.clone(), Arc::clone(&seen));
+    tokio::spawn(async move {
+        while let Some(change) = changes.recv().await {
+            if let OwnershipChange::Gained(lease) = change {
+                let mut reader = DeliveryReader::open(&broker, &lease).await.unwrap();
+                let collected = Arc::clone(&collected);
+                tokio::spawn(async move {
+                    while let Ok(message) = reader.next().await {
+                        let delivery = codec::decode_delivery(&message.payload).unwrap();
+                        collected.lock().unwrap().push(delivery);
+                    }
+                });
+            }
+        }
+    });
+    (ownership, seen)
+}
+
+fn start(broker: &Broker, store: &Store) -> (ServiceContext, JoinHandle<anyhow::Result<()>>) {
+    let ctx = ServiceContext::new(Duration::from_secs(20));
+    let running = run(ProcessorSettings::default(), broker.clone(), store.clone(), ctx.clone());
+    (ctx, tokio::spawn(running))
+}
+
+async fn store(directory: &tempfile::TempDir) -> Store {
+    let url = format!("sqlite://{}?mode=rwc", directory.path().join("test.db").display());
+    let store = Store::connect(&url).await.unwrap();
+    store.migrate().await.unwrap();
+    store
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn events_become_entities_and_deliveries_and_a_crash_before_the_commit_changes_nothing() {
+    let (nats, directory) = (Nats::start(), tempfile::tempdir().unwrap());
+    let broker = nats.broker().await;
+    let store = store(&directory).await;
+    define(&broker).await;
+    let (_watching, seen) = watch_deliveries(&nats, &broker).await;
+    let seen_ids = || seen.lock().unwrap().iter().map(|delivery| delivery.id.to_string()).collect::<Vec<_>>();
+
+    let (_ctx, running) = start(&broker, &store);
+    send(&broker, 1, 1, r#"{"id": 820982911946154508, "email": "a@b", "price": 1.10}"#).await;
+    send(&broker, 1, 2, r#"{"email": "nobody"}"#).await;
+    send(&broker, 0, 3, r#"[{"id": 1, "email": "x"}, {"id": 2, "email": "y"}]"#).await;
+    eventually("three events are processed", || async { count(&store, "events").await == 3 }).await;
+    let data: Vec<String> = column(&store, "SELECT data AS x FROM entities ORDER BY unique_id DESC LIMIT 1").await;
+    assert_eq!(data, [r#"{"id":820982911946154508,"email":"a@b","price":1.10}"#]);
+    let counts = source_counters::of_source(store.reader(), SOURCE).await.unwrap();
+    assert_eq!((counts.processed, counts.failed), (2, 1));
+    let warnings = source_warnings::of_source(store.reader(), SOURCE).await.unwrap();
+    assert!(warnings.iter().all(|warning| warning.code == "mapping.unresolved"), "{warnings:?}");
+    eventually("three deliveries are seen", || async { seen_ids().len() == 3 }).await;
+
+    // Nothing can be committed now, so what is published next is published before its commit.
+    let lock = store.write().await.unwrap();
+    send(&broker, 1, 4, r#"{"id": 820982911946154508, "email": "c@d"}"#).await;
+    send(&broker, 1, 5, r#"{"id": 5, "email": "e@f"}"#).await;
+    eventually("five deliveries are seen", || async { seen_ids().len() == 5 }).await;
+    running.abort();
+    let _ = running.await;
+    lock.rollback().await.unwrap();
+    assert_eq!(count(&store, "events").await, 3);
+
+    let (ctx, running) = start(&broker, &store);
+    eventually("five events are processed", || async { count(&store, "events").await == 5 }).await;
+    let mut stored: Vec<String> = column(&store, "SELECT id AS x FROM deliveries").await;
+    let mut published = seen_ids();
+    stored.sort();
+    published.sort();
+    assert_eq!(stored, published, "the same ids, and none twice");
+    assert_eq!(count(&store, "entities").await, 4);
+    assert_eq!(partition_progress::committed(store.reader(), 1).await.unwrap(), Some(4));
+
+    ctx.shutdown.cancel();
+    running.await.unwrap().unwrap();
+    let clean = Ownership::start(&nats.settings(), OwnershipSettings::new(WorkerId::new("next").unwrap(), Role::Processor, 2));
+    let (_next, mut changes) = clean.await.unwrap();
+    for _ in 0..2 {
+        let change = tokio::time::timeout(Duration::from_secs(30), changes.recv()).await.unwrap();
+        let Some(OwnershipChange::Gained(lease)) = change else { panic!("{change:?}") };
+        assert!(!lease.unclean_takeover(), "handed over cleanly");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_journal_is_written_once_whatever_comes_twice() {
+    let (nats, directory) = (Nats::start(), tempfile::tempdir().unwrap());
+    let broker = nats.broker().await;
+    let store = store(&directory).await;
+    define(&broker).await;
+    let delivery = Delivery {
+        id: hookrail_domain::ids::DeliveryId::from_u128(9),
+        event: EventId::from_u128(8),
+        event_type: "entity.created".into(),
+        workspace: WORKSPACE,
+        source: Some(SOURCE),
+        destination: DESTINATION,
+        route: None,
+        entity: None,
+        lane_key: None,
+        origin: hookrail_domain::event::Origin { partition: 0, sequence: 1, index: 0 },
+        revision: 3,
+        accepted_at: 1,
+        content_type: None,
+        body: Body::inline(&b"body"[..]),
+        traceparent: String::new(),
+        replay: None,
+        reply: None,
+    };
+    let state = |status, attempts| StateRecord {
+        delivery: DeliveryFacts::from(&delivery),
+        status,
+        epoch: 1,
+        attempts,
+        next_at: None,
+        settled_at: None,
+        failure: None,
+        generation: 0,
+    };
+    let refused = CountRecord { instance: "i".into(), number: 1, source: SOURCE, code: "unauthorized".into(), refused: 3 };
+    let records = [
+        Record::State(Box::new(state(DeliveryStatus::Parked, 2))),
+        Record::State(Box::new(state(DeliveryStatus::Pending, 1))),
+        Record::Count(Box::new(refused)),
+    ];
+    let publisher = broker.publisher();
+    for round in 0..2 {
+        for (number, record) in records.iter().enumerate() {
+            let (kind, payload) = codec::encode_record(record);
+            publisher.publish_journal(kind, 0, &format!("{round}-{number}"), payload).await.unwrap();
+        }
+    }
+    publisher.publish_journal(JournalKind::State, 0, "unreadable", "?".into()).await.unwrap();
+    let (ctx, running) = start(&broker, &store);
+    let status = || async { column::<String>(&store, "SELECT status AS x FROM deliveries").await };
+    eventually("the delivery is parked", || async { status().await == ["parked"] }).await;
+    eventually("the refusals are counted once", || async {
+        let refused = source_refusals::of_source(store.reader(), SOURCE).await.unwrap();
+        refused.get("unauthorized") == Some(&3)
+    })
+    .await;
+
+    let dead = codec::encode_dead(&delivery, &state(DeliveryStatus::Dead, 3));
+    publisher.publish_dead(0, "dead", dead).await.unwrap();
+    eventually("the delivery is dead", || async { status().await == ["dead"] }).await;
+    assert_eq!(column::<Vec<u8>>(&store, "SELECT body AS x FROM dead_letters").await, [b"body".to_vec()]);
+    ctx.shutdown.cancel();
+    running.await.unwrap().unwrap();
+}

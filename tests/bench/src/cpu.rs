@@ -1,0 +1,14 @@
+//! CPU time of a process, from `/proc`.
+
+/// Clock ticks a second: what Linux shows to programs, whatever the kernel's own (man 5 proc).
+const TICKS_PER_SECOND: f64 = 100.0;
+
+/// User and system time that the process has used so far, seconds; 0 when it has gone.
+pub(crate) fn seconds(pid: u32) -> f64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // The name, in parentheses, may hold spaces: what follows it starts with the state, field 3.
+    let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+    let fields: Vec<&str> = after_name.split_whitespace().collect();
+    let ticks = |index: usize| fields.get(index).and_then(|text| text.parse::<f64>().ok()).unwrap_or_default();
+    (ticks(11) + ticks(12)) / TICKS_PER_SECOND
+}

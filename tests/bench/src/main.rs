@@ -1,0 +1,61 @@
+//! Benchmarks on this machine, on loopback. They print ratios and CPU per event, since machines differ
+//! and are noisy; nothing here passes or fails.
+
+mod cpu;
+mod ingress;
+mod load;
+mod servers;
+
+use std::time::Duration;
+
+use clap::{Parser, Subcommand};
+
+/// Benchmarks of Hookrail on loopback
+#[derive(Parser)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Bench>,
+}
+
+#[derive(Subcommand)]
+enum Bench {
+    /// The ingress beside a bare handler and one that publishes the same bytes (the default)
+    Ingress {
+        /// Seconds of load for each server and round
+        #[arg(long, default_value_t = 6)]
+        seconds: u64,
+        /// Connections at once
+        #[arg(long, default_value_t = 64)]
+        connections: usize,
+        /// Rounds, each server in turn
+        #[arg(long, default_value_t = 3)]
+        rounds: usize,
+    },
+    /// Serves: answers 202 (started by the benchmark)
+    #[command(hide = true)]
+    ServeBare,
+    /// Serves: publishes the body to JetStream and answers 202 after the ack (started by the benchmark)
+    #[command(hide = true)]
+    ServePublish {
+        /// The nats-server
+        #[arg(long)]
+        nats_url: String,
+    },
+}
+
+fn main() -> anyhow::Result<()> {
+    let ingress = Bench::Ingress { seconds: 6, connections: 64, rounds: 3 };
+    match Cli::parse().command.unwrap_or(ingress) {
+        Bench::ServeBare => servers::serve_bare(),
+        Bench::ServePublish { nats_url } => servers::serve_publish(&nats_url),
+        Bench::Ingress { seconds, connections, rounds } => {
+            let runtime = tokio::runtime::Runtime::new()?;
+            runtime.block_on(ingress::measure(Duration::from_secs(seconds), connections, rounds))
+        }
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
+fn print(line: &str) {
+    println!("{line}");
+}
