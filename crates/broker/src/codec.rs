@@ -13,8 +13,8 @@ mod source;
 mod words;
 
 pub use delivery::{decode_delivery, encode_delivery};
-pub use entry::{decode_entry, encode_entry, entry_key};
 pub(crate) use entry::key_of_id;
+pub use entry::{decode_entry, encode_entry, entry_key};
 pub use event::{decode_event, encode_event};
 pub use journal::{DeadLetter, decode_dead, decode_record, encode_dead, encode_record};
 

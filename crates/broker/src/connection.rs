@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::jetstream;
-use async_nats::{Client, ConnectOptions, Event};
+use async_nats::{Client, ConnectOptions, Event, ServerAddr};
 use tokio::sync::watch;
 
 use crate::error::BrokerError;
@@ -51,10 +51,7 @@ impl Broker {
     /// Connects; `connection_name` is what the server shows for it.
     ///
     /// Must be called on the runtime that will use it. Fails if no server answers now.
-    pub async fn connect(
-        settings: &BrokerSettings,
-        connection_name: &str,
-    ) -> Result<Broker, BrokerError> {
+    pub async fn connect(settings: &BrokerSettings, connection_name: &str) -> Result<Broker, BrokerError> {
         let problems = settings.problems();
         if !problems.is_empty() {
             return Err(BrokerError::Settings(problems.join("; ")));
@@ -165,12 +162,11 @@ async fn connect_options(
             note_event(&name, &event, &connects);
             std::future::ready(())
         });
+    options = with_url_credentials(options, settings)?;
     if let Some(path) = &settings.tls_ca_file {
         options = options.add_root_certificates(path.clone());
     }
-    if let (Some(certificate), Some(key)) =
-        (&settings.tls_certificate_file, &settings.tls_key_file)
-    {
+    if let (Some(certificate), Some(key)) = (&settings.tls_certificate_file, &settings.tls_key_file) {
         options = options.add_client_certificate(certificate.clone(), key.clone());
     }
     if let Some(path) = &settings.credentials_file {
@@ -186,10 +182,29 @@ async fn connect_options(
     Ok(options)
 }
 
+/// A URL's `user:password@` or `token@`, which the client library reads and leaves unused.
+fn with_url_credentials(
+    options: ConnectOptions,
+    settings: &BrokerSettings,
+) -> Result<ConnectOptions, BrokerError> {
+    for url in &settings.urls {
+        let address: ServerAddr =
+            url.parse().map_err(|_| BrokerError::Settings("urls: not a NATS URL".to_owned()))?;
+        match (address.username(), address.password()) {
+            (Some(user), Some(password)) => {
+                return Ok(options.user_and_password(user.to_owned(), password.to_owned()));
+            }
+            (Some(token), None) => return Ok(options.token(token.to_owned())),
+            (None, _) => {}
+        }
+    }
+    Ok(options)
+}
+
 async fn read_secret(setting: &str, path: &Path) -> Result<String, BrokerError> {
-    tokio::fs::read_to_string(path).await.map_err(|error| {
-        BrokerError::Settings(format!("{setting}: {}: {error}", path.display()))
-    })
+    tokio::fs::read_to_string(path)
+        .await
+        .map_err(|error| BrokerError::Settings(format!("{setting}: {}: {error}", path.display())))
 }
 
 fn reconnect_pause(attempts: usize) -> Duration {

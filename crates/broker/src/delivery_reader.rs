@@ -126,7 +126,11 @@ impl DeliveryReader {
 
     async fn reopen(&mut self, reason: &str) -> Result<(), ReaderError> {
         let partition = self.lease.partition();
-        tracing::info!(partition, reason, "opening the delivery partition's consumer again");
+        tracing::info!(
+            partition,
+            reason,
+            "opening the delivery partition's consumer again"
+        );
         // Before the consumer is replaced: no acknowledgement of the old one may reach the new.
         self.held.forget_replies();
         loop {
@@ -146,10 +150,7 @@ impl DeliveryReader {
     }
 }
 
-async fn open_feed(
-    broker: &Broker,
-    lease: &Lease,
-) -> Result<(PullFeed, Option<u64>), ReaderError> {
+async fn open_feed(broker: &Broker, lease: &Lease) -> Result<(PullFeed, Option<u64>), ReaderError> {
     let stream = broker.names().delivery_stream(lease.partition());
     let config = pull::Config {
         durable_name: Some(CONSUMER_DISPATCHER.to_owned()),

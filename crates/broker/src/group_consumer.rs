@@ -42,7 +42,11 @@ pub(crate) async fn replace_consumer(
 ) -> Result<Option<u64>, ReaderError> {
     let name = config.durable_name.clone().unwrap_or_default();
     let found = found_consumer(broker, stream, &name).await?;
-    if found.as_ref().is_some_and(|found| found.newest_epoch > lease.epoch()) || !lease.holds() {
+    if found
+        .as_ref()
+        .is_some_and(|found| found.newest_epoch > lease.epoch())
+        || !lease.holds()
+    {
         return Err(replaced(lease));
     }
     if found.is_some() {
@@ -88,24 +92,24 @@ async fn found_consumer(
                 .unwrap_or(0),
         })),
         Err(error) if error.kind() == ConsumerInfoErrorKind::NotFound => Ok(None),
-        Err(error) => Err(BrokerError::request(format!("consumer {name} of {stream}"), error)),
+        Err(error) => Err(BrokerError::request(
+            format!("consumer {name} of {stream}"),
+            error,
+        )),
     }
 }
 
-pub(crate) async fn delete_consumer(
-    broker: &Broker,
-    stream: &str,
-    name: &str,
-) -> Result<(), BrokerError> {
+pub(crate) async fn delete_consumer(broker: &Broker, stream: &str, name: &str) -> Result<(), BrokerError> {
     match broker.jetstream().delete_consumer_from_stream(name, stream).await {
         Ok(_) => Ok(()),
         Err(error) => match error.kind() {
-            ConsumerErrorKind::JetStream(reason)
-                if reason.error_code() == ErrorCode::CONSUMER_NOT_FOUND =>
-            {
+            ConsumerErrorKind::JetStream(reason) if reason.error_code() == ErrorCode::CONSUMER_NOT_FOUND => {
                 Ok(())
             }
-            _ => Err(BrokerError::request(format!("deleting consumer {name} of {stream}"), error)),
+            _ => Err(BrokerError::request(
+                format!("deleting consumer {name} of {stream}"),
+                error,
+            )),
         },
     }
 }

@@ -33,12 +33,14 @@ impl Broker {
         let bucket = self.names().config_bucket();
         match self.key_read(&bucket, KEY_INSTALL).await? {
             None => Ok(None),
-            Some(entry) => serde_json::from_slice(&entry.value).map(Some).map_err(|error| {
-                BrokerError::Unreadable {
-                    what: "the installation's record".to_owned(),
-                    reason: error.to_string(),
-                }
-            }),
+            Some(entry) => {
+                serde_json::from_slice(&entry.value)
+                    .map(Some)
+                    .map_err(|error| BrokerError::Unreadable {
+                        what: "the installation's record".to_owned(),
+                        reason: error.to_string(),
+                    })
+            }
         }
     }
 

@@ -98,10 +98,7 @@ impl JournalReader {
 
     /// The next records: what has come, at most `max_messages`. Waits for the first only. May be
     /// dropped while it waits. After an error, call it again.
-    pub async fn next_batch(
-        &mut self,
-        max_messages: usize,
-    ) -> Result<Vec<JournalMessage>, BrokerError> {
+    pub async fn next_batch(&mut self, max_messages: usize) -> Result<Vec<JournalMessage>, BrokerError> {
         let mut batch = Vec::new();
         while batch.is_empty() {
             match self.feed.next().await {

@@ -28,11 +28,7 @@ pub(crate) struct KeyEntry {
 
 impl Broker {
     /// Reads a key from the leader; none if it was never written or was removed.
-    pub(crate) async fn key_read(
-        &self,
-        bucket: &str,
-        key: &str,
-    ) -> Result<Option<KeyEntry>, BrokerError> {
+    pub(crate) async fn key_read(&self, bucket: &str, key: &str) -> Result<Option<KeyEntry>, BrokerError> {
         let stream = self.stream_ref(&Names::bucket_stream(bucket)).await?;
         let subject = Names::key_subject(bucket, key);
         match stream.get_last_raw_message_by_subject(&subject).await {
@@ -47,12 +43,7 @@ impl Broker {
     }
 
     /// Writes a key, whatever it was before; gives its revision.
-    pub(crate) async fn key_write(
-        &self,
-        bucket: &str,
-        key: &str,
-        value: Bytes,
-    ) -> Result<u64, BrokerError> {
+    pub(crate) async fn key_write(&self, bucket: &str, key: &str, value: Bytes) -> Result<u64, BrokerError> {
         let written = self.key_publish(bucket, key, HeaderMap::new(), value).await?;
         written.ok_or_else(|| BrokerError::request(format!("writing key {key}"), "refused"))
     }

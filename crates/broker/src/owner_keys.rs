@@ -37,13 +37,7 @@ pub(crate) struct OwnerKeys {
 }
 
 impl OwnerKeys {
-    pub(crate) fn new(
-        names: &Names,
-        role: Role,
-        partitions: u32,
-        me: WorkerId,
-        session: u64,
-    ) -> OwnerKeys {
+    pub(crate) fn new(names: &Names, role: Role, partitions: u32, me: WorkerId, session: u64) -> OwnerKeys {
         let partition_of_key = (0..partitions)
             .map(|partition| (names.owner_key(role, partition), partition))
             .collect();

@@ -149,7 +149,8 @@ impl Ownership {
 
     /// How many partitions it owns now.
     pub fn owned(&self) -> usize {
-        self.held.with(|leases| leases.values().filter(|lease| lease.holds()).count())
+        self.held
+            .with(|leases| leases.values().filter(|lease| lease.holds()).count())
     }
 
     /// Ends a lease at once because the worker was refused or doesn't know what became of its
@@ -186,8 +187,7 @@ impl Drop for Ownership {
 fn with_unique_worker(mut settings: OwnershipSettings) -> Result<OwnershipSettings, BrokerError> {
     if !settings.exclusive_worker_id {
         let unique = format!("{}-{:08x}", settings.worker, random_bits() >> 32);
-        settings.worker =
-            WorkerId::new(unique).map_err(|error| BrokerError::Settings(error.to_string()))?;
+        settings.worker = WorkerId::new(unique).map_err(|error| BrokerError::Settings(error.to_string()))?;
     }
     Ok(settings)
 }

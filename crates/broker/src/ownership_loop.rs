@@ -13,9 +13,7 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt};
-use hookrail_domain::ownership::{
-    ClaimDecision, OwnerValue, WorkerId, decide_claim, wanted_owner,
-};
+use hookrail_domain::ownership::{ClaimDecision, OwnerValue, WorkerId, decide_claim, wanted_owner};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::MissedTickBehavior;
 
@@ -42,8 +40,14 @@ const MARKER_TTL: Duration = Duration::from_secs(3_600);
 const CHANGES_AT_ONCE: usize = 256;
 
 pub(crate) enum Command {
-    GiveUp { partition: u32, epoch: u64 },
-    ReleaseAll { grace: Duration, done: oneshot::Sender<()> },
+    GiveUp {
+        partition: u32,
+        epoch: u64,
+    },
+    ReleaseAll {
+        grace: Duration,
+        done: oneshot::Sender<()>,
+    },
 }
 
 /// What the thread is started with.
@@ -71,7 +75,14 @@ pub(crate) fn spawn_thread(parts: Parts) -> Result<(), BrokerError> {
 }
 
 async fn run(parts: Parts) {
-    let Parts { broker, settings, held, changes, mut commands, started } = parts;
+    let Parts {
+        broker,
+        settings,
+        held,
+        changes,
+        mut commands,
+        started,
+    } = parts;
     let mut keeper = match Keeper::join(&broker, settings, held, changes).await {
         Ok(keeper) => keeper,
         Err(error) => {
@@ -131,7 +142,10 @@ impl Keeper {
             last_good_ms: Arc::clone(&last_good_ms),
         };
         if !heartbeat.beat().await {
-            return Err(BrokerError::request("joining", "the first heartbeat was not taken"));
+            return Err(BrokerError::request(
+                "joining",
+                "the first heartbeat was not taken",
+            ));
         }
         let (role, worker) = (settings.role, settings.worker.clone());
         let keys = OwnerKeys::new(broker.names(), role, settings.partitions, worker, session);
@@ -236,8 +250,12 @@ impl Keeper {
         }
         let me = self.settings.worker.clone();
         let times = self.settings.times();
-        let mut members: Vec<WorkerId> =
-            self.keys.liveness.members(observed_until_ms, times).cloned().collect();
+        let mut members: Vec<WorkerId> = self
+            .keys
+            .liveness
+            .members(observed_until_ms, times)
+            .cloned()
+            .collect();
         members.push(me.clone());
         for partition in 0..self.settings.partitions {
             let wanted = wanted_owner(self.settings.role, partition, &members) == Some(&me);
@@ -271,7 +289,11 @@ impl Keeper {
             lost
         });
         for lease in lost {
-            tracing::warn!(partition = lease.partition(), epoch = lease.epoch(), "lost a partition");
+            tracing::warn!(
+                partition = lease.partition(),
+                epoch = lease.epoch(),
+                "lost a partition"
+            );
             self.pause_claim(lease.partition(), 0);
             self.tell(OwnershipChange::Lost(lease)).await;
         }
@@ -327,13 +349,20 @@ impl Keeper {
 
     async fn claim_if_free(&mut self, partition: u32, observed_until_ms: i64) {
         let now_ms = boot_now_ms();
-        if self.claim_not_before_ms.get(&partition).is_some_and(|at| now_ms < *at) {
+        if self
+            .claim_not_before_ms
+            .get(&partition)
+            .is_some_and(|at| now_ms < *at)
+        {
             return;
         }
         let owner = self.keys.owner(partition).cloned();
         let times = self.settings.times();
         let dead = match &owner {
-            Some(SeenOwner { value: OwnerValue::Worker(worker), .. }) => {
+            Some(SeenOwner {
+                value: OwnerValue::Worker(worker),
+                ..
+            }) => {
                 self.keys.liveness.expect(worker, observed_until_ms);
                 self.keys.liveness.is_dead(worker, observed_until_ms, times)
             }
@@ -353,7 +382,13 @@ impl Keeper {
             self.pause_claim(partition, CLAIM_PAUSE_MS);
             return;
         };
-        tracing::info!(role = self.settings.role.token(), partition, epoch, unclean, "claimed a partition");
+        tracing::info!(
+            role = self.settings.role.token(),
+            partition,
+            epoch,
+            unclean,
+            "claimed a partition"
+        );
         let validity = Arc::clone(&self.validity);
         let lease = Lease::new(self.settings.role, partition, epoch, unclean, validity);
         self.held.with(|held| held.insert(partition, lease.clone()));
@@ -388,18 +423,22 @@ impl Keeper {
             self.begin_hand_over(partition).await;
         }
         let deadline = tokio::time::Instant::now() + grace;
-        while let Ok(Some((lease, how))) =
-            tokio::time::timeout_at(deadline, self.hand_overs.next()).await
-        {
+        while let Ok(Some((lease, how))) = tokio::time::timeout_at(deadline, self.hand_overs.next()).await {
             self.hand_over_ended(&lease, how).await;
         }
-        let left: Vec<Lease> = self.held.with(|held| held.drain().map(|(_, lease)| lease).collect());
+        let left: Vec<Lease> = self
+            .held
+            .with(|held| held.drain().map(|(_, lease)| lease).collect());
         for lease in left {
             lease.end();
-            self.write_owner(lease.partition(), OwnerValue::Dirty, lease.epoch()).await;
+            self.write_owner(lease.partition(), OwnerValue::Dirty, lease.epoch())
+                .await;
         }
         self.heartbeat.abort();
-        let key = self.broker.names().member_key(self.settings.role, &self.settings.worker);
+        let key = self
+            .broker
+            .names()
+            .member_key(self.settings.role, &self.settings.worker);
         if let Err(error) = self.broker.key_remove(&self.bucket, &key, MARKER_TTL).await {
             tracing::warn!(%error, "the heartbeat was not removed");
         }
@@ -428,7 +467,8 @@ impl Keeper {
     }
 
     fn pause_claim(&mut self, partition: u32, pause_ms: i64) {
-        self.claim_not_before_ms.insert(partition, boot_now_ms() + pause_ms);
+        self.claim_not_before_ms
+            .insert(partition, boot_now_ms() + pause_ms);
     }
 
     async fn tell(&self, change: OwnershipChange) {
@@ -444,11 +484,7 @@ impl Drop for Keeper {
     }
 }
 
-async fn open_watch(
-    broker: &Broker,
-    bucket: &str,
-    filters: [String; 2],
-) -> Result<Watch, BrokerError> {
+async fn open_watch(broker: &Broker, bucket: &str, filters: [String; 2]) -> Result<Watch, BrokerError> {
     let failed = |error: &dyn std::fmt::Display| BrokerError::request("watching the owners", error);
     let store = broker
         .jetstream()

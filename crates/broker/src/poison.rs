@@ -23,7 +23,9 @@ impl Broker {
     pub async fn poison_mark(&self, partition: u32) -> Result<Option<PoisonMark>, BrokerError> {
         let key = self.names().poison_key(partition);
         let entry = self.key_read(&self.names().owner_bucket(), &key).await?;
-        let read = entry.map(|entry| serde_json::from_slice(&entry.value)).transpose();
+        let read = entry
+            .map(|entry| serde_json::from_slice(&entry.value))
+            .transpose();
         read.map_err(|error| BrokerError::Unreadable {
             what: key,
             reason: error.to_string(),
@@ -31,11 +33,7 @@ impl Broker {
     }
 
     /// Sets the mark; on disk when this returns.
-    pub async fn set_poison_mark(
-        &self,
-        partition: u32,
-        mark: PoisonMark,
-    ) -> Result<(), BrokerError> {
+    pub async fn set_poison_mark(&self, partition: u32, mark: PoisonMark) -> Result<(), BrokerError> {
         let key = self.names().poison_key(partition);
         let value = serde_json::to_vec(&mark).expect("a struct of numbers is JSON");
         let bucket = self.names().owner_bucket();

@@ -158,7 +158,8 @@ impl Publisher {
         subject: String,
         message: OutMessage<'_>,
     ) -> Result<Published, PublishError> {
-        self.publish_with(subject, message.headers(), message.payload).await
+        self.publish_with(subject, message.headers(), message.payload)
+            .await
     }
 
     /// Publishes with headers that are complete, the message's id included.
@@ -263,9 +264,8 @@ enum AttemptError {
 /// Whether a write was refused because its subject's last sequence is not the expected one.
 pub(crate) fn is_wrong_sequence(error: &NatsError) -> bool {
     error.kind() == PublishErrorKind::WrongLastSequence
-        || answer(error).is_some_and(|answer| {
-            answer.error_code() == ErrorCode::STREAM_WRONG_LAST_SEQUENCE_CONSTANT
-        })
+        || answer(error)
+            .is_some_and(|answer| answer.error_code() == ErrorCode::STREAM_WRONG_LAST_SEQUENCE_CONSTANT)
 }
 
 fn answer(error: &NatsError) -> Option<&async_nats::jetstream::Error> {

@@ -78,10 +78,7 @@ struct PullRequest<'a> {
 }
 
 impl PullFeed {
-    pub(crate) async fn open(
-        broker: &Broker,
-        settings: PullSettings,
-    ) -> Result<PullFeed, BrokerError> {
+    pub(crate) async fn open(broker: &Broker, settings: PullSettings) -> Result<PullFeed, BrokerError> {
         let mut connects = broker.connects();
         connects.mark_unchanged();
         let inbox = broker.client().new_inbox();
@@ -238,7 +235,10 @@ impl PullFeed {
     }
 }
 
-#[expect(clippy::large_enum_variant, reason = "it lives for one call, and most are messages")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it lives for one call, and most are messages"
+)]
 enum Sorted {
     Pulled(Pulled),
     Nothing,

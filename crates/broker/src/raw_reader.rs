@@ -164,11 +164,7 @@ impl RawReader {
     }
 }
 
-async fn open_feed(
-    broker: &Broker,
-    lease: &Lease,
-    after_sequence: u64,
-) -> Result<PullFeed, ReaderError> {
+async fn open_feed(broker: &Broker, lease: &Lease, after_sequence: u64) -> Result<PullFeed, ReaderError> {
     let stream = broker.names().raw_stream(lease.partition());
     let config = pull::Config {
         durable_name: Some(CONSUMER_PROCESSOR.to_owned()),

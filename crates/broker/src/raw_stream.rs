@@ -73,11 +73,7 @@ impl Broker {
     }
 
     /// One event, asked from the leader; none if it was trimmed or never there.
-    pub async fn raw_get(
-        &self,
-        partition: u32,
-        sequence: u64,
-    ) -> Result<Option<RawMessage>, BrokerError> {
+    pub async fn raw_get(&self, partition: u32, sequence: u64) -> Result<Option<RawMessage>, BrokerError> {
         match self.raw(partition).await?.get_raw_message(sequence).await {
             Ok(message) => Ok(Some(RawMessage {
                 sequence: message.sequence,

@@ -130,15 +130,15 @@ impl BrokerSettings {
             }
         };
         check(!self.urls.is_empty(), "urls: at least one is needed");
-        check(is_prefix(&self.prefix), "prefix: 1 to 32 of A-Z, a-z, 0-9, '_' and '-'");
+        check(
+            is_prefix(&self.prefix),
+            "prefix: 1 to 32 of A-Z, a-z, 0-9, '_' and '-'",
+        );
         check(
             (1..=PARTITIONS_MAX).contains(&self.partitions),
             "partitions: 1 to 1024",
         );
-        check(
-            (1..=REPLICAS_MAX).contains(&self.replicas),
-            "replicas: 1 to 5",
-        );
+        check((1..=REPLICAS_MAX).contains(&self.replicas), "replicas: 1 to 5");
         check(
             self.credentials_file.is_none() || self.nkey_seed_file.is_none(),
             "credentials_file: not together with nkey_seed_file",

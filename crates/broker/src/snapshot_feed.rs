@@ -14,8 +14,8 @@ use futures::{FutureExt, StreamExt};
 use hookrail_domain::snapshot::{Entry, Snapshot};
 use tokio::sync::watch;
 
-use crate::codec::{decode_entry, encode_entry, entry_key};
 use crate::codec::key_of_id;
+use crate::codec::{decode_entry, encode_entry, entry_key};
 use crate::connection::Broker;
 use crate::error::BrokerError;
 use crate::names::{KEY_ENTRY_PREFIX, Names};
@@ -39,10 +39,7 @@ impl Broker {
     }
 
     /// Removes what is left of a deleted definition, once nothing can refer to it any more.
-    pub async fn remove_tombstone(
-        &self,
-        key: hookrail_domain::snapshot::Key,
-    ) -> Result<(), BrokerError> {
+    pub async fn remove_tombstone(&self, key: hookrail_domain::snapshot::Key) -> Result<(), BrokerError> {
         let key = format!("{KEY_ENTRY_PREFIX}{}", entry_key(key));
         let bucket = self.names().config_bucket();
         self.key_remove(&bucket, &key, Duration::from_secs(3_600)).await
@@ -209,7 +206,10 @@ impl Follower {
 
     /// The bucket's sequence of the newest change, asked from the leader; 0 before the first.
     async fn last_sequence(&self) -> Result<u64, BrokerError> {
-        let stream = self.broker.stream_ref(&Names::bucket_stream(&self.bucket)).await?;
+        let stream = self
+            .broker
+            .stream_ref(&Names::bucket_stream(&self.bucket))
+            .await?;
         let subject = Names::key_subject(&self.bucket, &format!("{KEY_ENTRY_PREFIX}>"));
         match stream.get_last_raw_message_by_subject(&subject).await {
             Ok(message) => Ok(message.sequence),

@@ -2,13 +2,9 @@
 
 use std::time::Duration;
 
-use async_nats::jetstream::stream::{
-    Config, DiscardPolicy, Republish, RetentionPolicy, StorageType,
-};
+use async_nats::jetstream::stream::{Config, DiscardPolicy, Republish, RetentionPolicy, StorageType};
 
-use crate::names::{
-    CONSUMER_CONFIG, CONSUMER_JOURNAL, Names, PARKED_STREAMS,
-};
+use crate::names::{CONSUMER_CONFIG, CONSUMER_JOURNAL, Names, PARKED_STREAMS};
 use crate::settings::BrokerSettings;
 
 /// How long the marker of a removed key may be kept at most.
@@ -102,9 +98,24 @@ fn parked(names: &Names, settings: &BrokerSettings, shard: u32) -> StreamPlan {
 fn shared_queues(names: &Names, settings: &BrokerSettings) -> [StreamPlan; 3] {
     let limits = &settings.limits;
     [
-        (names.dead_stream(), "dead.*", limits.dead_max_bytes, CONSUMER_JOURNAL),
-        (names.journal_stream(), "jrn.*.*", limits.journal_max_bytes, CONSUMER_JOURNAL),
-        (names.notice_stream(), "notice.*", limits.notice_max_bytes, CONSUMER_CONFIG),
+        (
+            names.dead_stream(),
+            "dead.*",
+            limits.dead_max_bytes,
+            CONSUMER_JOURNAL,
+        ),
+        (
+            names.journal_stream(),
+            "jrn.*.*",
+            limits.journal_max_bytes,
+            CONSUMER_JOURNAL,
+        ),
+        (
+            names.notice_stream(),
+            "notice.*",
+            limits.notice_max_bytes,
+            CONSUMER_CONFIG,
+        ),
     ]
     .map(|(name, subjects, max_bytes, consumer)| StreamPlan {
         config: queue(settings, name, names.under_root(subjects), max_bytes),

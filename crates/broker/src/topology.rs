@@ -109,9 +109,7 @@ impl Broker {
             .update_stream(config)
             .await
             .map(|_| ())
-            .map_err(|error| {
-                BrokerError::request(format!("updating stream {}", config.name), error)
-            })
+            .map_err(|error| BrokerError::request(format!("updating stream {}", config.name), error))
     }
 
     async fn ensure_shared_consumer(&self, stream: &str, name: &str) -> Result<(), BrokerError> {
@@ -128,8 +126,6 @@ impl Broker {
             .create_consumer_on_stream(config, stream)
             .await
             .map(|_| ())
-            .map_err(|error| {
-                BrokerError::request(format!("creating consumer {name} of {stream}"), error)
-            })
+            .map_err(|error| BrokerError::request(format!("creating consumer {name} of {stream}"), error))
     }
 }

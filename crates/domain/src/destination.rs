@@ -1,5 +1,9 @@
 //! A destination: the definition of one outbound webhook.
 
+mod auth;
+mod retry_policy;
+mod signing;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -7,11 +11,15 @@ use utoipa::ToSchema;
 
 use crate::{
     ids::{DestinationId, WorkspaceId},
+    rate_limit::RateLimit,
     secret::Secret,
     signature,
-    source::RateLimit,
     validation::{self, Faults, FieldError},
 };
+
+pub use auth::DestinationAuth;
+pub use retry_policy::RetryPolicy;
+pub use signing::{Signing, SigningAlgorithm};
 
 /// Longest URL, bytes.
 pub const MAX_URL_BYTES: usize = 2048;
@@ -100,108 +108,6 @@ pub enum Format {
     CloudeventsBinary,
 }
 
-/// How requests are authenticated.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default, ToSchema)]
-#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
-pub enum DestinationAuth {
-    /// Not at all.
-    #[default]
-    None,
-    /// One header.
-    Header {
-        /// Its name.
-        name: String,
-        /// Its value.
-        #[schema(value_type = Object)]
-        value: Secret,
-    },
-    /// HTTP Basic (RFC 7617).
-    Basic {
-        /// User name.
-        username: String,
-        /// Password.
-        #[schema(value_type = Object)]
-        password: Secret,
-    },
-    /// A bearer token (RFC 6750).
-    Bearer {
-        /// The token.
-        #[schema(value_type = Object)]
-        token: Secret,
-    },
-    /// A token got with client credentials (RFC 6749, section 4.4).
-    Oauth2ClientCredentials {
-        /// Where tokens are got.
-        token_url: String,
-        /// The client's id.
-        client_id: String,
-        /// The client's secret.
-        #[schema(value_type = Object)]
-        client_secret: Secret,
-        /// Scopes asked for.
-        #[serde(default)]
-        scope: Option<String>,
-    },
-}
-
-/// A signature's key type, with Standard Webhooks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default, ToSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum SigningAlgorithm {
-    /// HMAC with SHA-256, `v1`.
-    #[default]
-    HmacSha256,
-    /// Ed25519, `v1a`.
-    Ed25519,
-}
-
-/// How requests are signed.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
-pub enum Signing {
-    /// Not at all.
-    None,
-    /// Standard Webhooks (<https://www.standardwebhooks.com>): `webhook-signature`.
-    StandardWebhooks {
-        /// Key type.
-        #[serde(default)]
-        algorithm: SigningAlgorithm,
-        /// The secrets in use, `whsec_…`, several while rotating; none given = one is made.
-        #[serde(default)]
-        #[schema(value_type = Vec<Object>)]
-        secrets: Vec<Secret>,
-    },
-    /// A plain HMAC over the body.
-    Hmac {
-        /// The header that carries it.
-        header: String,
-        /// Its hash.
-        #[serde(default = "default_hash")]
-        algorithm: String,
-        /// `hex` or `base64`.
-        #[serde(default = "default_encoding")]
-        encoding: String,
-        /// The secrets in use.
-        #[serde(default)]
-        #[schema(value_type = Vec<Object>)]
-        secrets: Vec<Secret>,
-    },
-}
-
-impl Default for Signing {
-    fn default() -> Self {
-        Self::StandardWebhooks { algorithm: SigningAlgorithm::HmacSha256, secrets: Vec::new() }
-    }
-}
-
-fn default_hash() -> String {
-    "sha256".to_owned()
-}
-
-fn default_encoding() -> String {
-    "hex".to_owned()
-}
-
 /// Which deliveries of a destination keep the order in which they were accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default, ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -224,57 +130,6 @@ pub enum OnDead {
     Continue,
     /// Waits for a person.
     Hold,
-}
-
-/// When a failed delivery is tried again.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct RetryPolicy {
-    /// Wait before the second attempt, milliseconds.
-    pub initial_ms: u64,
-    /// What each wait is multiplied with for the next.
-    pub multiplier: f64,
-    /// Longest wait, milliseconds.
-    pub max_ms: u64,
-    /// Largest part of a wait that is added to it at random, 0 to 1.
-    pub jitter: f64,
-    /// Age since the first attempt at which it is given up, milliseconds; `None` = never.
-    pub give_up_after_ms: Option<u64>,
-    /// Attempts at which it is given up; `None` = no limit.
-    pub max_attempts: Option<u32>,
-    /// Statuses that give it up at once.
-    pub permanent_statuses: Vec<u16>,
-}
-
-impl Default for RetryPolicy {
-    fn default() -> Self {
-        Self {
-            initial_ms: 5_000,
-            multiplier: 2.0,
-            max_ms: 14_400_000,
-            jitter: 0.2,
-            give_up_after_ms: Some(259_200_000),
-            max_attempts: None,
-            permanent_statuses: vec![400, 413, 415, 422],
-        }
-    }
-}
-
-impl RetryPolicy {
-    fn check(&self, faults: &mut Faults) {
-        const DAYS_30_MS: u64 = 30 * 24 * 3600 * 1000;
-        faults.require((100..=DAYS_30_MS).contains(&self.initial_ms), "/retry/initial_ms", "has to be 100 to 2592000000");
-        let max = (self.initial_ms..=DAYS_30_MS).contains(&self.max_ms);
-        faults.require(max, "/retry/max_ms", "has to be at least initial_ms and at most 2592000000");
-        faults.require((1.0..=100.0).contains(&self.multiplier), "/retry/multiplier", "has to be 1 to 100");
-        faults.require((0.0..=1.0).contains(&self.jitter), "/retry/jitter", "has to be 0 to 1");
-        let age = self.give_up_after_ms.is_none_or(|ms| (1..=12 * DAYS_30_MS).contains(&ms));
-        faults.require(age, "/retry/give_up_after_ms", "has to be 1 to 31104000000");
-        let attempts = self.max_attempts.is_none_or(|n| (1..=100_000).contains(&n));
-        faults.require(attempts, "/retry/max_attempts", "has to be 1 to 100000");
-        let statuses = self.permanent_statuses.iter().all(|s| (300..=599).contains(s));
-        faults.require(statuses && self.permanent_statuses.len() <= 64, "/retry/permanent_statuses", "names statuses from 300 to 599, at most 64");
-    }
 }
 
 /// TLS of a destination's connections.

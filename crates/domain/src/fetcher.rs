@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{destination::DestinationAuth, jsonpath::JsonPath, source::RateLimit};
+use crate::{destination::DestinationAuth, jsonpath::JsonPath, rate_limit::RateLimit};
 
 /// What happens to an entity that its API no longer has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default, ToSchema)]

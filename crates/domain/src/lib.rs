@@ -22,6 +22,7 @@ pub mod ownership;
 pub mod partition;
 pub mod payload;
 pub mod plan;
+pub mod rate_limit;
 pub mod render;
 pub mod retry;
 pub mod route;

@@ -202,17 +202,13 @@ impl Liveness {
     /// Whether a worker's silence has lasted long enough. `observed_until_ms` is the time up to
     /// which the observer knows that it has missed no change, which may be well before now.
     pub fn is_dead(&self, worker: &WorkerId, observed_until_ms: i64, times: LeaseTimes) -> bool {
-        self.seen.get(worker).is_some_and(|sighting| {
-            observed_until_ms - sighting.changed_at_ms > times.dead_after_ms()
-        })
+        self.seen
+            .get(worker)
+            .is_some_and(|sighting| observed_until_ms - sighting.changed_at_ms > times.dead_after_ms())
     }
 
     /// The members that are present and not dead.
-    pub fn members(
-        &self,
-        observed_until_ms: i64,
-        times: LeaseTimes,
-    ) -> impl Iterator<Item = &WorkerId> {
+    pub fn members(&self, observed_until_ms: i64, times: LeaseTimes) -> impl Iterator<Item = &WorkerId> {
         self.seen
             .iter()
             .filter(move |(worker, sighting)| {
@@ -254,11 +250,7 @@ pub enum ClaimDecision {
 /// the named owner is dead by [`Liveness::is_dead`]. No two live processes ever have the same
 /// worker id, so a key that names `me` was written by an older self, which is dead, or by a claim
 /// whose outcome this process never learnt.
-pub fn decide_claim(
-    owner: Option<&OwnerValue>,
-    me: &WorkerId,
-    owner_dead: bool,
-) -> ClaimDecision {
+pub fn decide_claim(owner: Option<&OwnerValue>, me: &WorkerId, owner_dead: bool) -> ClaimDecision {
     match owner {
         None | Some(OwnerValue::Free) => ClaimDecision::Claim { unclean: false },
         Some(OwnerValue::Dirty) => ClaimDecision::Claim { unclean: true },

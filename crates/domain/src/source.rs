@@ -1,5 +1,9 @@
 //! A source: the definition of one inbound webhook.
 
+mod answers;
+mod auth;
+mod ordering;
+
 use std::collections::BTreeMap;
 
 use ipnet::IpNet;
@@ -12,11 +16,15 @@ use crate::{
     entity::EntityRules,
     filter::Filter,
     ids::{SourceId, WorkspaceId},
-    jsonpath::JsonPath,
     payload::BodyFormat,
+    rate_limit::RateLimit,
     secret::Secret,
     validation::{self, Faults, FieldError},
 };
+
+pub use answers::{Acknowledgement, DisabledAnswer, OnLate, RequestResponse};
+pub use auth::{DEFAULT_KEY_HEADER, DEFAULT_KEY_QUERY, SourceAuth};
+pub use ordering::{KeyPlace, OrderingMode, SourceOrdering};
 
 /// Largest accepted body, bytes, whatever a source allows.
 pub const MAX_BODY_BYTES: u64 = 32 * 1024 * 1024;
@@ -80,90 +88,6 @@ impl SourceMethod {
     }
 }
 
-/// How a source knows its senders.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default, ToSchema)]
-#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
-pub enum SourceAuth {
-    /// Anyone who knows the URL.
-    #[default]
-    None,
-    /// One of the source's API keys, in a header or a query parameter.
-    ApiKey {
-        /// The header that carries the key.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        header: Option<String>,
-        /// The query parameter that carries the key.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        query: Option<String>,
-    },
-    /// HTTP Basic (RFC 7617).
-    Basic {
-        /// User name.
-        username: String,
-        /// Password.
-        #[schema(value_type = Object)]
-        password: Secret,
-    },
-    /// A bearer token (RFC 6750).
-    Bearer {
-        /// The token.
-        #[schema(value_type = Object)]
-        token: Secret,
-    },
-    /// A signed JSON Web Token (RFC 7519).
-    Jwt {
-        /// Where the issuer publishes its keys.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        jwks_url: Option<String>,
-        /// A public key, PEM.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        public_key: Option<String>,
-        /// A shared secret.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        #[schema(value_type = Option<Object>)]
-        secret: Option<Secret>,
-        /// The wanted `iss`.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        issuer: Option<String>,
-        /// The wanted `aud`.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        audience: Option<String>,
-    },
-    /// A signature over the request.
-    Signature {
-        /// A preset's name, or `custom`.
-        scheme: String,
-        /// The secrets in use, several while rotating.
-        #[serde(default)]
-        #[schema(value_type = Vec<Object>)]
-        secrets: Vec<Secret>,
-        /// How far the signed time may be off, seconds; 0 = not checked.
-        #[serde(default = "default_tolerance_s")]
-        tolerance_s: u32,
-    },
-}
-
-fn default_tolerance_s() -> u32 {
-    300
-}
-
-/// The header that carries an API key where the definition names none.
-pub const DEFAULT_KEY_HEADER: &str = "X-Api-Key";
-/// The query parameter that carries an API key where the definition names neither place.
-pub const DEFAULT_KEY_QUERY: &str = "api_key";
-
-impl SourceAuth {
-    /// The header and the query parameter in which an API key is looked for. Where the definition
-    /// names neither, both defaults count.
-    pub fn key_places(&self) -> (Option<&str>, Option<&str>) {
-        match self {
-            Self::ApiKey { header: None, query: None } => (Some(DEFAULT_KEY_HEADER), Some(DEFAULT_KEY_QUERY)),
-            Self::ApiKey { header, query } => (header.as_deref(), query.as_deref()),
-            _ => (None, None),
-        }
-    }
-}
-
 /// A query parameter that belongs to the event's data.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -173,98 +97,6 @@ pub struct QueryParam {
     /// Its value where the caller leaves it out.
     #[serde(default)]
     pub default: Option<String>,
-}
-
-/// Where a key is read from a request. Exactly one member is set.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct KeyPlace {
-    /// A header's name.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub header: Option<String>,
-    /// A query parameter's name.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub query: Option<String>,
-    /// A path into the payload.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>)]
-    pub path: Option<JsonPath>,
-}
-
-impl KeyPlace {
-    /// The place at a path into the payload.
-    pub fn at_path(path: JsonPath) -> Self {
-        Self { path: Some(path), ..Self::default() }
-    }
-
-    fn check(&self, pointer: &str, faults: &mut Faults) {
-        let set = [self.header.is_some(), self.query.is_some(), self.path.is_some()];
-        let one = set.iter().filter(|is_set| **is_set).count() == 1;
-        faults.require(one, pointer, "needs exactly one of header, query and path");
-        if let Some(header) = &self.header {
-            faults.require(validation::is_header_name(header), &format!("{pointer}/header"), "is not a header's name");
-        }
-        if let Some(path) = &self.path {
-            let detail = "has to be a plain path, such as $.user.id, to be read at the edge";
-            faults.require(path.is_plain(), &format!("{pointer}/path"), detail);
-        }
-    }
-}
-
-/// Which of a source's events are processed in the order accepted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum OrderingMode {
-    /// None.
-    None,
-    /// All of them, one after another.
-    Source,
-    /// Those with the same key.
-    Key,
-}
-
-/// A source's ordering.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct SourceOrdering {
-    /// What is kept in order.
-    pub mode: OrderingMode,
-    /// Where the key is, with mode `key`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub key: Option<KeyPlace>,
-}
-
-impl SourceOrdering {
-    const NONE: Self = Self { mode: OrderingMode::None, key: None };
-}
-
-/// Answering the sender with the destination's answer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct RequestResponse {
-    /// Whether the sender waits for the result.
-    pub enabled: bool,
-    /// How long it waits at most.
-    pub timeout_ms: u32,
-    /// What becomes of a delivery that was not sent by then.
-    pub on_late: OnLate,
-}
-
-impl Default for RequestResponse {
-    fn default() -> Self {
-        Self { enabled: false, timeout_ms: 30_000, on_late: OnLate::Send }
-    }
-}
-
-/// What becomes of a delivery whose caller has gone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum OnLate {
-    /// It is sent all the same.
-    #[default]
-    Send,
-    /// It is cancelled.
-    Drop,
 }
 
 /// Telling a sender's repetitions from new events.
@@ -283,55 +115,6 @@ impl Default for Dedupe {
     fn default() -> Self {
         Self { enabled: false, key: None, window_s: 3600 }
     }
-}
-
-/// A token bucket.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct RateLimit {
-    /// Tokens a second.
-    pub per_second: f64,
-    /// Tokens at the most.
-    #[serde(default = "default_burst")]
-    pub burst: u32,
-}
-
-fn default_burst() -> u32 {
-    1
-}
-
-impl RateLimit {
-    /// Adds what is wrong with it.
-    pub fn check(&self, pointer: &str, faults: &mut Faults) {
-        let rate = self.per_second.is_finite() && self.per_second > 0.0 && self.per_second <= 1e6;
-        faults.require(rate, &format!("{pointer}/per_second"), "has to be above 0 and at most 1000000");
-        faults.require((1..=1_000_000).contains(&self.burst), &format!("{pointer}/burst"), "has to be 1 to 1000000");
-    }
-}
-
-/// A sender's own answer in the place of 202's.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Acknowledgement {
-    /// Status, 200 to 299.
-    pub status: u16,
-    /// Headers.
-    #[serde(default)]
-    pub headers: BTreeMap<String, String>,
-    /// Body template.
-    #[serde(default)]
-    pub body: String,
-}
-
-/// What a disabled source answers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum DisabledAnswer {
-    /// 423: the sender should give up.
-    #[default]
-    Reject,
-    /// 503: the sender should try again.
-    Retry,
 }
 
 /// How long a source's events are kept.

@@ -2,7 +2,7 @@
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
-use actix_web::http::{Method, header};
+use actix_web::http::{ConnectionType, Method, header};
 use actix_web::middleware::Next;
 use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
 use hookrail_domain::Millis;
@@ -13,6 +13,7 @@ use hookrail_runtime::clock;
 use hookrail_store::{tokens, workspaces};
 use subtle::ConstantTimeEq;
 
+use crate::bounded_body;
 use crate::error::ApiError;
 use crate::state::ConfigState;
 
@@ -100,18 +101,16 @@ pub(crate) async fn authenticate(
             request.extensions_mut().insert(sender);
             Ok(next.call(request).await?.map_into_boxed_body())
         }
-        Err(error) => Ok(refuse(request, &error)),
+        Err(error) => Ok(refuse(request, &error).await),
     }
 }
 
-/// Answers with the body unread, so the connection can't be used again: what is left of the body
-/// would be read as the next request, or never.
-fn refuse(request: ServiceRequest, error: &ApiError) -> ServiceResponse<BoxBody> {
-    let has_body = request.headers().contains_key(header::CONTENT_LENGTH)
-        || request.headers().contains_key(header::TRANSFER_ENCODING);
+/// Answers once the body is out of the way; what is left of it would be read as the next request.
+async fn refuse(mut request: ServiceRequest, error: &ApiError) -> ServiceResponse<BoxBody> {
+    let is_read = bounded_body::drain(request.take_payload()).await;
     let mut response = actix_web::ResponseError::error_response(error);
-    if has_body {
-        response.head_mut().set_connection_type(actix_web::http::ConnectionType::Close);
+    if !is_read {
+        response.head_mut().set_connection_type(ConnectionType::Close);
     }
     request.into_response(response)
 }

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use actix_web::http::StatusCode;
-use actix_web::http::header::{ALLOW, WWW_AUTHENTICATE};
+use actix_web::http::header::{ALLOW, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::http::{ConnectionType, StatusCode};
 use actix_web::{HttpResponse, ResponseError};
 use hookrail_broker::BrokerError;
 use hookrail_domain::json::Json;
@@ -186,14 +186,17 @@ impl ResponseError for ApiError {
         let headers = response.headers_mut();
         match self {
             Self::Unauthenticated => {
-                let challenge = actix_web::http::header::HeaderValue::from_static("Bearer realm=\"hookrail\"");
-                headers.insert(WWW_AUTHENTICATE, challenge);
+                headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"hookrail\""));
             }
             Self::MethodNotAllowed(methods) => {
                 if let Ok(value) = methods.parse() {
                     headers.insert(ALLOW, value);
                 }
             }
+            Self::Unavailable(_) => {
+                headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+            }
+            Self::TooLarge(_) => response.head_mut().set_connection_type(ConnectionType::Close),
             _ => {}
         }
         response

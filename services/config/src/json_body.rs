@@ -2,7 +2,7 @@
 
 use actix_web::dev::Payload;
 use actix_web::http::header;
-use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
+use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use bytes::Bytes;
 use futures::future::LocalBoxFuture;
 use hookrail_domain::json::Json;
@@ -10,6 +10,7 @@ use hookrail_domain::validation::FieldError;
 use serde::de::DeserializeOwned;
 use serde_path_to_error::{Path, Segment};
 
+use crate::bounded_body;
 use crate::error::ApiError;
 
 /// Largest body of a request, bytes.
@@ -40,13 +41,9 @@ impl FromRequest for JsonBody {
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let media_type = request.content_type().to_ascii_lowercase();
         let encoded = request.headers().contains_key(header::CONTENT_ENCODING);
-        let payload = web::Payload::from_request(request, payload);
+        let payload = payload.take();
         Box::pin(async move {
-            let payload = payload.await.map_err(|error| ApiError::MalformedJson(error.to_string()))?;
-            let read = payload.to_bytes_limited(MAX_BODY_BYTES).await;
-            let bytes = read
-                .map_err(|_| ApiError::TooLarge(MAX_BODY_BYTES))?
-                .map_err(|error| ApiError::MalformedJson(error.to_string()))?;
+            let bytes = bounded_body::read(payload, MAX_BODY_BYTES).await?;
             if bytes.is_empty() && media_type.is_empty() {
                 return Ok(Self { bytes, json: Json::object() });
             }

@@ -7,6 +7,7 @@ mod settings;
 mod state;
 // Requests
 mod authenticated;
+mod bounded_body;
 mod http_api;
 mod idempotency;
 mod json_body;

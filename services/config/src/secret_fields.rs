@@ -24,25 +24,27 @@ pub(crate) fn fill_in<S: Definable>(spec: &mut S, known: &[SecretRow]) {
 /// A kept one that the definition doesn't have is refused at its field.
 pub(crate) fn settle<S: Definable>(spec: &mut S, known: &[SecretRow]) -> Result<(), ApiError> {
     fill_in(spec, known);
-    let text = serde_json::to_string(spec).map_err(|error| ApiError::Internal(error.into()))?;
-    let json: Json = text.parse().unwrap_or_default();
+    for secret in spec.secrets() {
+        secret.id.get_or_insert_with(new_id);
+    }
+    let json = json_of(spec);
     let mut errors = Vec::new();
     for secret in spec.secrets() {
-        match (secret.id, secret.value.is_some()) {
-            (None, _) => secret.id = Some(new_id()),
-            (Some(_), true) => {}
-            (Some(id), false) => {
-                let pointer = pointer_to(&json, &id.to_string()).unwrap_or_default();
-                errors.push(FieldError::new(pointer, format!("there is no secret {id} to keep")));
-            }
-        }
+        let id = secret.id.map(|id| id.to_string()).unwrap_or_default();
+        let fault = match secret.value.as_deref() {
+            None => format!("there is no secret {id} to keep"),
+            // PostgreSQL's text can't hold it, nor can a header.
+            Some(value) if value.contains('\0') => "must not hold NUL".to_owned(),
+            Some(_) => continue,
+        };
+        errors.push(FieldError::new(pointer_to(&json, &id).unwrap_or_default(), fault));
     }
     if errors.is_empty() { Ok(()) } else { Err(ApiError::Invalid(errors)) }
 }
 
 /// The rows of a definition's secrets.
 pub(crate) fn rows<S: Definable>(spec: &mut S, owner_id: &str) -> Vec<SecretRow> {
-    let json: Json = serde_json::to_string(spec).ok().and_then(|text| text.parse().ok()).unwrap_or_default();
+    let json = json_of(spec);
     let row = |secret: &hookrail_domain::secret::Secret| {
         let id = secret.id?.to_string();
         let field = pointer_to(&json, &id).unwrap_or_default();
@@ -50,6 +52,10 @@ pub(crate) fn rows<S: Definable>(spec: &mut S, owner_id: &str) -> Vec<SecretRow>
         Some(SecretRow { id, owner_id, field, value: secret.value.clone()?, expires_at: secret.expires_at })
     };
     spec.secrets().into_iter().filter_map(|secret| row(secret)).collect()
+}
+
+fn json_of<S: Definable>(spec: &S) -> Json {
+    serde_json::to_string(spec).ok().and_then(|text| text.parse().ok()).unwrap_or_default()
 }
 
 /// Whether a secret is still used at `now`.

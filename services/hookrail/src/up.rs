@@ -156,6 +156,10 @@ fn with_own_settings(mut args: UpArgs, ingress: SocketAddr) -> UpArgs {
             .dispatcher_worker
             .get_or_insert_with(|| "up".to_owned());
         args.dispatcher.dispatcher_exclusive = true;
+        args.processor
+            .processor_worker
+            .get_or_insert_with(|| "up".to_owned());
+        args.processor.processor_exclusive = true;
     }
     args
 }

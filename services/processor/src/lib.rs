@@ -47,6 +47,10 @@ pub async fn run(
     ctx: ServiceContext,
 ) -> anyhow::Result<()> {
     settings.check()?;
+    let exclusive = settings.processor_exclusive;
+    let name = settings.processor_worker.clone().unwrap_or_else(|| "processor".to_owned());
+    let worker = WorkerId::new(name)
+        .map_err(|error| SettingsError::invalid("processor-worker", error.to_string()))?;
     let partitions_check = ctx.health.check("processor.partitions");
     check_progress(&broker, &store).await?;
     let (feed, snapshots) = SnapshotFeed::start(&broker).await?;
@@ -62,8 +66,9 @@ pub async fn run(
         tokio::spawn(readiness::report(ctx.clone(), broker.clone(), store)),
     ];
     let partitions = broker.settings().partitions;
-    let worker = OwnershipSettings::new(WorkerId::new("processor")?, Role::Processor, partitions);
-    let (ownership, changes) = Ownership::start(broker.settings(), worker).await?;
+    let mut owning = OwnershipSettings::new(worker, Role::Processor, partitions);
+    owning.exclusive_worker_id = exclusive;
+    let (ownership, changes) = Ownership::start(broker.settings(), owning).await?;
     partitions_check.ready();
     tracing::info!(worker = %ownership.worker(), partitions, "processor started");
     own_partitions::own_partitions(workshop, ownership, changes, ctx.shutdown.clone(), ctx.grace).await;

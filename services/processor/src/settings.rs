@@ -21,6 +21,12 @@ pub struct ProcessorSettings {
     /// How full a partition's log may be, in percent of its size, before processed events go early
     #[arg(long, value_name = "PERCENT", default_value_t = 70, help_heading = "Processor")]
     pub processor_trim_percent: u64,
+    /// Name of this worker among the processors; by default a new one at each start
+    #[arg(long, value_name = "NAME", help_heading = "Processor")]
+    pub processor_worker: Option<String>,
+    /// Whether that name is known to be nobody else's, so that what it owned is taken back at once
+    #[arg(skip)]
+    pub processor_exclusive: bool,
 }
 
 impl Default for ProcessorSettings {
@@ -31,6 +37,8 @@ impl Default for ProcessorSettings {
             processor_journal_batch: 500,
             processor_retention_s: 604_800,
             processor_trim_percent: 70,
+            processor_worker: None,
+            processor_exclusive: false,
         }
     }
 }

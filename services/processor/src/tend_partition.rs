@@ -22,7 +22,8 @@ const SEARCH_STEPS: u32 = 40;
 pub(crate) async fn tend(workshop: Workshop, lease: Lease, committed: Arc<AtomicU64>) {
     let partition = lease.partition();
     let lag = workshop.metrics.lag.with_label_values(&[partition.to_string().as_str()]);
-    let mut ticks = tokio::time::interval(INTERVAL);
+    // Not at once: the committed sequence is known only after the takeover.
+    let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + INTERVAL, INTERVAL);
     while lease.holds() {
         ticks.tick().await;
         let committed = committed.load(Ordering::Acquire);

@@ -27,7 +27,8 @@ use hookrail_runtime::ServiceContext;
 use hookrail_store::{
     Store, partition_progress,
     sea_orm::{ConnectionTrait, Statement, TryGetable},
-    source_counters, source_refusals, source_warnings,
+    source_counters, source_refusals,
+    source_warnings::{self, WarningRow},
 };
 use nats::Nats;
 use tokio::task::JoinHandle;
@@ -165,15 +166,17 @@ async fn events_become_entities_and_deliveries_and_a_crash_before_the_commit_cha
 
     let (_ctx, running) = start(&broker, &store);
     send(&broker, 1, 1, r#"{"id": 820982911946154508, "email": "a@b", "price": 1.10}"#).await;
-    send(&broker, 1, 2, r#"{"email": "nobody"}"#).await;
     send(&broker, 0, 3, r#"[{"id": 1, "email": "x"}, {"id": 2, "email": "y"}]"#).await;
+    eventually("two events are processed", || async { count(&store, "events").await == 2 }).await;
+    send(&broker, 1, 2, r#"{"email": "nobody"}"#).await;
     eventually("three events are processed", || async { count(&store, "events").await == 3 }).await;
     let data: Vec<String> = column(&store, "SELECT data AS x FROM entities ORDER BY unique_id DESC LIMIT 1").await;
     assert_eq!(data, [r#"{"id":820982911946154508,"email":"a@b","price":1.10}"#]);
     let counts = source_counters::of_source(store.reader(), SOURCE).await.unwrap();
     assert_eq!((counts.processed, counts.failed), (2, 1));
     let warnings = source_warnings::of_source(store.reader(), SOURCE).await.unwrap();
-    assert!(warnings.iter().all(|warning| warning.code == "mapping.unresolved"), "{warnings:?}");
+    let unresolved = |warning: &&WarningRow| warning.code == "mapping.unresolved" && warning.field == "unique_id";
+    assert_eq!(warnings.iter().filter(unresolved).count(), 1, "{warnings:?}");
     eventually("three deliveries are seen", || async { seen_ids().len() == 3 }).await;
 
     // Nothing can be committed now, so what is published next is published before its commit.
@@ -198,8 +201,8 @@ async fn events_become_entities_and_deliveries_and_a_crash_before_the_commit_cha
 
     ctx.shutdown.cancel();
     running.await.unwrap().unwrap();
-    let clean = Ownership::start(&nats.settings(), OwnershipSettings::new(WorkerId::new("next").unwrap(), Role::Processor, 2));
-    let (_next, mut changes) = clean.await.unwrap();
+    let settings = OwnershipSettings::new(WorkerId::new("next").unwrap(), Role::Processor, 2);
+    let (_next, mut changes) = Ownership::start(&nats.settings(), settings).await.unwrap();
     for _ in 0..2 {
         let change = tokio::time::timeout(Duration::from_secs(30), changes.recv()).await.unwrap();
         let Some(OwnershipChange::Gained(lease)) = change else { panic!("{change:?}") };

@@ -1,16 +1,14 @@
 //! Deliveries, their attempts and outcomes.
 
 use bytes::Bytes;
-use hookrail_domain::delivery::{
-    Attempt, Delivery, DeliveryStatus, EntityRef, ErrorCode, Failure,
-};
+use hookrail_domain::delivery::{Attempt, Delivery, DeliveryStatus, EntityRef, ErrorCode, Failure};
 use hookrail_proto::v1;
 use prost::Message;
 
 use super::CodecError;
 use super::words::{
-    body, decode, from_body, from_origin, from_pairs, from_reply, needed, origin, pairs, parse,
-    parse_option, reply, text_option,
+    body, decode, from_body, from_origin, from_pairs, from_reply, needed, origin, pairs, parse, parse_option,
+    reply, text_option,
 };
 
 /// The bytes of a delivery.

@@ -4,13 +4,11 @@ use hookrail_domain::destination::{
     Destination, DestinationAuth, DestinationSpec, RetryPolicy, Signing, TlsSpec,
 };
 use hookrail_domain::ids::DestinationId;
-use hookrail_domain::source::RateLimit;
+use hookrail_domain::rate_limit::RateLimit;
 use hookrail_proto::v1;
 
 use super::CodecError;
-use super::words::{
-    from_secret, from_secrets, from_word, needed, parse, secret, word,
-};
+use super::words::{from_secret, from_secrets, from_word, needed, parse, secret, word};
 
 pub(super) fn to_message(destination: &Destination) -> v1::DestinationDefinition {
     let spec = &destination.spec;
@@ -60,7 +58,9 @@ pub(super) fn from_message(
             format: from_word("destination.format", &message.format)?,
             headers: message.headers,
             auth: from_auth(message.auth)?,
-            api_key: key.map(|key| from_secret("destination.api_key", Some(key))).transpose()?,
+            api_key: key
+                .map(|key| from_secret("destination.api_key", Some(key)))
+                .transpose()?,
             signing: from_signing(message.signing)?,
             tls: message.tls.map(from_tls).transpose()?,
             proxy: message.proxy,
@@ -91,14 +91,17 @@ fn auth(auth: &DestinationAuth) -> v1::DestinationAuth {
         DestinationAuth::Bearer { token } => Auth::Bearer(v1::BearerAuth {
             token: Some(secret(token)),
         }),
-        DestinationAuth::Oauth2ClientCredentials { token_url, client_id, client_secret, scope } => {
-            Auth::Oauth2ClientCredentials(v1::OAuth2ClientCredentials {
-                token_url: token_url.clone(),
-                client_id: client_id.clone(),
-                client_secret: Some(secret(client_secret)),
-                scope: scope.clone(),
-            })
-        }
+        DestinationAuth::Oauth2ClientCredentials {
+            token_url,
+            client_id,
+            client_secret,
+            scope,
+        } => Auth::Oauth2ClientCredentials(v1::OAuth2ClientCredentials {
+            token_url: token_url.clone(),
+            client_id: client_id.clone(),
+            client_secret: Some(secret(client_secret)),
+            scope: scope.clone(),
+        }),
     };
     v1::DestinationAuth { auth: Some(auth) }
 }
@@ -132,13 +135,16 @@ fn signing(signing: &Signing) -> v1::Signing {
     use v1::signing::Signing as Wire;
     let signing = match signing {
         Signing::None => Wire::None(v1::None {}),
-        Signing::StandardWebhooks { algorithm, secrets } => {
-            Wire::StandardWebhooks(v1::StandardWebhooks {
-                algorithm: word(algorithm),
-                secrets: secrets.iter().map(secret).collect(),
-            })
-        }
-        Signing::Hmac { header, algorithm, encoding, secrets } => Wire::Hmac(v1::HmacSigning {
+        Signing::StandardWebhooks { algorithm, secrets } => Wire::StandardWebhooks(v1::StandardWebhooks {
+            algorithm: word(algorithm),
+            secrets: secrets.iter().map(secret).collect(),
+        }),
+        Signing::Hmac {
+            header,
+            algorithm,
+            encoding,
+            secrets,
+        } => Wire::Hmac(v1::HmacSigning {
             header: header.clone(),
             algorithm: algorithm.clone(),
             encoding: encoding.clone(),
@@ -153,19 +159,21 @@ fn signing(signing: &Signing) -> v1::Signing {
 fn from_signing(signing: Option<v1::Signing>) -> Result<Signing, CodecError> {
     use v1::signing::Signing as Wire;
     const FIELD: &str = "destination.signing";
-    Ok(match needed(FIELD, signing.and_then(|signing| signing.signing))? {
-        Wire::None(_) => Signing::None,
-        Wire::StandardWebhooks(standard) => Signing::StandardWebhooks {
-            algorithm: from_word(FIELD, &standard.algorithm)?,
-            secrets: from_secrets(FIELD, standard.secrets)?,
+    Ok(
+        match needed(FIELD, signing.and_then(|signing| signing.signing))? {
+            Wire::None(_) => Signing::None,
+            Wire::StandardWebhooks(standard) => Signing::StandardWebhooks {
+                algorithm: from_word(FIELD, &standard.algorithm)?,
+                secrets: from_secrets(FIELD, standard.secrets)?,
+            },
+            Wire::Hmac(hmac) => Signing::Hmac {
+                header: hmac.header,
+                algorithm: hmac.algorithm,
+                encoding: hmac.encoding,
+                secrets: from_secrets(FIELD, hmac.secrets)?,
+            },
         },
-        Wire::Hmac(hmac) => Signing::Hmac {
-            header: hmac.header,
-            algorithm: hmac.algorithm,
-            encoding: hmac.encoding,
-            secrets: from_secrets(FIELD, hmac.secrets)?,
-        },
-    })
+    )
 }
 
 fn tls(tls: &TlsSpec) -> v1::Tls {
@@ -181,7 +189,9 @@ fn from_tls(tls: v1::Tls) -> Result<TlsSpec, CodecError> {
     Ok(TlsSpec {
         ca: tls.ca,
         certificate: tls.certificate,
-        key: key.map(|key| from_secret("destination.tls.key", Some(key))).transpose()?,
+        key: key
+            .map(|key| from_secret("destination.tls.key", Some(key)))
+            .transpose()?,
     })
 }
 
@@ -199,8 +209,7 @@ fn retry(retry: &RetryPolicy) -> v1::RetryPolicy {
 
 fn from_retry(retry: Option<v1::RetryPolicy>) -> Result<RetryPolicy, CodecError> {
     let retry = needed("destination.retry", retry)?;
-    let statuses: Result<Vec<u16>, _> =
-        retry.permanent_statuses.into_iter().map(u16::try_from).collect();
+    let statuses: Result<Vec<u16>, _> = retry.permanent_statuses.into_iter().map(u16::try_from).collect();
     Ok(RetryPolicy {
         initial_ms: retry.initial_ms,
         multiplier: retry.multiplier,

@@ -82,10 +82,7 @@ fn definition(definition: &Definition) -> v1::snapshot_entry::Definition {
     }
 }
 
-fn from_definition(
-    key: Key,
-    definition: v1::snapshot_entry::Definition,
-) -> Result<Definition, CodecError> {
+fn from_definition(key: Key, definition: v1::snapshot_entry::Definition) -> Result<Definition, CodecError> {
     use v1::snapshot_entry::Definition as Wire;
     match (key, definition) {
         (Key::Workspace(id), Wire::Workspace(found)) => {

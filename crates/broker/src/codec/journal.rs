@@ -10,8 +10,8 @@ use prost::Message;
 
 use super::CodecError;
 use super::delivery::{
-    attempt, entity, failure, from_attempt, from_entity, from_failure, from_message, from_status,
-    status, to_message,
+    attempt, entity, failure, from_attempt, from_entity, from_failure, from_message, from_status, status,
+    to_message,
 };
 use super::words::{
     decode, from_origin, from_pairs, needed, origin, pairs, parse, parse_option, text_option,
@@ -36,9 +36,7 @@ pub fn encode_record(record: &Record) -> (JournalKind, Bytes) {
         Record::Rejection(record) => (JournalKind::Rejection, Wire::Rejection(rejection(record))),
         Record::Count(record) => (JournalKind::Count, Wire::Count(count(record))),
     };
-    let message = v1::JournalRecord {
-        record: Some(record),
-    };
+    let message = v1::JournalRecord { record: Some(record) };
     (kind, Bytes::from(message.encode_to_vec()))
 }
 
@@ -103,10 +101,7 @@ fn outcome(record: &StateRecord) -> v1::Outcome {
     }
 }
 
-fn from_outcome(
-    delivery: DeliveryFacts,
-    outcome: Option<v1::Outcome>,
-) -> Result<StateRecord, CodecError> {
+fn from_outcome(delivery: DeliveryFacts, outcome: Option<v1::Outcome>) -> Result<StateRecord, CodecError> {
     let outcome = needed("outcome", outcome)?;
     Ok(StateRecord {
         delivery,
@@ -259,7 +254,10 @@ mod tests {
     #[test]
     fn deliveries_and_dead_letters_survive_the_wire() {
         let (delivery, state) = (delivery(), state());
-        assert_eq!(decode_delivery(&encode_delivery(&delivery)).as_ref(), Ok(&delivery));
+        assert_eq!(
+            decode_delivery(&encode_delivery(&delivery)).as_ref(),
+            Ok(&delivery)
+        );
         let dead = DeadLetter { delivery, state };
         assert_eq!(decode_dead(&encode_dead(&dead.delivery, &dead.state)), Ok(dead));
     }

@@ -38,7 +38,9 @@ pub(super) fn from_message(id: RouteId, message: v1::RouteDefinition) -> Result<
             source: parse_option("route.source", message.source.as_ref())?,
             events: message.events,
             destination: parse_option("route.destination", destination.as_ref())?,
-            filter: filter.map(|text| from_json_text("route.filter", text)).transpose()?,
+            filter: filter
+                .map(|text| from_json_text("route.filter", text))
+                .transpose()?,
             mapping: mapping
                 .map(|text| Json::parse(text.as_bytes()))
                 .transpose()

@@ -4,16 +4,16 @@ use hookrail_domain::api_key::ApiKey;
 use hookrail_domain::entity::{EntityRules, UniqueId};
 use hookrail_domain::ids::SourceId;
 use hookrail_domain::source::{
-    Acknowledgement, Dedupe, KeyPlace, OldName, QueryParam, RequestResponse, Retention, Source,
-    SourceAuth, SourceOrdering, SourceSpec,
+    Acknowledgement, Dedupe, KeyPlace, OldName, QueryParam, RequestResponse, Retention, Source, SourceAuth,
+    SourceOrdering, SourceSpec,
 };
 use hookrail_proto::v1;
 
 use super::CodecError;
 use super::destination::{from_rate_limit, rate_limit};
 use super::words::{
-    from_json_text, from_secret, from_secrets, from_word, json_text, needed, parse, parse_option,
-    secret, text_option, word,
+    from_json_text, from_secret, from_secrets, from_word, json_text, needed, parse, parse_option, secret,
+    text_option, word,
 };
 
 pub(super) fn to_message(source: &Source) -> v1::SourceDefinition {
@@ -57,10 +57,7 @@ pub(super) fn to_message(source: &Source) -> v1::SourceDefinition {
     }
 }
 
-pub(super) fn from_message(
-    id: SourceId,
-    message: v1::SourceDefinition,
-) -> Result<Source, CodecError> {
+pub(super) fn from_message(id: SourceId, message: v1::SourceDefinition) -> Result<Source, CodecError> {
     let keys: Result<Vec<ApiKey>, _> = message.api_keys.iter().map(from_api_key).collect();
     let old_names = message.old_names.iter().map(from_old_name).collect();
     Ok(Source {
@@ -75,10 +72,16 @@ pub(super) fn from_message(
 }
 
 fn from_spec(message: v1::SourceDefinition) -> Result<SourceSpec, CodecError> {
-    let methods: Result<Vec<_>, _> =
-        message.methods.iter().map(|method| from_word("source.methods", method)).collect();
-    let allow_ips: Result<Vec<_>, _> =
-        message.allow_ips.iter().map(|network| parse("source.allow_ips", network)).collect();
+    let methods: Result<Vec<_>, _> = message
+        .methods
+        .iter()
+        .map(|method| from_word("source.methods", method))
+        .collect();
+    let allow_ips: Result<Vec<_>, _> = message
+        .allow_ips
+        .iter()
+        .map(|network| parse("source.allow_ips", network))
+        .collect();
     let filter = message.filter.as_deref();
     Ok(SourceSpec {
         name: message.name,
@@ -100,7 +103,9 @@ fn from_spec(message: v1::SourceDefinition) -> Result<SourceSpec, CodecError> {
         rate_limit: message.rate_limit.map(from_rate_limit),
         acknowledgement: message.acknowledgement.map(from_acknowledgement).transpose()?,
         disabled_answer: from_word("source.disabled_answer", &message.disabled_answer)?,
-        filter: filter.map(|text| from_json_text("source.filter", text)).transpose()?,
+        filter: filter
+            .map(|text| from_json_text("source.filter", text))
+            .transpose()?,
         entity: message.entity.map(from_entity_rules).transpose()?,
         retention: Retention {
             events_s: message.retention_events_s,
@@ -158,22 +163,28 @@ fn auth(auth: &SourceAuth) -> v1::SourceAuth {
         SourceAuth::Bearer { token } => Auth::Bearer(v1::BearerAuth {
             token: Some(secret(token)),
         }),
-        SourceAuth::Jwt { jwks_url, public_key, secret: shared, issuer, audience } => {
-            Auth::Jwt(v1::JwtAuth {
-                jwks_url: jwks_url.clone(),
-                public_key: public_key.clone(),
-                secret: shared.as_ref().map(secret),
-                issuer: issuer.clone(),
-                audience: audience.clone(),
-            })
-        }
-        SourceAuth::Signature { scheme, secrets, tolerance_s } => {
-            Auth::Signature(v1::SignatureAuth {
-                scheme: scheme.clone(),
-                secrets: secrets.iter().map(secret).collect(),
-                tolerance_s: *tolerance_s,
-            })
-        }
+        SourceAuth::Jwt {
+            jwks_url,
+            public_key,
+            secret: shared,
+            issuer,
+            audience,
+        } => Auth::Jwt(v1::JwtAuth {
+            jwks_url: jwks_url.clone(),
+            public_key: public_key.clone(),
+            secret: shared.as_ref().map(secret),
+            issuer: issuer.clone(),
+            audience: audience.clone(),
+        }),
+        SourceAuth::Signature {
+            scheme,
+            secrets,
+            tolerance_s,
+        } => Auth::Signature(v1::SignatureAuth {
+            scheme: scheme.clone(),
+            secrets: secrets.iter().map(secret).collect(),
+            tolerance_s: *tolerance_s,
+        }),
     };
     v1::SourceAuth { auth: Some(auth) }
 }
@@ -197,7 +208,10 @@ fn from_auth(auth: Option<v1::SourceAuth>) -> Result<SourceAuth, CodecError> {
         Auth::Jwt(jwt) => SourceAuth::Jwt {
             jwks_url: jwt.jwks_url,
             public_key: jwt.public_key,
-            secret: jwt.secret.map(|shared| from_secret(FIELD, Some(shared))).transpose()?,
+            secret: jwt
+                .secret
+                .map(|shared| from_secret(FIELD, Some(shared)))
+                .transpose()?,
             issuer: jwt.issuer,
             audience: jwt.audience,
         },
@@ -258,9 +272,7 @@ fn from_ordering(ordering: v1::SourceOrdering) -> Result<SourceOrdering, CodecEr
     })
 }
 
-fn from_request_response(
-    message: Option<v1::RequestResponse>,
-) -> Result<RequestResponse, CodecError> {
+fn from_request_response(message: Option<v1::RequestResponse>) -> Result<RequestResponse, CodecError> {
     let message = needed("source.request_response", message)?;
     Ok(RequestResponse {
         enabled: message.enabled,

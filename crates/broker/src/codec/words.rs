@@ -13,10 +13,7 @@ use serde::de::DeserializeOwned;
 use super::CodecError;
 
 /// Decodes a message's frame.
-pub(super) fn decode<M: Message + Default>(
-    contract: &'static str,
-    bytes: &[u8],
-) -> Result<M, CodecError> {
+pub(super) fn decode<M: Message + Default>(contract: &'static str, bytes: &[u8]) -> Result<M, CodecError> {
     M::decode(bytes).map_err(|error| CodecError::new(contract, error))
 }
 
@@ -30,7 +27,8 @@ pub(super) fn parse<T: FromStr>(field: &'static str, text: &str) -> Result<T, Co
 where
     T::Err: std::fmt::Display,
 {
-    text.parse().map_err(|error: T::Err| CodecError::new(field, error))
+    text.parse()
+        .map_err(|error: T::Err| CodecError::new(field, error))
 }
 
 pub(super) fn parse_option<T: FromStr>(
@@ -56,10 +54,7 @@ pub(super) fn word<T: Serialize>(value: &T) -> String {
 }
 
 /// The unit variant of a word.
-pub(super) fn from_word<T: DeserializeOwned>(
-    field: &'static str,
-    word: &str,
-) -> Result<T, CodecError> {
+pub(super) fn from_word<T: DeserializeOwned>(field: &'static str, word: &str) -> Result<T, CodecError> {
     serde_json::from_value(serde_json::Value::String(word.to_owned()))
         .map_err(|error| CodecError::new(field, error))
 }
@@ -69,10 +64,7 @@ pub(super) fn json_text<T: Serialize>(value: &T) -> String {
     serde_json::to_string(value).expect("definitions are JSON")
 }
 
-pub(super) fn from_json_text<T: DeserializeOwned>(
-    field: &'static str,
-    text: &str,
-) -> Result<T, CodecError> {
+pub(super) fn from_json_text<T: DeserializeOwned>(field: &'static str, text: &str) -> Result<T, CodecError> {
     serde_json::from_str(text).map_err(|error| CodecError::new(field, error))
 }
 
@@ -84,10 +76,7 @@ pub(super) fn secret(secret: &Secret) -> v1::Secret {
     }
 }
 
-pub(super) fn from_secret(
-    field: &'static str,
-    secret: Option<v1::Secret>,
-) -> Result<Secret, CodecError> {
+pub(super) fn from_secret(field: &'static str, secret: Option<v1::Secret>) -> Result<Secret, CodecError> {
     let secret = needed(field, secret)?;
     let id = (!secret.id.is_empty()).then_some(secret.id);
     Ok(Secret {
@@ -97,11 +86,11 @@ pub(super) fn from_secret(
     })
 }
 
-pub(super) fn from_secrets(
-    field: &'static str,
-    secrets: Vec<v1::Secret>,
-) -> Result<Vec<Secret>, CodecError> {
-    secrets.into_iter().map(|secret| from_secret(field, Some(secret))).collect()
+pub(super) fn from_secrets(field: &'static str, secrets: Vec<v1::Secret>) -> Result<Vec<Secret>, CodecError> {
+    secrets
+        .into_iter()
+        .map(|secret| from_secret(field, Some(secret)))
+        .collect()
 }
 
 pub(super) fn pairs(pairs: &[(String, String)]) -> Vec<v1::Pair> {

@@ -13,7 +13,10 @@ async fn publish(broker: &Broker, ids: std::ops::Range<u32>) {
     for i in ids {
         let id = format!("dlv_{i}");
         let message = OutMessage::plain(&id, Bytes::from(id.clone()));
-        publisher.publish_delivery(0, "dst_1", "any lane *", message).await.unwrap();
+        publisher
+            .publish_delivery(0, "dst_1", "any lane *", message)
+            .await
+            .unwrap();
     }
 }
 
@@ -53,7 +56,10 @@ async fn after_an_unclean_takeover_all_unacknowledged_come_again_in_order() {
     expected.extend(5..=20);
     assert_eq!(read(&mut next_reader, 17).await, expected);
     let refused = acker.ack_confirmed(5).await;
-    assert!(matches!(refused, Err(ReaderError::Replaced { .. })), "{refused:?}");
+    assert!(
+        matches!(refused, Err(ReaderError::Replaced { .. })),
+        "{refused:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -69,7 +75,10 @@ async fn an_older_owner_cannot_open_or_acknowledge_behind_a_newer_one() {
     let new = worker.gained().await;
     let mut new_reader = DeliveryReader::open(&broker, &new).await.unwrap();
     let refused = DeliveryReader::open(&broker, &old).await.map(|_| ());
-    assert!(matches!(refused, Err(ReaderError::Replaced { .. })), "{refused:?}");
+    assert!(
+        matches!(refused, Err(ReaderError::Replaced { .. })),
+        "{refused:?}"
+    );
     assert_eq!(read(&mut new_reader, 5).await, [1, 2, 3, 4, 5]);
 }
 

@@ -16,10 +16,17 @@ async fn two_writers_share_the_records_and_each_is_given_once() {
     for i in 0..50u8 {
         let id = format!("a{i}");
         let payload = Bytes::from(vec![i]);
-        publisher.publish_journal(JournalKind::Attempt, 1, &id, payload).await.unwrap();
+        publisher
+            .publish_journal(JournalKind::Attempt, 1, &id, payload)
+            .await
+            .unwrap();
     }
-    let mut one = JournalReader::open(&broker, JournalStream::Journal).await.unwrap();
-    let mut two = JournalReader::open(&broker, JournalStream::Journal).await.unwrap();
+    let mut one = JournalReader::open(&broker, JournalStream::Journal)
+        .await
+        .unwrap();
+    let mut two = JournalReader::open(&broker, JournalStream::Journal)
+        .await
+        .unwrap();
     let mut seen = HashSet::new();
     while seen.len() < 50 {
         let (reader, batch) = tokio::select! {
@@ -40,9 +47,16 @@ async fn two_writers_share_the_records_and_each_is_given_once() {
 async fn dead_deliveries_are_handed_over() {
     let nats = Nats::start();
     let broker = nats.broker().await;
-    broker.publisher().publish_dead(2, "dlv_1", Bytes::from_static(b"body")).await.unwrap();
+    broker
+        .publisher()
+        .publish_dead(2, "dlv_1", Bytes::from_static(b"body"))
+        .await
+        .unwrap();
     let mut reader = JournalReader::open(&broker, JournalStream::Dead).await.unwrap();
     let batch = reader.next_batch(10).await.unwrap();
-    assert_eq!((batch[0].kind, batch[0].payload.as_ref()), (None, b"body".as_slice()));
+    assert_eq!(
+        (batch[0].kind, batch[0].payload.as_ref()),
+        (None, b"body".as_slice())
+    );
     reader.ack(&batch).await.unwrap();
 }

@@ -98,7 +98,9 @@ impl Worker {
 
     pub(crate) async fn change(&mut self) -> OwnershipChange {
         let change = tokio::time::timeout(START_TIMEOUT, self.changes.recv()).await;
-        change.expect("a change of ownership in time").expect("the ownership lasts")
+        change
+            .expect("a change of ownership in time")
+            .expect("the ownership lasts")
     }
 
     pub(crate) async fn gained(&mut self) -> Lease {
@@ -115,7 +117,13 @@ fn spawn(directory: &Path, port: Option<u16>) -> (Child, u16) {
     std::fs::create_dir_all(&ports).unwrap();
     let mut command = Command::new(nats_server());
     command
-        .args(["-a", "127.0.0.1", "-js", "-p", &port.map_or("-1".to_owned(), |p| p.to_string())])
+        .args([
+            "-a",
+            "127.0.0.1",
+            "-js",
+            "-p",
+            &port.map_or("-1".to_owned(), |p| p.to_string()),
+        ])
         .arg("-sd")
         .arg(directory.join("store"))
         .arg("--ports_file_dir")
@@ -150,7 +158,5 @@ fn nats_server() -> PathBuf {
             .map(|folder| folder.join("nats-server"))
             .find(|file| file.is_file())
     });
-    on_path.unwrap_or_else(|| {
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.tools/bin/nats-server")
-    })
+    on_path.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.tools/bin/nats-server"))
 }

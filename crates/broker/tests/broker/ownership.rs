@@ -24,7 +24,11 @@ async fn a_second_worker_gets_its_share_by_clean_hand_over_with_higher_epochs() 
     for _ in 0..8 {
         leases.push(first.gained().await);
     }
-    assert!(leases.iter().all(|lease| lease.holds() && !lease.unclean_takeover()));
+    assert!(
+        leases
+            .iter()
+            .all(|lease| lease.holds() && !lease.unclean_takeover())
+    );
     let mut second = nats.worker("two", Role::Processor, 8).await;
     let share = wanted_by("two", &["one", "two"], 8);
     assert!(share > 0, "the names must share");
@@ -39,7 +43,10 @@ async fn a_second_worker_gets_its_share_by_clean_hand_over_with_higher_epochs() 
         assert!(gained.epoch() > lease.epoch());
         assert!(!gained.unclean_takeover() && !lease.holds());
     }
-    assert_eq!((first.ownership.owned(), second.ownership.owned()), (8 - share, share));
+    assert_eq!(
+        (first.ownership.owned(), second.ownership.owned()),
+        (8 - share, share)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -68,7 +75,9 @@ async fn the_same_worker_started_again_claims_its_own_at_once() {
     first.gained().await;
     drop(first);
     let mut again = nats.worker("one", Role::Processor, 2).await;
-    let lease = tokio::time::timeout(Duration::from_secs(1), again.gained()).await.unwrap();
+    let lease = tokio::time::timeout(Duration::from_secs(1), again.gained())
+        .await
+        .unwrap();
     assert!(lease.unclean_takeover() && lease.epoch() > old.epoch());
 }
 
@@ -111,7 +120,10 @@ async fn leases_end_by_themselves_when_the_server_is_gone() {
     drop(nats);
     let began = std::time::Instant::now();
     while lease.holds() {
-        assert!(began.elapsed() < Duration::from_secs(3), "the lease outlived its heartbeat");
+        assert!(
+            began.elapsed() < Duration::from_secs(3),
+            "the lease outlived its heartbeat"
+        );
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }

@@ -19,11 +19,23 @@ async fn a_repeated_id_is_a_duplicate_that_names_the_first() {
     let nats = Nats::start();
     let broker = nats.broker().await;
     let publisher = broker.publisher();
-    let first = publisher.publish_event(1, "src_1", message("evt_1", 10)).await.unwrap();
-    let other = publisher.publish_event(1, "src_1", message("evt_2", 10)).await.unwrap();
-    let again = publisher.publish_event(1, "src_1", message("evt_1", 10)).await.unwrap();
+    let first = publisher
+        .publish_event(1, "src_1", message("evt_1", 10))
+        .await
+        .unwrap();
+    let other = publisher
+        .publish_event(1, "src_1", message("evt_2", 10))
+        .await
+        .unwrap();
+    let again = publisher
+        .publish_event(1, "src_1", message("evt_1", 10))
+        .await
+        .unwrap();
     assert!(!first.duplicate && again.duplicate && !again.retried);
-    assert_eq!((again.sequence, other.sequence), (first.sequence, first.sequence + 1));
+    assert_eq!(
+        (again.sequence, other.sequence),
+        (first.sequence, first.sequence + 1)
+    );
     let stored = broker.raw_get(1, first.sequence).await.unwrap().unwrap();
     assert_eq!(stored.headers.body_hash.as_deref(), Some("hash"));
     assert_eq!(stored.source, "src_1");
@@ -45,8 +57,13 @@ async fn a_full_stream_refuses_and_a_large_message_is_too_large() {
             break;
         }
     }
-    assert!(matches!(refused, Some(PublishError::Refused { .. })), "{refused:?}");
-    let large = publisher.publish_event(1, "src_1", message("evt_9", 2_000_000)).await;
+    assert!(
+        matches!(refused, Some(PublishError::Refused { .. })),
+        "{refused:?}"
+    );
+    let large = publisher
+        .publish_event(1, "src_1", message("evt_9", 2_000_000))
+        .await;
     assert!(matches!(large, Err(PublishError::TooLarge { .. })), "{large:?}");
 }
 
@@ -55,9 +72,15 @@ async fn a_publish_survives_a_restart_of_the_server_and_is_stored_once() {
     let mut nats = Nats::start();
     let broker = nats.broker().await;
     let publisher = broker.publisher();
-    publisher.publish_event(0, "src_1", message("evt_0", 10)).await.unwrap();
+    publisher
+        .publish_event(0, "src_1", message("evt_0", 10))
+        .await
+        .unwrap();
     nats.kill_and_restart();
-    let published = publisher.publish_event(0, "src_1", message("evt_1", 10)).await.unwrap();
+    let published = publisher
+        .publish_event(0, "src_1", message("evt_1", 10))
+        .await
+        .unwrap();
     assert_eq!(published.sequence, 2);
     assert_eq!(broker.raw_state(0).await.unwrap().messages, 2);
 }
@@ -71,6 +94,12 @@ async fn without_a_server_the_outcome_is_unknown() {
     let broker = Broker::connect(&settings, "test").await.unwrap();
     broker.ensure_topology().await.unwrap();
     drop(nats);
-    let outcome = broker.publisher().publish_event(0, "src_1", message("evt_1", 10)).await;
-    assert!(matches!(outcome, Err(PublishError::Unknown { .. })), "{outcome:?}");
+    let outcome = broker
+        .publisher()
+        .publish_event(0, "src_1", message("evt_1", 10))
+        .await;
+    assert!(
+        matches!(outcome, Err(PublishError::Unknown { .. })),
+        "{outcome:?}"
+    );
 }

@@ -56,9 +56,15 @@ async fn events_come_in_order_and_again_from_the_committed_one_after_a_takeover(
     let mut next = RawReader::open(&broker, &newer, 40).await.unwrap();
     assert_eq!(read(&mut next, 60).await, (41..=100).collect::<Vec<_>>());
     let refused = reader.next_batch(1, 1).await;
-    assert!(matches!(refused, Err(ReaderError::Replaced { .. })), "{refused:?}");
+    assert!(
+        matches!(refused, Err(ReaderError::Replaced { .. })),
+        "{refused:?}"
+    );
     let refused = RawReader::open(&broker, &lease, 40).await.map(|_| ());
-    assert!(matches!(refused, Err(ReaderError::Replaced { .. })), "{refused:?}");
+    assert!(
+        matches!(refused, Err(ReaderError::Replaced { .. })),
+        "{refused:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -75,8 +81,14 @@ async fn an_old_owners_open_pull_is_refused_though_its_lease_seems_good() {
     let mut next = RawReader::open(&broker, &new, 0).await.unwrap();
     publish(&broker, "src_1", 0..3).await;
     assert_eq!(read(&mut next, 3).await, [1, 2, 3]);
-    let refused = tokio::time::timeout(Duration::from_secs(15), waiting).await.unwrap().unwrap();
-    assert!(matches!(refused, Err(ReaderError::Replaced { .. })), "{refused:?}");
+    let refused = tokio::time::timeout(Duration::from_secs(15), waiting)
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(
+        matches!(refused, Err(ReaderError::Replaced { .. })),
+        "{refused:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -109,7 +121,10 @@ async fn events_are_found_counted_and_trimmed() {
     assert_eq!(broker.pending_by_source(0, "src_3", 0).await.unwrap(), 0);
     assert_eq!(broker.trim_raw(0, 20).await.unwrap(), 20);
     let state = broker.raw_state(0).await.unwrap();
-    assert_eq!((state.messages, state.first_sequence, state.last_sequence), (40, 21, 60));
+    assert_eq!(
+        (state.messages, state.first_sequence, state.last_sequence),
+        (40, 21, 60)
+    );
     assert_eq!(broker.raw_get(0, 20).await.unwrap(), None);
 }
 

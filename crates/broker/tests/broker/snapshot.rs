@@ -78,7 +78,10 @@ async fn a_feed_starts_with_all_definitions_and_follows_changes_and_deletions() 
     assert!(current.source_at("default/c", 0).is_some());
     assert!(current.source_at("default/a", 0).is_none());
     let (_late_feed, late) = SnapshotFeed::start(&broker).await.unwrap();
-    assert_eq!((late.current().revision(), late.current().sizes()), (5, (1, 0, 1)));
+    assert_eq!(
+        (late.current().revision(), late.current().sizes()),
+        (5, (1, 0, 1))
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

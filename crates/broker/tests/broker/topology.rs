@@ -38,7 +38,16 @@ async fn other_replicas_are_refused_naming_stream_and_setting() {
     settings.replicas = 3;
     let broker = Broker::connect(&settings, "test").await.unwrap();
     let error = broker.ensure_topology().await.unwrap_err();
-    assert!(matches!(error, BrokerError::Topology { setting: "replicas", .. }), "{error}");
+    assert!(
+        matches!(
+            error,
+            BrokerError::Topology {
+                setting: "replicas",
+                ..
+            }
+        ),
+        "{error}"
+    );
     assert!(error.to_string().contains("HOOKRAIL_"), "{error}");
 }
 
@@ -56,5 +65,14 @@ async fn an_installation_is_recorded_once_and_contradictions_are_refused() {
     settings.partitions = 8;
     let other = Broker::connect(&settings, "test").await.unwrap();
     let error = other.ensure_topology().await.unwrap_err();
-    assert!(matches!(error, BrokerError::Install { setting: "partitions", .. }), "{error}");
+    assert!(
+        matches!(
+            error,
+            BrokerError::Install {
+                setting: "partitions",
+                ..
+            }
+        ),
+        "{error}"
+    );
 }

@@ -23,7 +23,7 @@ async fn bad_fields_are_refused_by_name(client: &Client) {
         (r#"{"name": "a", "methods": []}"#, "invalid", "/methods"),
         (r#"{"name": "a", "methods": ["TRACE"]}"#, "invalid", "/methods/0"),
         (r#"{"name": "a", "auth": {"type": "api_key", "heder": "x"}}"#, "invalid", "/auth/heder"),
-        (r#"{"name": "a", "auth": {"type": "magic"}}"#, "invalid", "/auth"),
+        (r#"{"name": "a", "auth": {"type": "magic"}}"#, "invalid", "/auth/type"),
         (r#"{"name": "a", "entity": {"type": "x", "unique_id": "$["}}"#, "invalid", "/entity/unique_id"),
         (r#"{"name": "a", "filter": {"all": [{"path": "$.a", "op": "like", "value": 1}]}}"#, "invalid", "/filter/all/0/op"),
         (r#"{"name": "a", "ordering": {"mode": "key"}}"#, "invalid", "/ordering/key"),

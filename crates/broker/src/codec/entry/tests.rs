@@ -124,7 +124,10 @@ fn destinations_survive_the_wire_with_their_secrets() {
     ] {
         let workspace = WorkspaceId::from_u128(2);
         let destination = Destination { id, workspace, spec };
-        check(Key::Destination(id), Some(Definition::Destination(Box::new(destination))));
+        check(
+            Key::Destination(id),
+            Some(Definition::Destination(Box::new(destination))),
+        );
     }
 }
 
@@ -146,7 +149,10 @@ fn routes_workspaces_and_tombstones_survive_the_wire() {
     check(Key::Route(id), Some(Definition::Route(Box::new(route))));
     check(Key::Route(id), None);
     let code = "default".to_owned();
-    check(Key::Workspace(workspace), Some(Definition::Workspace(Workspace { id: workspace, code })));
+    check(
+        Key::Workspace(workspace),
+        Some(Definition::Workspace(Workspace { id: workspace, code })),
+    );
     check(Key::Destination(DestinationId::from_u128(3)), None);
 }
 
@@ -158,5 +164,8 @@ fn a_definition_of_another_kind_than_its_key_is_refused() {
         key: Key::Route(RouteId::from_u128(1)),
         definition,
     };
-    assert_eq!(decode_entry(&encode_entry(&entry)).unwrap_err().field, "definition");
+    assert_eq!(
+        decode_entry(&encode_entry(&entry)).unwrap_err().field,
+        "definition"
+    );
 }

@@ -1,0 +1,60 @@
+//! What a source answers besides the usual 202.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// Answering the sender with the destination's answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct RequestResponse {
+    /// Whether the sender waits for the result.
+    pub enabled: bool,
+    /// How long it waits at most.
+    pub timeout_ms: u32,
+    /// What becomes of a delivery that was not sent by then.
+    pub on_late: OnLate,
+}
+
+impl Default for RequestResponse {
+    fn default() -> Self {
+        Self { enabled: false, timeout_ms: 30_000, on_late: OnLate::Send }
+    }
+}
+
+/// What becomes of a delivery whose caller has gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OnLate {
+    /// It is sent all the same.
+    #[default]
+    Send,
+    /// It is cancelled.
+    Drop,
+}
+
+/// A sender's own answer in the place of 202's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Acknowledgement {
+    /// Status, 200 to 299.
+    pub status: u16,
+    /// Headers.
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
+    /// Body template.
+    #[serde(default)]
+    pub body: String,
+}
+
+/// What a disabled source answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DisabledAnswer {
+    /// 423: the sender should give up.
+    #[default]
+    Reject,
+    /// 503: the sender should try again.
+    Retry,
+}

@@ -1,0 +1,171 @@
+//! Lists of events, and one.
+
+use hookrail_domain::{
+    Millis,
+    event::{Event, EventStatus},
+    ids::WorkspaceId,
+};
+use hookrail_store::{
+    IdPage, Store,
+    entities::EntityKey,
+    event_entities::{self, EventEntity},
+    events::{self, EventWrite},
+    queries::{self, Span, events::EventFilter},
+};
+
+use crate::databases::each_database;
+use crate::samples::{OTHER_SOURCE, OTHER_WORKSPACE, SOURCE, WORKSPACE, event, id, newest};
+
+/// Events at 1000, 2000 and 3000 of the source, one of another source at 4000, and one of another
+/// workspace at 5000. The one at 2000 is about customer 42, filtered are those from 3000 on.
+async fn with_events(store: &Store) {
+    let of = |at| match at {
+        4000 => event(at, WORKSPACE, OTHER_SOURCE),
+        5000 => event(at, OTHER_WORKSPACE, SOURCE),
+        at => event(at, WORKSPACE, SOURCE),
+    };
+    let stored: Vec<Event> = (1..=5).map(|n| of(n * 1000)).collect();
+    let writes: Vec<_> = stored
+        .iter()
+        .map(|event| EventWrite {
+            event,
+            partition: 0,
+            sequence: event.accepted_at.unsigned_abs(),
+            status: if event.accepted_at < 3000 {
+                EventStatus::Processed
+            } else {
+                EventStatus::Filtered
+            },
+            error: None,
+            duplicate_of: None,
+            processed_at: 9000,
+        })
+        .collect();
+    let about = EventEntity {
+        event: id(2000),
+        entity: EntityKey::new(WORKSPACE, "customer", "42"),
+        change: "created",
+    };
+    let tx = store.write().await.unwrap();
+    events::insert(&*tx, &writes).await.unwrap();
+    event_entities::insert(&*tx, &[about]).await.unwrap();
+    tx.commit().await.unwrap();
+}
+
+/// When the events were accepted that a filter finds.
+async fn found(store: &Store, filter: EventFilter, page: IdPage) -> Vec<Millis> {
+    let filter = EventFilter {
+        workspace: WORKSPACE.to_string(),
+        ..filter
+    };
+    let rows = queries::events::list(store.reader(), &filter, &page)
+        .await
+        .unwrap();
+    rows.iter().map(|row| row.accepted_at).collect()
+}
+
+#[tokio::test]
+async fn events_are_listed_by_every_filter_within_their_workspace() {
+    each_database(async |store| {
+        with_events(&store).await;
+        let check =
+            async |filter, expected: &[Millis]| assert_eq!(found(&store, filter, newest(10)).await, expected);
+        check(EventFilter::default(), &[4000, 3000, 2000, 1000]).await;
+        let of_source = EventFilter {
+            source: Some(SOURCE.to_string()),
+            ..EventFilter::default()
+        };
+        check(of_source, &[3000, 2000, 1000]).await;
+        check(
+            EventFilter {
+                status: Some("filtered".into()),
+                ..EventFilter::default()
+            },
+            &[4000, 3000],
+        )
+        .await;
+        let span = Span {
+            since: Some(2000),
+            until: Some(4000),
+        };
+        check(
+            EventFilter {
+                span,
+                ..EventFilter::default()
+            },
+            &[3000, 2000],
+        )
+        .await;
+        let entity = Some(("customer".to_owned(), "42".to_owned()));
+        check(
+            EventFilter {
+                entity,
+                ..EventFilter::default()
+            },
+            &[2000],
+        )
+        .await;
+        for text in ["42", "customer", &id(2000).to_string()] {
+            check(
+                EventFilter {
+                    text: Some(text.to_owned()),
+                    ..EventFilter::default()
+                },
+                &[2000],
+            )
+            .await;
+        }
+        check(
+            EventFilter {
+                text: Some("a\0b'%".to_owned()),
+                ..EventFilter::default()
+            },
+            &[],
+        )
+        .await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn pages_of_events_follow_each_other_in_both_directions() {
+    each_database(async |store| {
+        with_events(&store).await;
+        let page = |newest_first, after: Option<Millis>| IdPage {
+            limit: 2,
+            after: after.map(|at| id(at).to_string()),
+            newest_first,
+        };
+        let check = async |page, expected: &[Millis]| {
+            assert_eq!(found(&store, EventFilter::default(), page).await, expected);
+        };
+        check(page(true, None), &[4000, 3000]).await;
+        check(page(true, Some(3000)), &[2000, 1000]).await;
+        check(page(false, None), &[1000, 2000]).await;
+        check(page(false, Some(2000)), &[3000, 4000]).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn one_event_is_found_in_its_workspace_only_with_its_entities() {
+    each_database(async |store| {
+        with_events(&store).await;
+        let find = async |workspace: WorkspaceId, at| {
+            queries::events::find(store.reader(), &workspace.to_string(), id(at))
+                .await
+                .unwrap()
+        };
+        assert_eq!(find(WORKSPACE, 2000).await.map(|row| row.sequence), Some(2000));
+        assert_eq!(find(OTHER_WORKSPACE, 2000).await, None);
+        let about = queries::events::entities_of(store.reader(), id(2000))
+            .await
+            .unwrap();
+        assert_eq!((about.len(), about[0].unique_id.as_str()), (1, "42"));
+        let last = queries::events::newest_of_source(store.reader(), OTHER_SOURCE)
+            .await
+            .unwrap();
+        assert_eq!(last.map(|row| row.accepted_at), Some(4000));
+    })
+    .await;
+}
