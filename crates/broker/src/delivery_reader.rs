@@ -13,7 +13,7 @@ use hookrail_domain::Millis;
 
 use crate::connection::Broker;
 use crate::delivery_acker::{DeliveryAcker, HeldMessages};
-use crate::error::ReaderError;
+use crate::error::{BrokerError, ReaderError};
 use crate::fence::move_fence;
 use crate::group_consumer::{group_of, replace_consumer, replaced};
 use crate::lease::Lease;
@@ -60,11 +60,12 @@ impl DeliveryReader {
     /// lease is still the newest.
     pub async fn open(broker: &Broker, lease: &Lease) -> Result<DeliveryReader, ReaderError> {
         let fence_sequence = move_fence(broker, lease).await?;
-        let (feed, delivered) = open_feed(broker, lease).await?;
-        let delivered_before = match delivered {
-            Some(delivered) => delivered,
-            None if lease.unclean_takeover() => u64::MAX,
-            None => 0,
+        let (feed, _) = open_feed(broker, lease).await?;
+        // Not what the consumer had given out: an owner that died before it was given anything leaves
+        // a consumer with nothing, while what the owner before it sent may still be on its way.
+        let delivered_before = match lease.unclean_takeover() {
+            true => last_sequence(broker, lease.partition()).await?,
+            false => 0,
         };
         Ok(DeliveryReader {
             broker: broker.clone(),
@@ -76,7 +77,7 @@ impl DeliveryReader {
         })
     }
 
-    /// The highest sequence that owners before may have sent; `u64::MAX` when nobody knows.
+    /// The highest sequence that owners before may have sent; 0 after a clean hand-over.
     pub fn delivered_before(&self) -> u64 {
         self.delivered_before
     }
@@ -148,6 +149,14 @@ impl DeliveryReader {
             }
         }
     }
+}
+
+/// The last sequence of a delivery partition's stream, from its leader.
+async fn last_sequence(broker: &Broker, partition: u32) -> Result<u64, ReaderError> {
+    let name = broker.names().delivery_stream(partition);
+    let failed = |reason: String| BrokerError::request(format!("the state of {name}"), reason);
+    let stream = broker.jetstream().get_stream(&name).await.map_err(|error| failed(error.to_string()))?;
+    Ok(stream.cached_info().state.last_sequence)
 }
 
 async fn open_feed(broker: &Broker, lease: &Lease) -> Result<(PullFeed, Option<u64>), ReaderError> {

@@ -84,8 +84,8 @@ pub struct StreamLimits {
 impl Default for StreamLimits {
     fn default() -> StreamLimits {
         StreamLimits {
-            raw_max_bytes: GIB,
-            delivery_max_bytes: 512 * MIB,
+            raw_max_bytes: 512 * MIB,
+            delivery_max_bytes: 256 * MIB,
             parked_max_bytes: GIB,
             dead_max_bytes: 512 * MIB,
             journal_max_bytes: GIB,

@@ -98,7 +98,11 @@ impl Broker {
                 {
                     return Ok(found);
                 }
-                Err(BrokerError::request(format!("creating stream {name}"), error))
+                let size = config.max_bytes;
+                    Err(BrokerError::request(
+                        format!("creating stream {name} of at most {size} bytes (--stream-…-max-bytes)"),
+                        error,
+                    ))
             }
         }
     }

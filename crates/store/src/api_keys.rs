@@ -48,7 +48,12 @@ pub async fn insert<C: ConnectionTrait>(connection: &C, row: &ApiKeyRow) -> Resu
 /// # Errors
 /// When the database refuses.
 pub async fn relabel<C: ConnectionTrait>(connection: &C, id: &str, label: &str) -> Result<(), StoreError> {
-    change(connection, "UPDATE api_keys SET label = $2 WHERE id = $1", vec![id.into(), label.into()]).await?;
+    change(
+        connection,
+        "UPDATE api_keys SET label = $2 WHERE id = $1",
+        vec![id.into(), label.into()],
+    )
+    .await?;
     Ok(())
 }
 
@@ -65,7 +70,11 @@ pub async fn delete<C: ConnectionTrait>(connection: &C, id: &str) -> Result<(), 
 ///
 /// # Errors
 /// When the database can't be read.
-pub async fn find<C: ConnectionTrait>(connection: &C, source_id: &str, id: &str) -> Result<Option<ApiKeyRow>, StoreError> {
+pub async fn find<C: ConnectionTrait>(
+    connection: &C,
+    source_id: &str,
+    id: &str,
+) -> Result<Option<ApiKeyRow>, StoreError> {
     let sql = format!("SELECT {COLUMNS} FROM api_keys WHERE source_id = $1 AND id = $2");
     let row = first(connection, &sql, vec![source_id.into(), id.into()]).await?;
     row.as_ref().map(read).transpose()
@@ -75,9 +84,16 @@ pub async fn find<C: ConnectionTrait>(connection: &C, source_id: &str, id: &str)
 ///
 /// # Errors
 /// When the database can't be read.
-pub async fn of_source<C: ConnectionTrait>(connection: &C, source_id: &str) -> Result<Vec<ApiKeyRow>, StoreError> {
+pub async fn of_source<C: ConnectionTrait>(
+    connection: &C,
+    source_id: &str,
+) -> Result<Vec<ApiKeyRow>, StoreError> {
     let sql = format!("SELECT {COLUMNS} FROM api_keys WHERE source_id = $1 ORDER BY id");
-    all(connection, &sql, vec![source_id.into()]).await?.iter().map(read).collect()
+    all(connection, &sql, vec![source_id.into()])
+        .await?
+        .iter()
+        .map(read)
+        .collect()
 }
 
 fn read(row: &QueryResult) -> Result<ApiKeyRow, StoreError> {

@@ -46,10 +46,18 @@ pub const COLUMNS: &str = "delivery, epoch, number, started_at, duration_ms, met
 ///
 /// # Errors
 /// When the database refuses the data or cannot be used now.
-pub async fn insert<C: ConnectionTrait>(connection: &C, records: &[AttemptRecord]) -> Result<u64, StoreError> {
+pub async fn insert<C: ConnectionTrait>(
+    connection: &C,
+    records: &[AttemptRecord],
+) -> Result<u64, StoreError> {
     let by_key: BTreeMap<_, _> = records
         .iter()
-        .map(|record| ((record.delivery.id, record.attempt.epoch, record.attempt.number), record))
+        .map(|record| {
+            (
+                (record.delivery.id, record.attempt.epoch, record.attempt.number),
+                record,
+            )
+        })
         .collect();
     let rows = by_key.into_values().map(row).collect();
     let tail = "ON CONFLICT (delivery, epoch, number) DO NOTHING";
@@ -78,5 +86,7 @@ fn row(record: &AttemptRecord) -> Vec<Value> {
 
 /// Headers as JSON text; serde_json escapes NUL.
 pub(crate) fn pairs(pairs: &[(String, String)]) -> Value {
-    serde_json::to_string(pairs).expect("pairs of text are JSON").into()
+    serde_json::to_string(pairs)
+        .expect("pairs of text are JSON")
+        .into()
 }

@@ -5,8 +5,8 @@
 
 use std::time::Duration;
 
-use sea_orm::{ConnectOptions, Database, DatabaseConnection, DbBackend};
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
+use sea_orm::{ConnectOptions, Database, DatabaseConnection, DbBackend};
 
 use crate::{StoreError, WriteTransaction, migrations};
 
@@ -40,13 +40,18 @@ impl Store {
     pub async fn connect(url: &str) -> Result<Self, StoreError> {
         if url.starts_with("postgres://") || url.starts_with("postgresql://") {
             let pool = Database::connect(postgres(url)).await?;
-            return Ok(Self { reader: pool.clone(), writer: pool });
+            return Ok(Self {
+                reader: pool.clone(),
+                writer: pool,
+            });
         }
         if !url.starts_with("sqlite:") {
             return Err(StoreError::Url("expected sqlite://… or postgres://…".to_owned()));
         }
         if url.contains(":memory:") || url.contains("mode=memory") {
-            return Err(StoreError::Url("a SQLite database in memory would not survive; name a file".to_owned()));
+            return Err(StoreError::Url(
+                "a SQLite database in memory would not survive; name a file".to_owned(),
+            ));
         }
         // The writer first: it creates the file and turns WAL on.
         let writer = Database::connect(sqlite(url, 1, false)).await?;
@@ -124,7 +129,11 @@ fn sqlite(url: &str, connections: u32, query_only: bool) -> ConnectOptions {
                 .journal_mode(SqliteJournalMode::Wal)
                 .synchronous(SqliteSynchronous::Full)
                 .busy_timeout(SQLITE_BUSY_TIMEOUT);
-            if query_only { options.pragma("query_only", "ON") } else { options }
+            if query_only {
+                options.pragma("query_only", "ON")
+            } else {
+                options
+            }
         });
     options
 }

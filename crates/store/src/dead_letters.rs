@@ -3,12 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use hookrail_domain::{
-    Millis,
-    delivery::Delivery,
-    event::Body,
-    ids::DeliveryId,
-};
+use hookrail_domain::{Millis, delivery::Delivery, event::Body, ids::DeliveryId};
 use sea_orm::{ConnectionTrait, FromQueryResult, Value};
 
 use crate::{StoreError, rows};
@@ -50,9 +45,14 @@ pub async fn insert<C: ConnectionTrait>(
     connection: &C,
     dead: &[(&Delivery, Millis)],
 ) -> Result<u64, StoreError> {
-    let by_id: BTreeMap<DeliveryId, (&Delivery, Millis)> =
-        dead.iter().map(|(delivery, at)| (delivery.id, (*delivery, *at))).collect();
-    let rows = by_id.into_values().map(|(delivery, at)| row(delivery, at)).collect();
+    let by_id: BTreeMap<DeliveryId, (&Delivery, Millis)> = dead
+        .iter()
+        .map(|(delivery, at)| (delivery.id, (*delivery, *at)))
+        .collect();
+    let rows = by_id
+        .into_values()
+        .map(|(delivery, at)| row(delivery, at))
+        .collect();
     let tail = "ON CONFLICT (delivery) DO UPDATE SET died_at = excluded.died_at \
                 WHERE dead_letters.died_at < excluded.died_at";
     rows::insert(connection, &format!("dead_letters ({COLUMNS})"), rows, tail).await

@@ -6,9 +6,9 @@
 use hookrail_domain::Millis;
 use sea_orm::{ConnectionTrait, QueryResult};
 
+use crate::StoreError;
 use crate::keyset::IdPage;
 use crate::statement::{all, change, column, first};
-use crate::StoreError;
 
 /// Which of the tables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -60,8 +60,15 @@ const COLUMNS: &str = "id, workspace_id, name, spec, token, old_names, revision,
 ///
 /// # Errors
 /// [`StoreError::is_unique_violation`] where the name is taken.
-pub async fn insert<C: ConnectionTrait>(connection: &C, table: DefinitionTable, row: &DefinitionRow) -> Result<(), StoreError> {
-    let sql = format!("INSERT INTO {} ({COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)", table.name());
+pub async fn insert<C: ConnectionTrait>(
+    connection: &C,
+    table: DefinitionTable,
+    row: &DefinitionRow,
+) -> Result<(), StoreError> {
+    let sql = format!(
+        "INSERT INTO {} ({COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        table.name()
+    );
     let values = vec![
         row.id.clone().into(),
         row.workspace_id.clone().into(),
@@ -81,7 +88,11 @@ pub async fn insert<C: ConnectionTrait>(connection: &C, table: DefinitionTable, 
 ///
 /// # Errors
 /// [`StoreError::is_unique_violation`] where the new name is taken.
-pub async fn update<C: ConnectionTrait>(connection: &C, table: DefinitionTable, row: &DefinitionRow) -> Result<(), StoreError> {
+pub async fn update<C: ConnectionTrait>(
+    connection: &C,
+    table: DefinitionTable,
+    row: &DefinitionRow,
+) -> Result<(), StoreError> {
     let sql = format!(
         "UPDATE {} SET name = $2, spec = $3, old_names = $4, revision = $5, updated_at = $6 WHERE id = $1",
         table.name()
@@ -102,8 +113,17 @@ pub async fn update<C: ConnectionTrait>(connection: &C, table: DefinitionTable, 
 ///
 /// # Errors
 /// When the database refuses.
-pub async fn delete<C: ConnectionTrait>(connection: &C, table: DefinitionTable, id: &str) -> Result<(), StoreError> {
-    change(connection, &format!("DELETE FROM {} WHERE id = $1", table.name()), vec![id.into()]).await?;
+pub async fn delete<C: ConnectionTrait>(
+    connection: &C,
+    table: DefinitionTable,
+    id: &str,
+) -> Result<(), StoreError> {
+    change(
+        connection,
+        &format!("DELETE FROM {} WHERE id = $1", table.name()),
+        vec![id.into()],
+    )
+    .await?;
     Ok(())
 }
 
@@ -117,7 +137,10 @@ pub async fn find<C: ConnectionTrait>(
     workspace_id: &str,
     id: &str,
 ) -> Result<Option<DefinitionRow>, StoreError> {
-    let sql = format!("SELECT {COLUMNS} FROM {} WHERE id = $1 AND workspace_id = $2", table.name());
+    let sql = format!(
+        "SELECT {COLUMNS} FROM {} WHERE id = $1 AND workspace_id = $2",
+        table.name()
+    );
     let row = first(connection, &sql, vec![id.into(), workspace_id.into()]).await?;
     row.as_ref().map(read).transpose()
 }
@@ -145,8 +168,15 @@ pub async fn list<C: ConnectionTrait>(
 ///
 /// # Errors
 /// When the database can't be read.
-pub async fn count<C: ConnectionTrait>(connection: &C, table: DefinitionTable, workspace_id: &str) -> Result<i64, StoreError> {
-    let sql = format!("SELECT COUNT(*) AS n FROM {} WHERE workspace_id = $1", table.name());
+pub async fn count<C: ConnectionTrait>(
+    connection: &C,
+    table: DefinitionTable,
+    workspace_id: &str,
+) -> Result<i64, StoreError> {
+    let sql = format!(
+        "SELECT COUNT(*) AS n FROM {} WHERE workspace_id = $1",
+        table.name()
+    );
     let row = first(connection, &sql, vec![workspace_id.into()]).await?;
     row.as_ref().map_or(Ok(0), |row| column(row, "n"))
 }

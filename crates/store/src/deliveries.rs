@@ -90,7 +90,10 @@ pub async fn insert_planned<C: ConnectionTrait>(
     planned: &[DeliveryFacts],
 ) -> Result<u64, StoreError> {
     let by_id: BTreeMap<DeliveryId, &DeliveryFacts> = planned.iter().map(|facts| (facts.id, facts)).collect();
-    let rows = by_id.into_values().map(|facts| row(facts, &State::PENDING)).collect();
+    let rows = by_id
+        .into_values()
+        .map(|facts| row(facts, &State::PENDING))
+        .collect();
     rows::insert(connection, &head(), rows, "ON CONFLICT (id) DO NOTHING").await
 }
 
@@ -107,7 +110,10 @@ pub async fn raise<C: ConnectionTrait>(connection: &C, records: &[StateRecord]) 
             *known = record;
         }
     }
-    let rows = highest.into_values().map(|record| row(&record.delivery, &State::from(record))).collect();
+    let rows = highest
+        .into_values()
+        .map(|record| row(&record.delivery, &State::from(record)))
+        .collect();
     rows::insert(connection, &head(), rows, RAISE).await
 }
 
@@ -151,7 +157,10 @@ impl<'a> From<&'a StateRecord> for State<'a> {
             attempts: record.attempts,
             next_at: record.next_at,
             settled_at: record.settled_at,
-            error: record.failure.as_ref().map(|failure| (failure.code.as_str(), failure.detail.as_str())),
+            error: record
+                .failure
+                .as_ref()
+                .map(|failure| (failure.code.as_str(), failure.detail.as_str())),
         }
     }
 }

@@ -27,7 +27,11 @@ pub struct EntityKey {
 impl EntityKey {
     /// The key of an entity; NUL in the unique id is escaped as the store does.
     pub fn new(workspace: WorkspaceId, entity_type: &str, unique_id: &str) -> Self {
-        Self { workspace, entity_type: entity_type.to_owned(), unique_id: rows::escaped(unique_id).into_owned() }
+        Self {
+            workspace,
+            entity_type: entity_type.to_owned(),
+            unique_id: rows::escaped(unique_id).into_owned(),
+        }
     }
 }
 
@@ -142,8 +146,10 @@ const UPSERT: &str = "ON CONFLICT (workspace, entity_type, unique_id) DO UPDATE 
 /// # Errors
 /// When the database refuses the data or cannot be used now.
 pub async fn upsert<C: ConnectionTrait>(connection: &C, writes: Vec<EntityWrite>) -> Result<u64, StoreError> {
-    let last: std::collections::BTreeMap<EntityKey, EntityWrite> =
-        writes.into_iter().map(|write| (write.key.clone(), write)).collect();
+    let last: std::collections::BTreeMap<EntityKey, EntityWrite> = writes
+        .into_iter()
+        .map(|write| (write.key.clone(), write))
+        .collect();
     let rows = last.into_values().map(row).collect();
     rows::insert(connection, &format!("entities ({COLUMNS})"), rows, UPSERT).await
 }
@@ -177,7 +183,11 @@ pub async fn load<C: ConnectionTrait>(
     let mut found = HashMap::new();
     for some in keys.chunks(MAX_KEYS) {
         let values = some.iter().map(|key| {
-            vec![rows::id(key.workspace), rows::text(&key.entity_type), rows::text(&key.unique_id)]
+            vec![
+                rows::id(key.workspace),
+                rows::text(&key.entity_type),
+                rows::text(&key.unique_id),
+            ]
         });
         for (tuples, values) in rows::chunks(values.collect()) {
             let sql = format!(
@@ -193,8 +203,17 @@ pub async fn load<C: ConnectionTrait>(
 }
 
 fn key_of(row: &EntityRow) -> Result<EntityKey, StoreError> {
-    let workspace = row.workspace.parse().map_err(|error: hookrail_domain::ids::IdError| {
-        StoreError::Unreadable { table: "entities", row: row.unique_id.clone(), reason: error.to_string() }
-    })?;
-    Ok(EntityKey { workspace, entity_type: row.entity_type.clone(), unique_id: row.unique_id.clone() })
+    let workspace = row
+        .workspace
+        .parse()
+        .map_err(|error: hookrail_domain::ids::IdError| StoreError::Unreadable {
+            table: "entities",
+            row: row.unique_id.clone(),
+            reason: error.to_string(),
+        })?;
+    Ok(EntityKey {
+        workspace,
+        entity_type: row.entity_type.clone(),
+        unique_id: row.unique_id.clone(),
+    })
 }

@@ -35,9 +35,9 @@ impl StoreError {
     /// disk full, read-only, connection …) may pass, so the same write is tried again.
     pub fn is_data_error(&self) -> bool {
         self.code().is_some_and(|(sqlite, code)| match sqlite {
-            true => code.parse::<i64>().is_ok_and(|code| {
-                matches!(code & 0xff, SQLITE_TOOBIG | SQLITE_CONSTRAINT | SQLITE_MISMATCH)
-            }),
+            true => code
+                .parse::<i64>()
+                .is_ok_and(|code| matches!(code & 0xff, SQLITE_TOOBIG | SQLITE_CONSTRAINT | SQLITE_MISMATCH)),
             false => code.starts_with("22") || code.starts_with("23"),
         })
     }
@@ -46,7 +46,10 @@ impl StoreError {
     pub fn is_unique_violation(&self) -> bool {
         match self {
             Self::Database(error) => {
-                matches!(error.sql_err(), Some(sea_orm::SqlErr::UniqueConstraintViolation(_)))
+                matches!(
+                    error.sql_err(),
+                    Some(sea_orm::SqlErr::UniqueConstraintViolation(_))
+                )
             }
             _ => false,
         }
@@ -62,7 +65,9 @@ impl StoreError {
         else {
             return None;
         };
-        let sqlx::Error::Database(error) = error.as_ref() else { return None };
+        let sqlx::Error::Database(error) = error.as_ref() else {
+            return None;
+        };
         let sqlite = error.try_downcast_ref::<sqlx::sqlite::SqliteError>().is_some();
         Some((sqlite, error.code()?.into_owned()))
     }

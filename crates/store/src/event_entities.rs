@@ -34,5 +34,11 @@ pub async fn insert<C: ConnectionTrait>(connection: &C, pairs: &[EventEntity]) -
         })
         .collect();
     let head = "event_entities (event, workspace, entity_type, unique_id, change)";
-    rows::insert(connection, head, rows, "ON CONFLICT (event, entity_type, unique_id) DO NOTHING").await
+    rows::insert(
+        connection,
+        head,
+        rows,
+        "ON CONFLICT (event, entity_type, unique_id) DO NOTHING",
+    )
+    .await
 }

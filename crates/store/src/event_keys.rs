@@ -48,9 +48,15 @@ pub async fn remember<C: ConnectionTrait>(
     keys: &[(String, EventId)],
     now: Millis,
 ) -> Result<u64, StoreError> {
-    let first: std::collections::BTreeMap<&String, EventId> =
-        keys.iter().rev().map(|(message_id, event)| (message_id, *event)).collect();
-    let rows = first.into_iter().map(|(key, event)| vec![rows::text(key), rows::id(event), now.into()]).collect();
+    let first: std::collections::BTreeMap<&String, EventId> = keys
+        .iter()
+        .rev()
+        .map(|(message_id, event)| (message_id, *event))
+        .collect();
+    let rows = first
+        .into_iter()
+        .map(|(key, event)| vec![rows::text(key), rows::id(event), now.into()])
+        .collect();
     let tail = "ON CONFLICT (message_id) DO UPDATE SET event = excluded.event, seen_at = excluded.seen_at";
     rows::insert(connection, "event_keys (message_id, event, seen_at)", rows, tail).await
 }
@@ -60,5 +66,10 @@ pub async fn remember<C: ConnectionTrait>(
 /// # Errors
 /// When the database cannot be used now.
 pub async fn forget<C: ConnectionTrait>(connection: &C, before: Millis) -> Result<u64, StoreError> {
-    statement::change(connection, "DELETE FROM event_keys WHERE seen_at < $1", vec![before.into()]).await
+    statement::change(
+        connection,
+        "DELETE FROM event_keys WHERE seen_at < $1",
+        vec![before.into()],
+    )
+    .await
 }

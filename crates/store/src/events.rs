@@ -1,9 +1,9 @@
 //! Events: what became of each. Bodies are not here but in the log, at the event's partition and
 //! sequence; an event that is not here yet is still queued.
 
+use hookrail_domain::Millis;
 use hookrail_domain::event::{Event, EventStatus};
 use hookrail_domain::ids::EventId;
-use hookrail_domain::Millis;
 use sea_orm::{ConnectionTrait, FromQueryResult};
 
 use crate::{StoreError, rows};
@@ -74,9 +74,18 @@ pub const COLUMNS: &str = "id, workspace, source, event_type, status, error_code
 ///
 /// # Errors
 /// When the database refuses the data or cannot be used now.
-pub async fn insert<C: ConnectionTrait>(connection: &C, writes: &[EventWrite<'_>]) -> Result<u64, StoreError> {
+pub async fn insert<C: ConnectionTrait>(
+    connection: &C,
+    writes: &[EventWrite<'_>],
+) -> Result<u64, StoreError> {
     let rows = writes.iter().map(row).collect();
-    rows::insert(connection, &format!("events ({COLUMNS})"), rows, "ON CONFLICT (id) DO NOTHING").await
+    rows::insert(
+        connection,
+        &format!("events ({COLUMNS})"),
+        rows,
+        "ON CONFLICT (id) DO NOTHING",
+    )
+    .await
 }
 
 fn row(write: &EventWrite<'_>) -> Vec<sea_orm::Value> {

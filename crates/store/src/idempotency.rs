@@ -21,7 +21,14 @@ pub struct RequestKey {
 
 impl RequestKey {
     fn values(&self) -> Vec<sea_orm::Value> {
-        [&self.workspace_id, &self.idempotency_key, &self.method, &self.path].map(|text| text.as_str().into()).to_vec()
+        [
+            &self.workspace_id,
+            &self.idempotency_key,
+            &self.method,
+            &self.path,
+        ]
+        .map(|text| text.as_str().into())
+        .to_vec()
     }
 }
 
@@ -51,7 +58,12 @@ pub struct RememberedAnswer {
 ///
 /// # Errors
 /// When the database refuses.
-pub async fn begin<C: ConnectionTrait>(connection: &C, key: &RequestKey, body_hash: &str, now: Millis) -> Result<bool, StoreError> {
+pub async fn begin<C: ConnectionTrait>(
+    connection: &C,
+    key: &RequestKey,
+    body_hash: &str,
+    now: Millis,
+) -> Result<bool, StoreError> {
     let sql = "INSERT INTO idempotency (workspace_id, idempotency_key, method, path, body_hash, created_at) \
                VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING";
     let mut values = key.values();
@@ -63,17 +75,28 @@ pub async fn begin<C: ConnectionTrait>(connection: &C, key: &RequestKey, body_ha
 ///
 /// # Errors
 /// When the database can't be read.
-pub async fn find<C: ConnectionTrait>(connection: &C, key: &RequestKey) -> Result<Option<RememberedRequest>, StoreError> {
+pub async fn find<C: ConnectionTrait>(
+    connection: &C,
+    key: &RequestKey,
+) -> Result<Option<RememberedRequest>, StoreError> {
     let sql = "SELECT body_hash, status, location, answer, created_at FROM idempotency \
                WHERE workspace_id = $1 AND idempotency_key = $2 AND method = $3 AND path = $4";
-    first(connection, sql, key.values()).await?.as_ref().map(read).transpose()
+    first(connection, sql, key.values())
+        .await?
+        .as_ref()
+        .map(read)
+        .transpose()
 }
 
 /// Keeps a request's answer, in the transaction of what it did.
 ///
 /// # Errors
 /// When the database refuses.
-pub async fn finish<C: ConnectionTrait>(connection: &C, key: &RequestKey, answer: RememberedAnswer) -> Result<(), StoreError> {
+pub async fn finish<C: ConnectionTrait>(
+    connection: &C,
+    key: &RequestKey,
+    answer: RememberedAnswer,
+) -> Result<(), StoreError> {
     let sql = "UPDATE idempotency SET status = $5, location = $6, answer = $7 \
                WHERE workspace_id = $1 AND idempotency_key = $2 AND method = $3 AND path = $4";
     let mut values = key.values();
@@ -109,13 +132,26 @@ pub async fn remove<C: ConnectionTrait>(connection: &C, key: &RequestKey) -> Res
 /// # Errors
 /// When the database refuses.
 pub async fn forget_before<C: ConnectionTrait>(connection: &C, time: Millis) -> Result<u64, StoreError> {
-    change(connection, "DELETE FROM idempotency WHERE created_at < $1", vec![time.into()]).await
+    change(
+        connection,
+        "DELETE FROM idempotency WHERE created_at < $1",
+        vec![time.into()],
+    )
+    .await
 }
 
 fn read(row: &QueryResult) -> Result<RememberedRequest, StoreError> {
     let status: Option<i64> = column(row, "status")?;
     let body: Option<String> = column(row, "answer")?;
     let location = column(row, "location")?;
-    let answer = status.zip(body).map(|(status, body)| RememberedAnswer { status, location, body });
-    Ok(RememberedRequest { body_hash: column(row, "body_hash")?, answer, created_at: column(row, "created_at")? })
+    let answer = status.zip(body).map(|(status, body)| RememberedAnswer {
+        status,
+        location,
+        body,
+    });
+    Ok(RememberedRequest {
+        body_hash: column(row, "body_hash")?,
+        answer,
+        created_at: column(row, "created_at")?,
+    })
 }

@@ -40,10 +40,18 @@ pub async fn find<C: ConnectionTrait>(connection: &C) -> Result<Option<InstallRo
 ///
 /// # Errors
 /// When the database refuses.
-pub async fn insert_if_missing<C: ConnectionTrait>(connection: &C, row: &InstallRow) -> Result<(), StoreError> {
+pub async fn insert_if_missing<C: ConnectionTrait>(
+    connection: &C,
+    row: &InstallRow,
+) -> Result<(), StoreError> {
     let sql = "INSERT INTO install (singleton, id, prefix, partitions, format_version) VALUES (1, $1, $2, $3, $4) \
                ON CONFLICT DO NOTHING";
-    let values = vec![row.id.clone().into(), row.prefix.clone().into(), row.partitions.into(), row.format_version.into()];
+    let values = vec![
+        row.id.clone().into(),
+        row.prefix.clone().into(),
+        row.partitions.into(),
+        row.format_version.into(),
+    ];
     change(connection, sql, values).await?;
     Ok(())
 }

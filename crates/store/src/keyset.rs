@@ -14,7 +14,11 @@ pub struct IdPage {
 impl IdPage {
     /// The comparison with the last id of the page before, and the order's direction, as SQL.
     pub(crate) fn direction(&self) -> (&'static str, &'static str) {
-        if self.newest_first { ("<", "DESC") } else { (">", "ASC") }
+        if self.newest_first {
+            ("<", "DESC")
+        } else {
+            (">", "ASC")
+        }
     }
 
     /// The id that every row of a first page compares to as wanted: ids are ASCII.

@@ -23,7 +23,12 @@ pub struct OutboxRow {
 /// When the database refuses.
 pub async fn insert<C: ConnectionTrait>(connection: &C, row: OutboxRow) -> Result<(), StoreError> {
     let sql = "INSERT INTO outbox (revision, entry_key, payload) VALUES ($1, $2, $3)";
-    change(connection, sql, vec![row.revision.into(), row.entry_key.into(), row.payload.into()]).await?;
+    change(
+        connection,
+        sql,
+        vec![row.revision.into(), row.entry_key.into(), row.payload.into()],
+    )
+    .await?;
     Ok(())
 }
 
@@ -33,7 +38,11 @@ pub async fn insert<C: ConnectionTrait>(connection: &C, row: OutboxRow) -> Resul
 /// When the database can't be read.
 pub async fn oldest<C: ConnectionTrait>(connection: &C, limit: i64) -> Result<Vec<OutboxRow>, StoreError> {
     let sql = "SELECT revision, entry_key, payload FROM outbox ORDER BY revision LIMIT $1";
-    all(connection, sql, vec![limit.into()]).await?.iter().map(read).collect()
+    all(connection, sql, vec![limit.into()])
+        .await?
+        .iter()
+        .map(read)
+        .collect()
 }
 
 /// Forgets the changes up to a revision, which are published.
@@ -41,7 +50,12 @@ pub async fn oldest<C: ConnectionTrait>(connection: &C, limit: i64) -> Result<Ve
 /// # Errors
 /// When the database refuses.
 pub async fn delete_through<C: ConnectionTrait>(connection: &C, revision: i64) -> Result<(), StoreError> {
-    change(connection, "DELETE FROM outbox WHERE revision <= $1", vec![revision.into()]).await?;
+    change(
+        connection,
+        "DELETE FROM outbox WHERE revision <= $1",
+        vec![revision.into()],
+    )
+    .await?;
     Ok(())
 }
 
@@ -49,7 +63,11 @@ pub async fn delete_through<C: ConnectionTrait>(connection: &C, revision: i64) -
 ///
 /// # Errors
 /// When the database refuses.
-pub async fn bury<C: ConnectionTrait>(connection: &C, entry_key: &str, now: Millis) -> Result<(), StoreError> {
+pub async fn bury<C: ConnectionTrait>(
+    connection: &C,
+    entry_key: &str,
+    now: Millis,
+) -> Result<(), StoreError> {
     let sql = "INSERT INTO tombstones (entry_key, deleted_at) VALUES ($1, $2) ON CONFLICT DO NOTHING";
     change(connection, sql, vec![entry_key.into(), now.into()]).await?;
     Ok(())
@@ -59,7 +77,11 @@ pub async fn bury<C: ConnectionTrait>(connection: &C, entry_key: &str, now: Mill
 ///
 /// # Errors
 /// When the database can't be read.
-pub async fn buried_before<C: ConnectionTrait>(connection: &C, time: Millis, limit: i64) -> Result<Vec<String>, StoreError> {
+pub async fn buried_before<C: ConnectionTrait>(
+    connection: &C,
+    time: Millis,
+    limit: i64,
+) -> Result<Vec<String>, StoreError> {
     let sql = "SELECT entry_key FROM tombstones WHERE deleted_at < $1 ORDER BY deleted_at LIMIT $2";
     let rows = all(connection, sql, vec![time.into(), limit.into()]).await?;
     rows.iter().map(|row| column(row, "entry_key")).collect()
@@ -70,7 +92,12 @@ pub async fn buried_before<C: ConnectionTrait>(connection: &C, time: Millis, lim
 /// # Errors
 /// When the database refuses.
 pub async fn unbury<C: ConnectionTrait>(connection: &C, entry_key: &str) -> Result<(), StoreError> {
-    change(connection, "DELETE FROM tombstones WHERE entry_key = $1", vec![entry_key.into()]).await?;
+    change(
+        connection,
+        "DELETE FROM tombstones WHERE entry_key = $1",
+        vec![entry_key.into()],
+    )
+    .await?;
     Ok(())
 }
 

@@ -53,7 +53,12 @@ pub async fn advance<C: ConnectionTrait>(
     let changed = statement::change(
         connection,
         "UPDATE partition_progress SET sequence = $1 WHERE partition = $2 AND epoch = $3 AND sequence < $4",
-        vec![rows::number(sequence), rows::number(partition), rows::number(epoch), rows::number(sequence)],
+        vec![
+            rows::number(sequence),
+            rows::number(partition),
+            rows::number(epoch),
+            rows::number(sequence),
+        ],
     )
     .await?;
     Ok(changed == 1)
@@ -63,10 +68,14 @@ pub async fn advance<C: ConnectionTrait>(
 ///
 /// # Errors
 /// When the database cannot be used now.
-pub async fn committed<C: ConnectionTrait>(connection: &C, partition: u32) -> Result<Option<u64>, StoreError> {
+pub async fn committed<C: ConnectionTrait>(
+    connection: &C,
+    partition: u32,
+) -> Result<Option<u64>, StoreError> {
     let sql = "SELECT sequence FROM partition_progress WHERE partition = $1";
     let row = statement::first(connection, sql, vec![rows::number(partition)]).await?;
-    row.map(|row| statement::column::<i64>(&row, "sequence").map(i64::unsigned_abs)).transpose()
+    row.map(|row| statement::column::<i64>(&row, "sequence").map(i64::unsigned_abs))
+        .transpose()
 }
 
 /// The committed sequence of every partition that somebody took, by partition.
@@ -80,7 +89,10 @@ pub async fn all_committed<C: ConnectionTrait>(connection: &C) -> Result<Vec<(u3
         .map(|row| {
             let partition: i64 = statement::column(row, "partition")?;
             let sequence: i64 = statement::column(row, "sequence")?;
-            Ok((u32::try_from(partition).unwrap_or(u32::MAX), sequence.unsigned_abs()))
+            Ok((
+                u32::try_from(partition).unwrap_or(u32::MAX),
+                sequence.unsigned_abs(),
+            ))
         })
         .collect()
 }

@@ -34,7 +34,8 @@ pub struct RejectionRow {
 }
 
 /// The columns of a [`RejectionRow`].
-pub const COLUMNS: &str = "source, journal_sequence, workspace, at, code, detail, remote_addr, method, headers";
+pub const COLUMNS: &str =
+    "source, journal_sequence, workspace, at, code, detail, remote_addr, method, headers";
 
 /// Stores refused requests, each with its sequence in the journal, and drops all but the newest
 /// [`KEPT`] of their sources.
@@ -45,7 +46,10 @@ pub async fn insert<C: ConnectionTrait>(
     connection: &C,
     records: &[(u64, &RejectionRecord)],
 ) -> Result<(), StoreError> {
-    let rows = records.iter().map(|(sequence, record)| row(*sequence, record)).collect();
+    let rows = records
+        .iter()
+        .map(|(sequence, record)| row(*sequence, record))
+        .collect();
     let tail = "ON CONFLICT (source, journal_sequence) DO NOTHING";
     rows::insert(connection, &format!("rejections ({COLUMNS})"), rows, tail).await?;
     let sources: BTreeSet<SourceId> = records.iter().map(|(_, record)| record.source).collect();
@@ -67,7 +71,9 @@ pub async fn of_source<C: ConnectionTrait>(
         "SELECT {COLUMNS} FROM rejections WHERE source = $1 ORDER BY at DESC, journal_sequence DESC LIMIT {KEPT}"
     );
     let rows = statement::all(connection, &sql, vec![rows::id(source)]).await?;
-    rows.iter().map(|row| Ok(RejectionRow::from_query_result(row, "")?)).collect()
+    rows.iter()
+        .map(|row| Ok(RejectionRow::from_query_result(row, "")?))
+        .collect()
 }
 
 async fn trim<C: ConnectionTrait>(connection: &C, source: SourceId) -> Result<u64, StoreError> {

@@ -11,7 +11,12 @@ use crate::{StoreError, WriteTransaction};
 /// # Errors
 /// When the database refuses.
 pub async fn raise(transaction: &WriteTransaction) -> Result<i64, StoreError> {
-    change(&**transaction, "UPDATE counters SET value = value + 1 WHERE name = 'revision'", vec![]).await?;
+    change(
+        &**transaction,
+        "UPDATE counters SET value = value + 1 WHERE name = 'revision'",
+        vec![],
+    )
+    .await?;
     current(&**transaction).await
 }
 
@@ -20,7 +25,12 @@ pub async fn raise(transaction: &WriteTransaction) -> Result<i64, StoreError> {
 /// # Errors
 /// When the database can't be read.
 pub async fn current<C: ConnectionTrait>(connection: &C) -> Result<i64, StoreError> {
-    let row = first(connection, "SELECT value FROM counters WHERE name = 'revision'", vec![]).await?;
+    let row = first(
+        connection,
+        "SELECT value FROM counters WHERE name = 'revision'",
+        vec![],
+    )
+    .await?;
     row.as_ref().map_or(Ok(0), |row| column(row, "value"))
 }
 

@@ -21,7 +21,11 @@ pub(crate) fn text_or_null(optional: Option<impl AsRef<str>>) -> Value {
 
 /// What [`text`] writes, for comparing with what is stored.
 pub(crate) fn escaped(text: &str) -> Cow<'_, str> {
-    if text.contains('\0') { text.replace('\0', "\\u0000").into() } else { text.into() }
+    if text.contains('\0') {
+        text.replace('\0', "\\u0000").into()
+    } else {
+        text.into()
+    }
 }
 
 /// An id as text.
@@ -70,7 +74,9 @@ pub(crate) fn chunks(rows: Vec<Vec<Value>>) -> Vec<(String, Vec<Value>)> {
 
 fn tuples(rows: usize, width: usize) -> String {
     let tuple = |row: usize| {
-        let places: Vec<String> = (1..=width).map(|column| format!("${}", row * width + column)).collect();
+        let places: Vec<String> = (1..=width)
+            .map(|column| format!("${}", row * width + column))
+            .collect();
         format!("({})", places.join(", "))
     };
     (0..rows).map(tuple).collect::<Vec<_>>().join(", ")
@@ -87,7 +93,9 @@ mod tests {
 
     #[test]
     fn more_values_than_a_statement_takes_are_several_statements() {
-        let rows = (0..MAX_VALUES).map(|n| vec![number(n as u64), number(n as u64)]).collect();
+        let rows = (0..MAX_VALUES)
+            .map(|n| vec![number(n as u64), number(n as u64)])
+            .collect();
         let sizes: Vec<usize> = chunks(rows).iter().map(|(_, values)| values.len()).collect();
         assert_eq!(sizes, [MAX_VALUES, MAX_VALUES]);
     }

@@ -24,7 +24,10 @@ pub struct SecretRow {
 
 impl std::fmt::Debug for SecretRow {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SecretRow").field("id", &self.id).field("owner_id", &self.owner_id).finish_non_exhaustive()
+        f.debug_struct("SecretRow")
+            .field("id", &self.id)
+            .field("owner_id", &self.owner_id)
+            .finish_non_exhaustive()
     }
 }
 
@@ -32,8 +35,17 @@ impl std::fmt::Debug for SecretRow {
 ///
 /// # Errors
 /// When the database refuses.
-pub async fn replace<C: ConnectionTrait>(connection: &C, owner_id: &str, rows: &[SecretRow]) -> Result<(), StoreError> {
-    change(connection, "DELETE FROM secrets WHERE owner_id = $1", vec![owner_id.into()]).await?;
+pub async fn replace<C: ConnectionTrait>(
+    connection: &C,
+    owner_id: &str,
+    rows: &[SecretRow],
+) -> Result<(), StoreError> {
+    change(
+        connection,
+        "DELETE FROM secrets WHERE owner_id = $1",
+        vec![owner_id.into()],
+    )
+    .await?;
     let sql = "INSERT INTO secrets (id, owner_id, field, value, expires_at) VALUES ($1, $2, $3, $4, $5)";
     for row in rows {
         let values = vec![
@@ -52,7 +64,10 @@ pub async fn replace<C: ConnectionTrait>(connection: &C, owner_id: &str, rows: &
 ///
 /// # Errors
 /// When the database can't be read.
-pub async fn of_owner<C: ConnectionTrait>(connection: &C, owner_id: &str) -> Result<Vec<SecretRow>, StoreError> {
+pub async fn of_owner<C: ConnectionTrait>(
+    connection: &C,
+    owner_id: &str,
+) -> Result<Vec<SecretRow>, StoreError> {
     let sql = "SELECT id, owner_id, field, value, expires_at FROM secrets WHERE owner_id = $1 ORDER BY id";
     let rows = all(connection, sql, vec![owner_id.into()]).await?;
     let read = |row| {

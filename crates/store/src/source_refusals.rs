@@ -17,8 +17,10 @@ pub async fn count<C: ConnectionTrait>(
     records: &[&CountRecord],
     now: Millis,
 ) -> Result<(), StoreError> {
-    let by_key: BTreeMap<(&str, u64), &CountRecord> =
-        records.iter().map(|record| ((record.instance.as_str(), record.number), *record)).collect();
+    let by_key: BTreeMap<(&str, u64), &CountRecord> = records
+        .iter()
+        .map(|record| ((record.instance.as_str(), record.number), *record))
+        .collect();
     let new = remember(connection, by_key.keys().copied(), now).await?;
     let mut sums: BTreeMap<(SourceId, &str), u64> = BTreeMap::new();
     for ((instance, number), record) in &by_key {
@@ -30,7 +32,8 @@ pub async fn count<C: ConnectionTrait>(
         .into_iter()
         .map(|((source, code), refused)| vec![rows::id(source), rows::text(code), rows::number(refused)])
         .collect();
-    let tail = "ON CONFLICT (source, code) DO UPDATE SET refused = source_refusals.refused + excluded.refused";
+    let tail =
+        "ON CONFLICT (source, code) DO UPDATE SET refused = source_refusals.refused + excluded.refused";
     rows::insert(connection, "source_refusals (source, code, refused)", rows, tail).await?;
     Ok(())
 }
@@ -61,7 +64,12 @@ async fn remember<C: ConnectionTrait>(
 /// # Errors
 /// When the database cannot be used now.
 pub async fn forget<C: ConnectionTrait>(connection: &C, before: Millis) -> Result<u64, StoreError> {
-    statement::change(connection, "DELETE FROM refusal_records WHERE counted_at < $1", vec![before.into()]).await
+    statement::change(
+        connection,
+        "DELETE FROM refusal_records WHERE counted_at < $1",
+        vec![before.into()],
+    )
+    .await
 }
 
 /// Refused requests of a source, by cause.
@@ -74,5 +82,12 @@ pub async fn of_source<C: ConnectionTrait>(
 ) -> Result<BTreeMap<String, i64>, StoreError> {
     let sql = "SELECT code, refused FROM source_refusals WHERE source = $1";
     let rows = statement::all(connection, sql, vec![rows::id(source)]).await?;
-    rows.iter().map(|row| Ok((statement::column(row, "code")?, statement::column(row, "refused")?))).collect()
+    rows.iter()
+        .map(|row| {
+            Ok((
+                statement::column(row, "code")?,
+                statement::column(row, "refused")?,
+            ))
+        })
+        .collect()
 }

@@ -80,7 +80,13 @@ pub async fn write<C: ConnectionTrait>(
     }
     let tail = "ON CONFLICT (source, code, field) DO UPDATE SET \
                 path = excluded.path, event = excluded.event, at = excluded.at";
-    rows::insert(connection, "source_warnings (source, code, field, path, event, at)", wrong, tail).await?;
+    rows::insert(
+        connection,
+        "source_warnings (source, code, field, path, event, at)",
+        wrong,
+        tail,
+    )
+    .await?;
     Ok(())
 }
 
@@ -89,7 +95,12 @@ pub async fn write<C: ConnectionTrait>(
 /// # Errors
 /// When the database cannot be used now.
 pub async fn clear<C: ConnectionTrait>(connection: &C, source: SourceId) -> Result<u64, StoreError> {
-    statement::change(connection, "DELETE FROM source_warnings WHERE source = $1", vec![rows::id(source)]).await
+    statement::change(
+        connection,
+        "DELETE FROM source_warnings WHERE source = $1",
+        vec![rows::id(source)],
+    )
+    .await
 }
 
 /// The warnings of a source, by code and field.
@@ -100,7 +111,10 @@ pub async fn of_source<C: ConnectionTrait>(
     connection: &C,
     source: SourceId,
 ) -> Result<Vec<WarningRow>, StoreError> {
-    let sql = "SELECT code, field, path, event, at FROM source_warnings WHERE source = $1 ORDER BY code, field";
+    let sql =
+        "SELECT code, field, path, event, at FROM source_warnings WHERE source = $1 ORDER BY code, field";
     let rows = statement::all(connection, sql, vec![rows::id(source)]).await?;
-    rows.iter().map(|row| Ok(WarningRow::from_query_result(row, "")?)).collect()
+    rows.iter()
+        .map(|row| Ok(WarningRow::from_query_result(row, "")?))
+        .collect()
 }

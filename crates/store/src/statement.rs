@@ -22,7 +22,9 @@ pub(crate) async fn all<C: ConnectionTrait>(
     sql: &str,
     values: Vec<Value>,
 ) -> Result<Vec<QueryResult>, StoreError> {
-    Ok(connection.query_all_raw(prepared(connection, sql, values)).await?)
+    Ok(connection
+        .query_all_raw(prepared(connection, sql, values))
+        .await?)
 }
 
 /// The first row of a query.
@@ -31,7 +33,9 @@ pub(crate) async fn first<C: ConnectionTrait>(
     sql: &str,
     values: Vec<Value>,
 ) -> Result<Option<QueryResult>, StoreError> {
-    Ok(connection.query_one_raw(prepared(connection, sql, values)).await?)
+    Ok(connection
+        .query_one_raw(prepared(connection, sql, values))
+        .await?)
 }
 
 /// A column of a row.

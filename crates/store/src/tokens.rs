@@ -54,25 +54,44 @@ pub async fn insert<C: ConnectionTrait>(connection: &C, row: &TokenRow) -> Resul
 ///
 /// # Errors
 /// When the database can't be read.
-pub async fn find_by_hash<C: ConnectionTrait>(connection: &C, hash: &str) -> Result<Option<TokenRow>, StoreError> {
+pub async fn find_by_hash<C: ConnectionTrait>(
+    connection: &C,
+    hash: &str,
+) -> Result<Option<TokenRow>, StoreError> {
     let sql = format!("SELECT {COLUMNS} FROM tokens WHERE hash = $1");
-    first(connection, &sql, vec![hash.into()]).await?.as_ref().map(read).transpose()
+    first(connection, &sql, vec![hash.into()])
+        .await?
+        .as_ref()
+        .map(read)
+        .transpose()
 }
 
 /// A workspace's token by its id.
 ///
 /// # Errors
 /// When the database can't be read.
-pub async fn find<C: ConnectionTrait>(connection: &C, workspace_id: &str, id: &str) -> Result<Option<TokenRow>, StoreError> {
+pub async fn find<C: ConnectionTrait>(
+    connection: &C,
+    workspace_id: &str,
+    id: &str,
+) -> Result<Option<TokenRow>, StoreError> {
     let sql = format!("SELECT {COLUMNS} FROM tokens WHERE id = $1 AND workspace_id = $2");
-    first(connection, &sql, vec![id.into(), workspace_id.into()]).await?.as_ref().map(read).transpose()
+    first(connection, &sql, vec![id.into(), workspace_id.into()])
+        .await?
+        .as_ref()
+        .map(read)
+        .transpose()
 }
 
 /// A page of a workspace's tokens.
 ///
 /// # Errors
 /// When the database can't be read.
-pub async fn list<C: ConnectionTrait>(connection: &C, workspace_id: &str, page: &IdPage) -> Result<Vec<TokenRow>, StoreError> {
+pub async fn list<C: ConnectionTrait>(
+    connection: &C,
+    workspace_id: &str,
+    page: &IdPage,
+) -> Result<Vec<TokenRow>, StoreError> {
     let (comparison, direction) = page.direction();
     let sql = format!(
         "SELECT {COLUMNS} FROM tokens WHERE workspace_id = $1 AND id {comparison} $2 ORDER BY id {direction} LIMIT $3"
@@ -95,7 +114,12 @@ pub async fn has_root<C: ConnectionTrait>(connection: &C) -> Result<bool, StoreE
 /// # Errors
 /// When the database refuses.
 pub async fn touch<C: ConnectionTrait>(connection: &C, id: &str, now: Millis) -> Result<(), StoreError> {
-    change(connection, "UPDATE tokens SET last_used_at = $2 WHERE id = $1", vec![id.into(), now.into()]).await?;
+    change(
+        connection,
+        "UPDATE tokens SET last_used_at = $2 WHERE id = $1",
+        vec![id.into(), now.into()],
+    )
+    .await?;
     Ok(())
 }
 

@@ -11,5 +11,7 @@ use crate::statement::first;
 /// When the database can't be read.
 pub async fn exist<C: ConnectionTrait>(connection: &C, destination_id: &str) -> Result<bool, StoreError> {
     let sql = "SELECT id FROM deliveries WHERE destination = $1 AND status IN ('pending', 'parked') LIMIT 1";
-    Ok(first(connection, sql, vec![destination_id.into()]).await?.is_some())
+    Ok(first(connection, sql, vec![destination_id.into()])
+        .await?
+        .is_some())
 }

@@ -24,7 +24,16 @@ pub struct WorkspaceRow {
 /// [`StoreError::is_unique_violation`] where the code is taken.
 pub async fn insert<C: ConnectionTrait>(connection: &C, row: &WorkspaceRow) -> Result<(), StoreError> {
     let sql = "INSERT INTO workspaces (id, code, created_at) VALUES ($1, $2, $3)";
-    change(connection, sql, vec![row.id.clone().into(), row.code.clone().into(), row.created_at.into()]).await?;
+    change(
+        connection,
+        sql,
+        vec![
+            row.id.clone().into(),
+            row.code.clone().into(),
+            row.created_at.into(),
+        ],
+    )
+    .await?;
     Ok(())
 }
 
@@ -32,9 +41,16 @@ pub async fn insert<C: ConnectionTrait>(connection: &C, row: &WorkspaceRow) -> R
 ///
 /// # Errors
 /// When the database can't be read.
-pub async fn find_by_code<C: ConnectionTrait>(connection: &C, code: &str) -> Result<Option<WorkspaceRow>, StoreError> {
+pub async fn find_by_code<C: ConnectionTrait>(
+    connection: &C,
+    code: &str,
+) -> Result<Option<WorkspaceRow>, StoreError> {
     let sql = "SELECT id, code, created_at FROM workspaces WHERE code = $1";
-    first(connection, sql, vec![code.into()]).await?.as_ref().map(read).transpose()
+    first(connection, sql, vec![code.into()])
+        .await?
+        .as_ref()
+        .map(read)
+        .transpose()
 }
 
 /// A workspace by its id.
@@ -43,19 +59,36 @@ pub async fn find_by_code<C: ConnectionTrait>(connection: &C, code: &str) -> Res
 /// When the database can't be read.
 pub async fn find<C: ConnectionTrait>(connection: &C, id: &str) -> Result<Option<WorkspaceRow>, StoreError> {
     let sql = "SELECT id, code, created_at FROM workspaces WHERE id = $1";
-    first(connection, sql, vec![id.into()]).await?.as_ref().map(read).transpose()
+    first(connection, sql, vec![id.into()])
+        .await?
+        .as_ref()
+        .map(read)
+        .transpose()
 }
 
 /// A page of the workspaces.
 ///
 /// # Errors
 /// When the database can't be read.
-pub async fn list<C: ConnectionTrait>(connection: &C, page: &IdPage) -> Result<Vec<WorkspaceRow>, StoreError> {
+pub async fn list<C: ConnectionTrait>(
+    connection: &C,
+    page: &IdPage,
+) -> Result<Vec<WorkspaceRow>, StoreError> {
     let (comparison, direction) = page.direction();
-    let sql = format!("SELECT id, code, created_at FROM workspaces WHERE id {comparison} $1 ORDER BY id {direction} LIMIT $2");
-    all(connection, &sql, vec![page.bound().into(), page.limit().into()]).await?.iter().map(read).collect()
+    let sql = format!(
+        "SELECT id, code, created_at FROM workspaces WHERE id {comparison} $1 ORDER BY id {direction} LIMIT $2"
+    );
+    all(connection, &sql, vec![page.bound().into(), page.limit().into()])
+        .await?
+        .iter()
+        .map(read)
+        .collect()
 }
 
 fn read(row: &QueryResult) -> Result<WorkspaceRow, StoreError> {
-    Ok(WorkspaceRow { id: column(row, "id")?, code: column(row, "code")?, created_at: column(row, "created_at")? })
+    Ok(WorkspaceRow {
+        id: column(row, "id")?,
+        code: column(row, "code")?,
+        created_at: column(row, "created_at")?,
+    })
 }

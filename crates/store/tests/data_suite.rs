@@ -1,4 +1,5 @@
 //! The data tables, by the same tests on SQLite and PostgreSQL.
+#![allow(clippy::unwrap_used, reason = "tests")]
 
 mod databases;
 
@@ -31,7 +32,9 @@ const WORKSPACE: WorkspaceId = WorkspaceId::from_u128(1);
 async fn rows<T: FromQueryResult>(store: &Store, sql: &str) -> Vec<T> {
     let statement = Statement::from_string(store.backend(), sql);
     let rows = store.reader().query_all_raw(statement).await.unwrap();
-    rows.iter().map(|row| T::from_query_result(row, "").unwrap()).collect()
+    rows.iter()
+        .map(|row| T::from_query_result(row, "").unwrap())
+        .collect()
 }
 
 /// Does `write` in a transaction of its own.
@@ -53,9 +56,17 @@ fn facts(id: u128) -> DeliveryFacts {
         source: Some(SOURCE),
         destination: DestinationId::from_u128(5),
         route: None,
-        entity: Some(EntityRef { entity_type: "customer".into(), unique_id: "42".into(), version: "0.9".into() }),
+        entity: Some(EntityRef {
+            entity_type: "customer".into(),
+            unique_id: "42".into(),
+            version: "0.9".into(),
+        }),
         lane_key: Some("customer:42".into()),
-        origin: Origin { partition: 0, sequence: 9, index: 0 },
+        origin: Origin {
+            partition: 0,
+            sequence: 9,
+            index: 0,
+        },
         accepted_at: 1000,
         replay: None,
     }
@@ -75,11 +86,18 @@ fn state(id: u128, generation: u32, status: DeliveryStatus, epoch: u64, attempts
 }
 
 async fn only_delivery(store: &Store) -> DeliveryRow {
-    rows(store, &format!("SELECT {} FROM deliveries", deliveries::COLUMNS)).await.pop().unwrap()
+    rows(store, &format!("SELECT {} FROM deliveries", deliveries::COLUMNS))
+        .await
+        .pop()
+        .unwrap()
 }
 
 fn version(partition: u32, sequence: u64, at: i64) -> EntityVersion {
-    EntityVersion { partition, sequence, at }
+    EntityVersion {
+        partition,
+        sequence,
+        at,
+    }
 }
 
 fn entity(unique_id: &str, data: &str, version: EntityVersion) -> EntityWrite {
@@ -133,16 +151,29 @@ async fn migrating_again_and_at_once_changes_nothing() {
 #[tokio::test]
 async fn a_partition_is_taken_by_a_newer_epoch_only_and_an_older_one_commits_nothing() {
     each_database(async |store| {
-        let take = async |epoch| partition_progress::take_partition(&store, 3, epoch).await.unwrap();
+        let take = async |epoch| {
+            partition_progress::take_partition(&store, 3, epoch)
+                .await
+                .unwrap()
+        };
         assert_eq!(take(5).await, Some(0));
         assert!(written!(store, tx => partition_progress::advance(&*tx, 3, 5, 10)));
-        assert!(!written!(store, tx => partition_progress::advance(&*tx, 3, 5, 10)), "not twice");
+        assert!(
+            !written!(store, tx => partition_progress::advance(&*tx, 3, 5, 10)),
+            "not twice"
+        );
         assert_eq!(take(5).await, None, "the same epoch");
         assert_eq!(take(4).await, None, "an older one");
         assert_eq!(take(6).await, Some(10));
-        assert!(!written!(store, tx => partition_progress::advance(&*tx, 3, 5, 20)), "fenced off");
+        assert!(
+            !written!(store, tx => partition_progress::advance(&*tx, 3, 5, 20)),
+            "fenced off"
+        );
         assert!(written!(store, tx => partition_progress::advance(&*tx, 3, 6, 11)));
-        assert_eq!(partition_progress::all_committed(store.reader()).await.unwrap(), [(3, 11)]);
+        assert_eq!(
+            partition_progress::all_committed(store.reader()).await.unwrap(),
+            [(3, 11)]
+        );
     })
     .await;
 }
@@ -151,7 +182,7 @@ async fn a_partition_is_taken_by_a_newer_epoch_only_and_an_older_one_commits_not
 async fn a_delivery_is_never_lowered() {
     use DeliveryStatus::{Dead, Delivered, Parked, Pending};
     each_database(async |store| {
-        let raise = async |record: StateRecord| written!(store, tx => deliveries::raise(&*tx, &[record.clone()]));
+        let raise = async |record: StateRecord| written!(store, tx => deliveries::raise(&*tx, std::slice::from_ref(&record)));
         raise(state(1, 0, Parked, 2, 1)).await;
         assert_eq!(written!(store, tx => deliveries::insert_planned(&*tx, &[facts(1)])), 0);
         assert_eq!(only_delivery(&store).await.status, "parked");
@@ -179,11 +210,21 @@ async fn a_delivery_is_never_lowered() {
 async fn the_highest_of_several_records_of_a_delivery_in_one_batch_counts() {
     use DeliveryStatus::{Delivered, Parked};
     each_database(async |store| {
-        let batch = [state(1, 0, Delivered, 2, 2), state(1, 0, Parked, 2, 1), state(2, 0, Parked, 2, 1)];
+        let batch = [
+            state(1, 0, Delivered, 2, 2),
+            state(1, 0, Parked, 2, 1),
+            state(2, 0, Parked, 2, 1),
+        ];
         assert_eq!(written!(store, tx => deliveries::raise(&*tx, &batch)), 2);
-        let all: Vec<DeliveryRow> =
-            rows(&store, &format!("SELECT {} FROM deliveries ORDER BY id", deliveries::COLUMNS)).await;
-        assert_eq!(all.iter().map(|row| row.status.as_str()).collect::<Vec<_>>(), ["delivered", "parked"]);
+        let all: Vec<DeliveryRow> = rows(
+            &store,
+            &format!("SELECT {} FROM deliveries ORDER BY id", deliveries::COLUMNS),
+        )
+        .await;
+        assert_eq!(
+            all.iter().map(|row| row.status.as_str()).collect::<Vec<_>>(),
+            ["delivered", "parked"]
+        );
         assert_eq!(all[0].lane.len(), 16);
     })
     .await;
@@ -205,13 +246,18 @@ async fn an_attempt_that_is_reported_twice_counts_once() {
             response_body: vec![0, 255],
             failure: None,
         };
-        let record = AttemptRecord { delivery: facts(1), attempt };
+        let record = AttemptRecord {
+            delivery: facts(1),
+            attempt,
+        };
         for expected in [1, 0] {
             let batch = [record.clone(), record.clone()];
             assert_eq!(written!(store, tx => attempts::insert(&*tx, &batch)), expected);
         }
-        let row: attempts::AttemptRow =
-            rows(&store, &format!("SELECT {} FROM attempts", attempts::COLUMNS)).await.pop().unwrap();
+        let row: attempts::AttemptRow = rows(&store, &format!("SELECT {} FROM attempts", attempts::COLUMNS))
+            .await
+            .pop()
+            .unwrap();
         assert_eq!((row.status, row.response_body), (Some(500), vec![0, 255]));
     })
     .await;
@@ -225,7 +271,13 @@ async fn an_older_version_never_replaces_a_newer_one() {
             written!(store, tx => entities::upsert(&*tx, write.clone()))
         };
         let key = EntityKey::new(WORKSPACE, "customer", "42");
-        let stored = async || entities::load(store.reader(), &[key.clone()]).await.unwrap().remove(&key).unwrap();
+        let stored = async || {
+            entities::load(store.reader(), std::slice::from_ref(&key))
+                .await
+                .unwrap()
+                .remove(&key)
+                .unwrap()
+        };
         for (data, v, wins) in [
             (r#"{"a":1.10}"#, version(1, 10, 100), true),
             (r#"{"a":2}"#, version(1, 10, 100), false),
@@ -234,8 +286,15 @@ async fn an_older_version_never_replaces_a_newer_one() {
             (r#"{"a":5}"#, version(2, 99, 89), false),
             (r#"{"a":6}"#, version(2, 3, 91), true),
         ] {
-            let before = entities::load(store.reader(), &[key.clone()]).await.unwrap().remove(&key);
-            assert_eq!(before.is_none_or(|row| v.replaces(&row.version())), wins, "{data}: the same rule in memory");
+            let before = entities::load(store.reader(), std::slice::from_ref(&key))
+                .await
+                .unwrap()
+                .remove(&key);
+            assert_eq!(
+                before.is_none_or(|row| v.replaces(&row.version())),
+                wins,
+                "{data}: the same rule in memory"
+            );
             assert_eq!(put(data, v).await == 1, wins, "{data}");
             if wins {
                 assert_eq!(stored().await.data, data);
@@ -251,9 +310,14 @@ async fn an_older_version_never_replaces_a_newer_one() {
 #[tokio::test]
 async fn many_entities_are_stored_and_found_and_nul_is_escaped() {
     each_database(async |store| {
-        let writes: Vec<_> = (0..5000).map(|n| entity(&format!("{n}\0"), "{}", version(0, 1, 1))).collect();
+        let writes: Vec<_> = (0..5000)
+            .map(|n| entity(&format!("{n}\0"), "{}", version(0, 1, 1)))
+            .collect();
         let keys: Vec<_> = writes.iter().map(|write| write.key.clone()).collect();
-        assert_eq!(written!(store, tx => entities::upsert(&*tx, writes.clone())), 5000);
+        assert_eq!(
+            written!(store, tx => entities::upsert(&*tx, writes.clone())),
+            5000
+        );
         let found = entities::load(store.reader(), &keys).await.unwrap();
         assert!(keys.iter().all(|key| found.contains_key(key)));
     })
@@ -273,14 +337,37 @@ async fn an_event_keeps_what_was_written_first() {
             duplicate_of: None,
             processed_at: 1500,
         };
-        assert_eq!(written!(store, tx => events::insert(&*tx, std::slice::from_ref(&write))), 1);
-        let again = EventWrite { status: EventStatus::Processed, error: None, ..write };
-        assert_eq!(written!(store, tx => events::insert(&*tx, std::slice::from_ref(&again))), 0);
-        let row: EventRow = rows(&store, &format!("SELECT {} FROM events", events::COLUMNS)).await.pop().unwrap();
+        assert_eq!(
+            written!(store, tx => events::insert(&*tx, std::slice::from_ref(&write))),
+            1
+        );
+        let again = EventWrite {
+            status: EventStatus::Processed,
+            error: None,
+            ..write
+        };
+        assert_eq!(
+            written!(store, tx => events::insert(&*tx, std::slice::from_ref(&again))),
+            0
+        );
+        let row: EventRow = rows(&store, &format!("SELECT {} FROM events", events::COLUMNS))
+            .await
+            .pop()
+            .unwrap();
         assert_eq!((row.status.as_str(), row.sequence, row.size), ("failed", 17, 2));
-        let pair = EventEntity { event: event.id, entity: EntityKey::new(WORKSPACE, "customer", "42"), change: "created" };
-        assert_eq!(written!(store, tx => event_entities::insert(&*tx, std::slice::from_ref(&pair))), 1);
-        assert_eq!(written!(store, tx => event_entities::insert(&*tx, std::slice::from_ref(&pair))), 0);
+        let pair = EventEntity {
+            event: event.id,
+            entity: EntityKey::new(WORKSPACE, "customer", "42"),
+            change: "created",
+        };
+        assert_eq!(
+            written!(store, tx => event_entities::insert(&*tx, std::slice::from_ref(&pair))),
+            1
+        );
+        assert_eq!(
+            written!(store, tx => event_entities::insert(&*tx, std::slice::from_ref(&pair))),
+            0
+        );
     })
     .await;
 }
@@ -291,7 +378,12 @@ async fn a_key_belongs_to_its_first_event_until_it_is_forgotten() {
         let key = || "k".to_owned();
         let batch = [(key(), EventId::from_u128(1)), (key(), EventId::from_u128(2))];
         written!(store, tx => event_keys::remember(&*tx, &batch, 1000));
-        let load = async |since| event_keys::load(store.reader(), &[key()], since).await.unwrap().remove("k");
+        let load = async |since| {
+            event_keys::load(store.reader(), &[key()], since)
+                .await
+                .unwrap()
+                .remove("k")
+        };
         assert_eq!(load(1000).await, Some(EventId::from_u128(1)));
         assert_eq!(load(1001).await, None);
         assert_eq!(written!(store, tx => event_keys::forget(&*tx, 2000)), 1);
@@ -309,7 +401,10 @@ async fn counters_rise_and_refusals_count_once() {
             written!(store, tx => source_counters::raise(&*tx, &BTreeMap::from([(SOURCE, counts)])));
         }
         let found = source_counters::of_source(store.reader(), SOURCE).await.unwrap();
-        assert_eq!((found.processed, found.filtered, found.failed, found.last_event_at), (2, 2, 0, 100));
+        assert_eq!(
+            (found.processed, found.filtered, found.failed, found.last_event_at),
+            (2, 2, 0, 100)
+        );
 
         let record = |number| CountRecord {
             instance: "i".into(),
@@ -343,7 +438,10 @@ async fn the_newest_rejections_of_a_source_are_kept() {
         };
         let all: Vec<_> = (0..150).map(record).collect();
         for chunk in all.chunks(60) {
-            let batch: Vec<_> = chunk.iter().map(|record| (record.at.unsigned_abs(), record)).collect();
+            let batch: Vec<_> = chunk
+                .iter()
+                .map(|record| (record.at.unsigned_abs(), record))
+                .collect();
             written!(store, tx => rejections::insert(&*tx, &batch));
             written!(store, tx => rejections::insert(&*tx, &batch));
         }
@@ -356,16 +454,34 @@ async fn the_newest_rejections_of_a_source_are_kept() {
 #[tokio::test]
 async fn a_warning_stays_until_a_later_event_is_fine_or_the_definition_changes() {
     each_database(async |store| {
-        let key = |field: &str| WarningKey { source: SOURCE, code: "mapping.unresolved", field: field.into() };
-        let wrong = |event| Finding::Wrong { path: "$.x".into(), event: EventId::from_u128(event), at: 1 };
+        let key = |field: &str| WarningKey {
+            source: SOURCE,
+            code: "mapping.unresolved",
+            field: field.into(),
+        };
+        let wrong = |event| Finding::Wrong {
+            path: "$.x".into(),
+            event: EventId::from_u128(event),
+            at: 1,
+        };
         let write = async |findings: BTreeMap<_, _>| {
             written!(store, tx => source_warnings::write(&*tx, &findings));
             let rows = source_warnings::of_source(store.reader(), SOURCE).await.unwrap();
-            rows.into_iter().map(|row| (row.field, row.event)).collect::<Vec<_>>()
+            rows.into_iter()
+                .map(|row| (row.field, row.event))
+                .collect::<Vec<_>>()
         };
         let id = |event| EventId::from_u128(event).to_string();
-        write(BTreeMap::from([(key("title"), wrong(1)), (key("fields.a"), wrong(1))])).await;
-        let left = write(BTreeMap::from([(key("title"), Finding::Fine), (key("fields.a"), wrong(2))])).await;
+        write(BTreeMap::from([
+            (key("title"), wrong(1)),
+            (key("fields.a"), wrong(1)),
+        ]))
+        .await;
+        let left = write(BTreeMap::from([
+            (key("title"), Finding::Fine),
+            (key("fields.a"), wrong(2)),
+        ]))
+        .await;
         assert_eq!(left, [("fields.a".to_owned(), id(2))]);
         written!(store, tx => source_warnings::clear(&*tx, SOURCE));
         assert_eq!(write(BTreeMap::new()).await, []);
@@ -399,8 +515,13 @@ async fn a_dead_letter_keeps_its_body() {
         for died_at in [10, 30, 20] {
             written!(store, tx => dead_letters::insert(&*tx, &[(&delivery, died_at)]));
         }
-        let row: dead_letters::DeadLetterRow =
-            rows(&store, &format!("SELECT {} FROM dead_letters", dead_letters::COLUMNS)).await.pop().unwrap();
+        let row: dead_letters::DeadLetterRow = rows(
+            &store,
+            &format!("SELECT {} FROM dead_letters", dead_letters::COLUMNS),
+        )
+        .await
+        .pop()
+        .unwrap();
         assert_eq!((row.died_at, row.body), (30, Some(vec![0, 1, 255])));
     })
     .await;
@@ -416,7 +537,11 @@ async fn a_constraint_is_a_data_error_and_a_missing_table_is_not() {
         let twice = "INSERT INTO partition_progress (partition, epoch, sequence) VALUES (1, 1, 1), (1, 1, 1)";
         let error_of_twice = error(twice).await;
         assert!(error_of_twice.is_data_error() && error_of_twice.is_unique_violation());
-        assert!(error("INSERT INTO partition_progress (partition) VALUES (1)").await.is_data_error());
+        assert!(
+            error("INSERT INTO partition_progress (partition) VALUES (1)")
+                .await
+                .is_data_error()
+        );
         assert!(!error("SELECT * FROM no_such_table").await.is_data_error());
     })
     .await;
@@ -425,7 +550,10 @@ async fn a_constraint_is_a_data_error_and_a_missing_table_is_not() {
 #[tokio::test]
 async fn two_writers_wait_for_each_other() {
     each_database(async |store| {
-        assert_eq!(partition_progress::take_partition(&store, 1, 1).await.unwrap(), Some(0));
+        assert_eq!(
+            partition_progress::take_partition(&store, 1, 1).await.unwrap(),
+            Some(0)
+        );
         let writers = (1..=20u64).map(|sequence| {
             let store = store.clone();
             tokio::spawn(async move {
@@ -438,7 +566,10 @@ async fn two_writers_wait_for_each_other() {
         for writer in writers.collect::<Vec<_>>() {
             writer.await.unwrap();
         }
-        assert_eq!(partition_progress::committed(store.reader(), 1).await.unwrap(), Some(20));
+        assert_eq!(
+            partition_progress::committed(store.reader(), 1).await.unwrap(),
+            Some(20)
+        );
     })
     .await;
 }

@@ -10,12 +10,18 @@ use hookrail_store::outbox::{self, OutboxRow};
 use hookrail_store::secrets::{self, SecretRow};
 use hookrail_store::tokens::{self, TokenRow};
 use hookrail_store::workspaces::{self, WorkspaceRow};
-use hookrail_store::{DefinitionRow, DefinitionTable, IdPage, Store, api_keys, definition_rows, definition_uses, revision};
+use hookrail_store::{
+    DefinitionRow, DefinitionTable, IdPage, Store, api_keys, definition_rows, definition_uses, revision,
+};
 
 const WORKSPACE: &str = "wsp_1";
 
 async fn add_workspace(store: &Store) {
-    let row = WorkspaceRow { id: WORKSPACE.to_owned(), code: "default".to_owned(), created_at: 1 };
+    let row = WorkspaceRow {
+        id: WORKSPACE.to_owned(),
+        code: "default".to_owned(),
+        created_at: 1,
+    };
     let transaction = store.write().await.unwrap();
     workspaces::insert(&*transaction, &row).await.unwrap();
     transaction.commit().await.unwrap();
@@ -35,7 +41,11 @@ fn definition(id: &str, name: &str) -> DefinitionRow {
     }
 }
 
-async fn add(store: &Store, table: DefinitionTable, row: &DefinitionRow) -> Result<(), hookrail_store::StoreError> {
+async fn add(
+    store: &Store,
+    table: DefinitionTable,
+    row: &DefinitionRow,
+) -> Result<(), hookrail_store::StoreError> {
     let transaction = store.write().await.unwrap();
     definition_rows::insert(&*transaction, table, row).await?;
     transaction.commit().await
@@ -50,23 +60,40 @@ async fn definitions_are_kept_as_written_and_paged_by_id() {
     each_database(async |store| {
         add_workspace(&store).await;
         for (id, name) in [("src_1", "b"), ("src_2", "a"), ("src_3", "B")] {
-            add(&store, DefinitionTable::Sources, &definition(id, name)).await.unwrap();
+            add(&store, DefinitionTable::Sources, &definition(id, name))
+                .await
+                .unwrap();
         }
-        let taken = add(&store, DefinitionTable::Sources, &definition("src_4", "a")).await.unwrap_err();
+        let taken = add(&store, DefinitionTable::Sources, &definition("src_4", "a"))
+            .await
+            .unwrap_err();
         assert!(taken.is_unique_violation());
-        let found = definition_rows::find(store.reader(), DefinitionTable::Sources, WORKSPACE, "src_2").await.unwrap();
+        let found = definition_rows::find(store.reader(), DefinitionTable::Sources, WORKSPACE, "src_2")
+            .await
+            .unwrap();
         assert_eq!(found, Some(definition("src_2", "a")));
-        let page = |after: Option<&str>, newest_first| IdPage { limit: 2, after: after.map(str::to_owned), newest_first };
+        let page = |after: Option<&str>, newest_first| IdPage {
+            limit: 2,
+            after: after.map(str::to_owned),
+            newest_first,
+        };
         for (wanted, expected) in [
             (page(None, true), vec!["src_3", "src_2"]),
             (page(Some("src_2"), true), vec!["src_1"]),
             (page(None, false), vec!["src_1", "src_2"]),
             (page(Some("src_2"), false), vec!["src_3"]),
         ] {
-            let rows = definition_rows::list(store.reader(), DefinitionTable::Sources, WORKSPACE, &wanted).await.unwrap();
+            let rows = definition_rows::list(store.reader(), DefinitionTable::Sources, WORKSPACE, &wanted)
+                .await
+                .unwrap();
             assert_eq!(ids(&rows), expected, "{wanted:?}");
         }
-        assert_eq!(definition_rows::count(store.reader(), DefinitionTable::Sources, WORKSPACE).await.unwrap(), 3);
+        assert_eq!(
+            definition_rows::count(store.reader(), DefinitionTable::Sources, WORKSPACE)
+                .await
+                .unwrap(),
+            3
+        );
     })
     .await;
 }
@@ -75,7 +102,9 @@ async fn definitions_are_kept_as_written_and_paged_by_id() {
 async fn what_belongs_to_a_definition_is_replaced_and_goes_with_it() {
     each_database(async |store| {
         add_workspace(&store).await;
-        add(&store, DefinitionTable::Sources, &definition("src_1", "a")).await.unwrap();
+        add(&store, DefinitionTable::Sources, &definition("src_1", "a"))
+            .await
+            .unwrap();
         let secret = |id: &str| SecretRow {
             id: id.to_owned(),
             owner_id: "src_1".to_owned(),
@@ -92,19 +121,42 @@ async fn what_belongs_to_a_definition_is_replaced_and_goes_with_it() {
             created_at: 1,
         };
         let transaction = store.write().await.unwrap();
-        secrets::replace(&*transaction, "src_1", &[secret("sec_1")]).await.unwrap();
-        secrets::replace(&*transaction, "src_1", &[secret("sec_1"), secret("sec_2")]).await.unwrap();
+        secrets::replace(&*transaction, "src_1", &[secret("sec_1")])
+            .await
+            .unwrap();
+        secrets::replace(&*transaction, "src_1", &[secret("sec_1"), secret("sec_2")])
+            .await
+            .unwrap();
         api_keys::insert(&*transaction, &key).await.unwrap();
-        definition_uses::replace(&*transaction, "rte_1", &["src_1".to_owned(), "dst_1".to_owned()]).await.unwrap();
+        definition_uses::replace(&*transaction, "rte_1", &["src_1".to_owned(), "dst_1".to_owned()])
+            .await
+            .unwrap();
         transaction.commit().await.unwrap();
         assert_eq!(secrets::of_owner(store.reader(), "src_1").await.unwrap().len(), 2);
-        assert_eq!(definition_uses::users_of(store.reader(), "src_1").await.unwrap(), ["rte_1"]);
+        assert_eq!(
+            definition_uses::users_of(store.reader(), "src_1").await.unwrap(),
+            ["rte_1"]
+        );
         let transaction = store.write().await.unwrap();
-        definition_rows::delete(&*transaction, DefinitionTable::Sources, "src_1").await.unwrap();
-        definition_uses::replace(&*transaction, "rte_1", &[]).await.unwrap();
+        definition_rows::delete(&*transaction, DefinitionTable::Sources, "src_1")
+            .await
+            .unwrap();
+        definition_uses::replace(&*transaction, "rte_1", &[])
+            .await
+            .unwrap();
         transaction.commit().await.unwrap();
-        assert!(api_keys::of_source(store.reader(), "src_1").await.unwrap().is_empty());
-        assert!(definition_uses::users_of(store.reader(), "src_1").await.unwrap().is_empty());
+        assert!(
+            api_keys::of_source(store.reader(), "src_1")
+                .await
+                .unwrap()
+                .is_empty()
+        );
+        assert!(
+            definition_uses::users_of(store.reader(), "src_1")
+                .await
+                .unwrap()
+                .is_empty()
+        );
     })
     .await;
 }
@@ -119,7 +171,11 @@ async fn a_change_that_is_rolled_back_leaves_no_gap_in_the_revisions() {
             let transaction = store.write().await.unwrap();
             let revision = revision::raise(&transaction).await.unwrap();
             assert_eq!(revision, expected);
-            let row = OutboxRow { revision, entry_key: "src_1".to_owned(), payload: vec![0, 255, 7] };
+            let row = OutboxRow {
+                revision,
+                entry_key: "src_1".to_owned(),
+                payload: vec![0, 255, 7],
+            };
             outbox::insert(&*transaction, row).await.unwrap();
             transaction.commit().await.unwrap();
         }
@@ -133,7 +189,10 @@ async fn a_change_that_is_rolled_back_leaves_no_gap_in_the_revisions() {
         outbox::bury(&*transaction, "src_1", 9).await.unwrap();
         transaction.commit().await.unwrap();
         assert_eq!(outbox::oldest(store.reader(), 9).await.unwrap().len(), 1);
-        assert_eq!(outbox::buried_before(store.reader(), 6, 9).await.unwrap(), ["src_1"]);
+        assert_eq!(
+            outbox::buried_before(store.reader(), 6, 9).await.unwrap(),
+            ["src_1"]
+        );
     })
     .await;
 }
@@ -150,8 +209,14 @@ async fn a_request_is_claimed_once_and_its_answer_kept() {
         let transaction = store.write().await.unwrap();
         assert!(idempotency::begin(&*transaction, &key, "h", 1).await.unwrap());
         assert!(!idempotency::begin(&*transaction, &key, "h", 2).await.unwrap());
-        let answer = RememberedAnswer { status: 201, location: None, body: "{}".to_owned() };
-        idempotency::finish(&*transaction, &key, answer.clone()).await.unwrap();
+        let answer = RememberedAnswer {
+            status: 201,
+            location: None,
+            body: "{}".to_owned(),
+        };
+        idempotency::finish(&*transaction, &key, answer.clone())
+            .await
+            .unwrap();
         idempotency::forget(&*transaction, &key).await.unwrap();
         transaction.commit().await.unwrap();
         let found = idempotency::find(store.reader(), &key).await.unwrap().unwrap();
@@ -167,7 +232,12 @@ async fn a_request_is_claimed_once_and_its_answer_kept() {
 #[tokio::test]
 async fn the_installation_is_written_once_and_tokens_are_found_by_their_hash() {
     each_database(async |store| {
-        let row = |id: &str| InstallRow { id: id.to_owned(), prefix: "P".to_owned(), partitions: 4, format_version: 1 };
+        let row = |id: &str| InstallRow {
+            id: id.to_owned(),
+            prefix: "P".to_owned(),
+            partitions: 4,
+            format_version: 1,
+        };
         let token = TokenRow {
             id: "key_1".to_owned(),
             workspace_id: None,
@@ -179,14 +249,24 @@ async fn the_installation_is_written_once_and_tokens_are_found_by_their_hash() {
             last_used_at: None,
         };
         let transaction = store.write().await.unwrap();
-        install::insert_if_missing(&*transaction, &row("a")).await.unwrap();
-        install::insert_if_missing(&*transaction, &row("b")).await.unwrap();
+        install::insert_if_missing(&*transaction, &row("a"))
+            .await
+            .unwrap();
+        install::insert_if_missing(&*transaction, &row("b"))
+            .await
+            .unwrap();
         tokens::insert(&*transaction, &token).await.unwrap();
         tokens::touch(&*transaction, "key_1", 7).await.unwrap();
         transaction.commit().await.unwrap();
         assert_eq!(install::find(store.reader()).await.unwrap(), Some(row("a")));
         let found = tokens::find_by_hash(store.reader(), "ab").await.unwrap();
-        assert_eq!(found, Some(TokenRow { last_used_at: Some(7), ..token }));
+        assert_eq!(
+            found,
+            Some(TokenRow {
+                last_used_at: Some(7),
+                ..token
+            })
+        );
         assert!(tokens::has_root(store.reader()).await.unwrap());
         assert!(!install::has_definitions(store.reader()).await.unwrap());
     })

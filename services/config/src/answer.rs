@@ -19,7 +19,11 @@ pub(crate) struct Created {
 impl Created {
     /// Without secrets: the same answer each time.
     pub(crate) fn plain(location: String, body: Json) -> Self {
-        Self { location, repeated: body.clone(), body }
+        Self {
+            location,
+            repeated: body.clone(),
+            body,
+        }
     }
 
     /// 201.

@@ -72,12 +72,23 @@ impl Authenticated {
 
     /// Refuses where the role is a lower one.
     pub(crate) fn require(&self, role: Role) -> Result<(), ApiError> {
-        if self.role >= role { Ok(()) } else { Err(ApiError::Forbidden(format!("the role {} is needed", role.as_str()))) }
+        if self.role >= role {
+            Ok(())
+        } else {
+            Err(ApiError::Forbidden(format!(
+                "the role {} is needed",
+                role.as_str()
+            )))
+        }
     }
 
     /// Refuses where the token belongs to a workspace.
     pub(crate) fn require_root(&self) -> Result<(), ApiError> {
-        if self.is_root { Ok(()) } else { Err(ApiError::Forbidden("a token of root is needed".to_owned())) }
+        if self.is_root {
+            Ok(())
+        } else {
+            Err(ApiError::Forbidden("a token of root is needed".to_owned()))
+        }
     }
 }
 
@@ -86,7 +97,13 @@ impl FromRequest for Authenticated {
     type Future = std::future::Ready<Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        std::future::ready(request.extensions().get::<Self>().cloned().ok_or(ApiError::Unauthenticated))
+        std::future::ready(
+            request
+                .extensions()
+                .get::<Self>()
+                .cloned()
+                .ok_or(ApiError::Unauthenticated),
+        )
     }
 }
 
@@ -120,7 +137,11 @@ async fn identify(state: &ConfigState, request: &HttpRequest) -> Result<Authenti
     let (own_workspace, role) = look_up(state, shown).await?;
     let wanted = wanted_workspace(request)?;
     let workspace = workspace_of(state, own_workspace.as_deref(), wanted.as_deref()).await?;
-    let sender = Authenticated { workspace, role, is_root: own_workspace.is_none() };
+    let sender = Authenticated {
+        workspace,
+        role,
+        is_root: own_workspace.is_none(),
+    };
     let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
     sender.require(if reads { Role::Viewer } else { Role::Editor })?;
     Ok(sender)
@@ -140,7 +161,9 @@ async fn look_up(state: &ConfigState, shown: &str) -> Result<(Option<String>, Ro
     if state.root_token_hash.is_some_and(|root| root.ct_eq(&hash).into()) {
         return Ok((None, Role::Admin));
     }
-    let row = tokens::find_by_hash(state.store.reader(), &hex(&hash)).await?.ok_or(ApiError::Unauthenticated)?;
+    let row = tokens::find_by_hash(state.store.reader(), &hex(&hash))
+        .await?
+        .ok_or(ApiError::Unauthenticated)?;
     let now = clock::now_ms();
     if row.last_used_at.is_none_or(|at| now - at >= LAST_USED_GRAIN_MS) {
         let transaction = state.store.write().await?;
@@ -154,10 +177,18 @@ async fn look_up(state: &ConfigState, shown: &str) -> Result<(Option<String>, Ro
 fn wanted_workspace(request: &HttpRequest) -> Result<Option<String>, ApiError> {
     let query = web::Query::<Vec<(String, String)>>::from_query(request.query_string())
         .map_err(|_| ApiError::InvalidParameter("the query can't be read".to_owned()))?;
-    Ok(query.into_inner().into_iter().find(|(name, _)| name == "workspace").map(|(_, value)| value))
+    Ok(query
+        .into_inner()
+        .into_iter()
+        .find(|(name, _)| name == "workspace")
+        .map(|(_, value)| value))
 }
 
-async fn workspace_of(state: &ConfigState, own: Option<&str>, wanted: Option<&str>) -> Result<Workspace, ApiError> {
+async fn workspace_of(
+    state: &ConfigState,
+    own: Option<&str>,
+    wanted: Option<&str>,
+) -> Result<Workspace, ApiError> {
     let reader = state.store.reader();
     if wanted.is_some_and(|code| !is_code(code)) {
         return Err(ApiError::NotFound("workspace"));
@@ -168,9 +199,14 @@ async fn workspace_of(state: &ConfigState, own: Option<&str>, wanted: Option<&st
     };
     let row = row.ok_or(ApiError::NotFound("workspace"))?;
     if own.is_some() && wanted.is_some_and(|code| code != row.code) {
-        return Err(ApiError::Forbidden("the token belongs to another workspace".to_owned()));
+        return Err(ApiError::Forbidden(
+            "the token belongs to another workspace".to_owned(),
+        ));
     }
-    let id: WorkspaceId = row.id.parse().map_err(|error| ApiError::Internal(anyhow::Error::new(error)))?;
+    let id: WorkspaceId = row
+        .id
+        .parse()
+        .map_err(|error| ApiError::Internal(anyhow::Error::new(error)))?;
     Ok(Workspace { id, code: row.code })
 }
 

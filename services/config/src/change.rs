@@ -6,7 +6,9 @@ use hookrail_domain::Millis;
 use hookrail_domain::snapshot::{Definition, Entry, Key};
 use hookrail_runtime::clock;
 use hookrail_store::outbox::OutboxRow;
-use hookrail_store::{DefinitionRow, StoreError, WriteTransaction, definition_rows, definition_uses, outbox, revision, secrets};
+use hookrail_store::{
+    DefinitionRow, StoreError, WriteTransaction, definition_rows, definition_uses, outbox, revision, secrets,
+};
 
 use crate::definition::{Definable, Stored};
 use crate::error::ApiError;
@@ -28,7 +30,11 @@ impl Change {
     pub(crate) async fn begin(state: &ConfigState) -> Result<Self, ApiError> {
         let transaction = state.store.write().await?;
         let revision = revision::raise(&transaction).await?;
-        Ok(Self { transaction, revision, now: clock::now_ms() })
+        Ok(Self {
+            transaction,
+            revision,
+            now: clock::now_ms(),
+        })
     }
 
     /// For reading and writing as part of it. Nothing but SQL may be awaited until it ends.
@@ -37,7 +43,13 @@ impl Change {
     }
 
     /// Stores a new definition; its secrets are settled.
-    pub(crate) async fn insert<S: Definable>(&self, id: String, workspace_id: String, token: String, mut spec: S) -> Result<Stored<S>, ApiError> {
+    pub(crate) async fn insert<S: Definable>(
+        &self,
+        id: String,
+        workspace_id: String,
+        token: String,
+        mut spec: S,
+    ) -> Result<Stored<S>, ApiError> {
         let row = DefinitionRow {
             id,
             workspace_id,
@@ -49,7 +61,9 @@ impl Change {
             created_at: self.now,
             updated_at: self.now,
         };
-        definition_rows::insert(&**self.transaction(), S::TABLE, &row).await.map_err(name_taken::<S>)?;
+        definition_rows::insert(&**self.transaction(), S::TABLE, &row)
+            .await
+            .map_err(name_taken::<S>)?;
         self.write_parts(&row.id, &mut spec).await?;
         Ok(Stored { row, spec })
     }
@@ -61,7 +75,9 @@ impl Change {
         row.spec = spec_text(&stored.spec)?;
         row.revision = self.revision;
         row.updated_at = self.now;
-        definition_rows::update(&**self.transaction(), S::TABLE, row).await.map_err(name_taken::<S>)?;
+        definition_rows::update(&**self.transaction(), S::TABLE, row)
+            .await
+            .map_err(name_taken::<S>)?;
         self.write_parts(&stored.row.id, &mut stored.spec).await?;
         Ok(stored)
     }
@@ -82,8 +98,16 @@ impl Change {
         if definition.is_none() {
             outbox::bury(transaction, &entry_key, self.now).await?;
         }
-        let entry = Entry { revision: self.revision.unsigned_abs(), key, definition };
-        let row = OutboxRow { revision: self.revision, entry_key, payload: outbox_entry::encode(&entry) };
+        let entry = Entry {
+            revision: self.revision.unsigned_abs(),
+            key,
+            definition,
+        };
+        let row = OutboxRow {
+            revision: self.revision,
+            entry_key,
+            payload: outbox_entry::encode(&entry),
+        };
         outbox::insert(transaction, row).await?;
         Ok(())
     }
@@ -109,7 +133,10 @@ fn spec_text<S: Definable>(spec: &S) -> Result<String, ApiError> {
 
 fn name_taken<S: Definable>(error: StoreError) -> ApiError {
     if error.is_unique_violation() {
-        ApiError::conflict("name-taken", format!("the workspace has a {} of that name", S::WHAT))
+        ApiError::conflict(
+            "name-taken",
+            format!("the workspace has a {} of that name", S::WHAT),
+        )
     } else {
         error.into()
     }

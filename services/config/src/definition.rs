@@ -123,8 +123,14 @@ impl<S: Definable> Stored<S> {
     }
 
     /// The definition with this id, whoever wrote it; 404 where the workspace has none.
-    pub(crate) async fn find<C: ConnectionTrait>(connection: &C, workspace_id: &str, id: &str) -> Result<Self, ApiError> {
-        Self::look_up(connection, workspace_id, id).await?.ok_or(ApiError::NotFound(S::WHAT))
+    pub(crate) async fn find<C: ConnectionTrait>(
+        connection: &C,
+        workspace_id: &str,
+        id: &str,
+    ) -> Result<Self, ApiError> {
+        Self::look_up(connection, workspace_id, id)
+            .await?
+            .ok_or(ApiError::NotFound(S::WHAT))
     }
 
     /// The definition with this id, where the workspace has one.
@@ -137,7 +143,9 @@ impl<S: Definable> Stored<S> {
         if id.parse::<S::Id>().is_err() {
             return Ok(None);
         }
-        let Some(row) = definition_rows::find(connection, S::TABLE, workspace_id, id).await? else { return Ok(None) };
+        let Some(row) = definition_rows::find(connection, S::TABLE, workspace_id, id).await? else {
+            return Ok(None);
+        };
         let known = secrets::of_owner(connection, id).await?;
         let mut spec = read_spec::<S>(&row)?;
         secret_fields::fill_in(&mut spec, &known);

@@ -31,7 +31,9 @@ pub(crate) fn with_secret_list(mut body: Json) -> Json {
 /// Refuses a URL that could never be called, whether it is probed or not.
 pub(crate) fn check_url(state: &ConfigState, spec: &DestinationSpec) -> Result<(), ApiError> {
     let checked = state.outbound.policy().check_url(&spec.url);
-    checked.map(drop).map_err(|refused| ApiError::Invalid(vec![FieldError::new("/url", refused.to_string())]))
+    checked
+        .map(drop)
+        .map_err(|refused| ApiError::Invalid(vec![FieldError::new("/url", refused.to_string())]))
 }
 
 #[cfg(test)]
@@ -40,7 +42,9 @@ mod tests {
 
     #[test]
     fn one_secret_is_a_list_of_one() {
-        let short: Json = r#"{"signing":{"type":"standard_webhooks","secret":"a"}}"#.parse().unwrap();
+        let short: Json = r#"{"signing":{"type":"standard_webhooks","secret":"a"}}"#
+            .parse()
+            .unwrap();
         let list = r#"{"signing":{"type":"standard_webhooks","secrets":["a"]}}"#;
         assert_eq!(with_secret_list(short).to_compact_string(), list);
         assert_eq!(with_secret_list(Json::Null), Json::Null);

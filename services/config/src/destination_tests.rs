@@ -39,7 +39,11 @@ pub(crate) struct TestRequest {
 /// Test a destination before it is created: gives the attempt, whatever came of it
 #[utoipa::path(post, path = "/api/v1/destinations/test", tag = "destinations", operation_id = "testUnsavedDestination",
     request_body = DestinationSpec, responses((status = 200, body = crate::openapi::Attempt), (status = 422, body = crate::openapi::ProblemDocument)))]
-async fn test_unsaved(state: web::Data<ConfigState>, sender: Authenticated, body: JsonBody) -> Result<HttpResponse, ApiError> {
+async fn test_unsaved(
+    state: web::Data<ConfigState>,
+    sender: Authenticated,
+    body: JsonBody,
+) -> Result<HttpResponse, ApiError> {
     let mut json = body.json;
     if let Json::Object(members) = &mut json {
         members.entry("name".to_owned()).or_insert_with(|| UNSAVED.into());

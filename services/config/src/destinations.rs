@@ -46,10 +46,25 @@ pub(crate) struct Docs;
 /// List the destinations of a workspace
 #[utoipa::path(get, path = "/api/v1/destinations", tag = "destinations", operation_id = "listDestinations",
     params(crate::openapi::ListParams), responses((status = 200, body = crate::openapi::DestinationList)))]
-async fn list(state: web::Data<ConfigState>, sender: Authenticated, query: PageQuery) -> Result<HttpResponse, ApiError> {
+async fn list(
+    state: web::Data<ConfigState>,
+    sender: Authenticated,
+    query: PageQuery,
+) -> Result<HttpResponse, ApiError> {
     let reader = state.store.reader();
-    let rows = definition_rows::list(reader, DefinitionTable::Destinations, &sender.workspace_id(), &query.by_id()).await?;
-    Ok(page(&query, rows, |row| row.id.clone(), |row| Json::Object(show(row, &sender.workspace))))
+    let rows = definition_rows::list(
+        reader,
+        DefinitionTable::Destinations,
+        &sender.workspace_id(),
+        &query.by_id(),
+    )
+    .await?;
+    Ok(page(
+        &query,
+        rows,
+        |row| row.id.clone(),
+        |row| Json::Object(show(row, &sender.workspace)),
+    ))
 }
 
 /// Create a destination, once its receiver answered a probe; a signing secret that was made is shown in this answer only
@@ -72,7 +87,9 @@ async fn create(
         probe::check(&state, &sender.workspace, &spec, mode).await?;
         let change = Change::begin(&state).await?;
         let id = new_id::<DestinationId>().to_string();
-        let stored = change.insert(id, sender.workspace_id(), String::new(), spec).await?;
+        let stored = change
+            .insert(id, sender.workspace_id(), String::new(), spec)
+            .await?;
         publish(&change, &sender.workspace, &stored).await?;
         let location = format!("{}/{}", DestinationSpec::PATH, stored.row.id);
         let shown = Json::Object(show(&stored.row, &sender.workspace));
@@ -88,7 +105,11 @@ async fn create(
 /// Read a destination
 #[utoipa::path(get, path = "/api/v1/destinations/{id}", tag = "destinations", operation_id = "readDestination",
     params(crate::openapi::IdParam), responses((status = 200, body = crate::openapi::DestinationRead), (status = 404, body = crate::openapi::ProblemDocument)))]
-async fn read(state: web::Data<ConfigState>, sender: Authenticated, id: web::Path<String>) -> Result<HttpResponse, ApiError> {
+async fn read(
+    state: web::Data<ConfigState>,
+    sender: Authenticated,
+    id: web::Path<String>,
+) -> Result<HttpResponse, ApiError> {
     let stored = Stored::<DestinationSpec>::find(state.store.reader(), &sender.workspace_id(), &id).await?;
     Ok(answer::json(&Json::Object(show(&stored.row, &sender.workspace))))
 }
@@ -146,9 +167,22 @@ async fn delete(
 }
 
 /// Puts a destination in force as it is now.
-pub(crate) async fn publish(change: &Change, workspace: &Workspace, stored: &Stored<DestinationSpec>) -> Result<(), ApiError> {
-    let destination = Destination { id: stored.id()?, workspace: workspace.id, spec: stored.spec.clone() };
-    change.publish(Key::Destination(destination.id), Some(Definition::Destination(Box::new(destination)))).await
+pub(crate) async fn publish(
+    change: &Change,
+    workspace: &Workspace,
+    stored: &Stored<DestinationSpec>,
+) -> Result<(), ApiError> {
+    let destination = Destination {
+        id: stored.id()?,
+        workspace: workspace.id,
+        spec: stored.spec.clone(),
+    };
+    change
+        .publish(
+            Key::Destination(destination.id),
+            Some(Definition::Destination(Box::new(destination))),
+        )
+        .await
 }
 
 /// Stores what was checked and probed outside of a transaction, unless somebody else was faster.
@@ -160,9 +194,13 @@ async fn save(
 ) -> Result<Stored<DestinationSpec>, ApiError> {
     let change = Change::begin(state).await?;
     let transaction = &**change.transaction();
-    let mut stored = Stored::<DestinationSpec>::find(transaction, &before.row.workspace_id, &before.row.id).await?;
+    let mut stored =
+        Stored::<DestinationSpec>::find(transaction, &before.row.workspace_id, &before.row.id).await?;
     if stored.row.revision != before.row.revision {
-        return Err(ApiError::conflict("changed-meanwhile", "it was changed while the receiver was probed: read it again"));
+        return Err(ApiError::conflict(
+            "changed-meanwhile",
+            "it was changed while the receiver was probed: read it again",
+        ));
     }
     route_rules::check_destination(transaction, &stored.row, &spec).await?;
     route_rules::check_pending(transaction, &stored.row, &stored.spec, &spec).await?;

@@ -60,7 +60,11 @@ pub(crate) struct Conflict {
 impl ApiError {
     /// A conflict that names nothing.
     pub(crate) fn conflict(code: &'static str, detail: impl Into<String>) -> Self {
-        Self::Conflict(Conflict { code, detail: detail.into(), users: Vec::new() })
+        Self::Conflict(Conflict {
+            code,
+            detail: detail.into(),
+            users: Vec::new(),
+        })
     }
 
     /// One invalid field.
@@ -71,35 +75,65 @@ impl ApiError {
     /// The status and stable code of the kind.
     fn kind(&self) -> (StatusCode, &'static str, &'static str) {
         match self {
-            Self::Unauthenticated => (StatusCode::UNAUTHORIZED, "unauthenticated", "A valid token is needed"),
+            Self::Unauthenticated => (
+                StatusCode::UNAUTHORIZED,
+                "unauthenticated",
+                "A valid token is needed",
+            ),
             Self::Forbidden(_) => (StatusCode::FORBIDDEN, "forbidden", "The token may not do this"),
             Self::NotFound(_) => (StatusCode::NOT_FOUND, "not-found", "Not found"),
-            Self::MethodNotAllowed(_) => {
-                (StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "The path doesn't take this method")
-            }
+            Self::MethodNotAllowed(_) => (
+                StatusCode::METHOD_NOT_ALLOWED,
+                "method-not-allowed",
+                "The path doesn't take this method",
+            ),
             Self::MalformedJson(_) => (StatusCode::BAD_REQUEST, "malformed-json", "The body is not JSON"),
-            Self::UnsupportedMediaType => {
-                (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "The body is not declared as JSON")
-            }
-            Self::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The body is too large"),
-            Self::Invalid(errors) => {
-                (StatusCode::UNPROCESSABLE_ENTITY, common_code(errors), "Some fields are not valid")
-            }
-            Self::InvalidParameter(_) => {
-                (StatusCode::UNPROCESSABLE_ENTITY, "invalid-parameter", "A parameter is not valid")
-            }
-            Self::Conflict(conflict) => (StatusCode::CONFLICT, conflict.code, "It contradicts what is there"),
-            Self::PreconditionFailed => {
-                (StatusCode::PRECONDITION_FAILED, "precondition-failed", "It was changed in the meantime")
-            }
-            Self::ProbeFailed(_) => {
-                (StatusCode::UNPROCESSABLE_ENTITY, "probe-failed", "The receiver did not answer the probe with 2xx")
-            }
-            Self::IdempotencyKeyReused => {
-                (StatusCode::UNPROCESSABLE_ENTITY, "idempotency-key-reused", "The key was used for another body")
-            }
+            Self::UnsupportedMediaType => (
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "unsupported-media-type",
+                "The body is not declared as JSON",
+            ),
+            Self::TooLarge(_) => (
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "too-large",
+                "The body is too large",
+            ),
+            Self::Invalid(errors) => (
+                StatusCode::UNPROCESSABLE_ENTITY,
+                common_code(errors),
+                "Some fields are not valid",
+            ),
+            Self::InvalidParameter(_) => (
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "invalid-parameter",
+                "A parameter is not valid",
+            ),
+            Self::Conflict(conflict) => (
+                StatusCode::CONFLICT,
+                conflict.code,
+                "It contradicts what is there",
+            ),
+            Self::PreconditionFailed => (
+                StatusCode::PRECONDITION_FAILED,
+                "precondition-failed",
+                "It was changed in the meantime",
+            ),
+            Self::ProbeFailed(_) => (
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "probe-failed",
+                "The receiver did not answer the probe with 2xx",
+            ),
+            Self::IdempotencyKeyReused => (
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "idempotency-key-reused",
+                "The key was used for another body",
+            ),
             Self::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Try again later"),
-            Self::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong on our side"),
+            Self::Internal(_) => (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "internal",
+                "Something went wrong on our side",
+            ),
         }
     }
 
@@ -154,7 +188,9 @@ fn common_code(errors: &[FieldError]) -> &'static str {
 }
 
 fn probe_detail(attempt: &Json) -> String {
-    let status = attempt.get("response").and_then(|response| response.get("status"));
+    let status = attempt
+        .get("response")
+        .and_then(|response| response.get("status"));
     let error = attempt.get("error").and_then(|error| error.get("detail"));
     match (error, status) {
         (Some(detail), _) => detail.bare_text(),
@@ -186,7 +222,10 @@ impl ResponseError for ApiError {
         let headers = response.headers_mut();
         match self {
             Self::Unauthenticated => {
-                headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"hookrail\""));
+                headers.insert(
+                    WWW_AUTHENTICATE,
+                    HeaderValue::from_static("Bearer realm=\"hookrail\""),
+                );
             }
             Self::MethodNotAllowed(methods) => {
                 if let Ok(value) = methods.parse() {

@@ -11,8 +11,16 @@ use crate::paging::{PageQuery, page};
 
 pub(crate) fn configure(config: &mut web::ServiceConfig) {
     config
-        .service(web::resource("/event-types").route(web::get().to(list)).route(web::head().to(list)))
-        .service(web::resource("/event-types/{name}").route(web::get().to(read)).route(web::head().to(read)));
+        .service(
+            web::resource("/event-types")
+                .route(web::get().to(list))
+                .route(web::head().to(list)),
+        )
+        .service(
+            web::resource("/event-types/{name}")
+                .route(web::get().to(read))
+                .route(web::head().to(read)),
+        );
 }
 
 #[derive(utoipa::OpenApi)]
@@ -43,7 +51,11 @@ async fn list(_: Authenticated, query: PageQuery) -> Result<HttpResponse, ApiErr
     params(("name" = String, Path, description = "The event type's name")),
     responses((status = 200, description = "The event type"), (status = 404, body = crate::openapi::ProblemDocument)))]
 async fn read(_: Authenticated, name: web::Path<String>) -> Result<HttpResponse, ApiError> {
-    if is_known(&name) { Ok(answer::json(&show(&name))) } else { Err(ApiError::NotFound("event type")) }
+    if is_known(&name) {
+        Ok(answer::json(&show(&name)))
+    } else {
+        Err(ApiError::NotFound("event type"))
+    }
 }
 
 /// Whether there is such an event type.
@@ -69,9 +81,13 @@ pub(crate) fn sample_data(name: &str) -> Json {
 
 fn description(name: &str) -> &'static str {
     match name {
-        "webhook.received" => "A source accepted a webhook and its filter let it through; data is the payload",
+        "webhook.received" => {
+            "A source accepted a webhook and its filter let it through; data is the payload"
+        }
         "entity.created" => "An entity was seen for the first time; data is the entity",
-        "entity.updated" => "A known entity changed; data is the entity, current_context.previous_fields what it was",
+        "entity.updated" => {
+            "A known entity changed; data is the entity, current_context.previous_fields what it was"
+        }
         "entity.deleted" => "An entity was deleted; data is the entity as it was",
         "delivery.dead" => "A delivery used up its retries",
         "destination.disabled" => "A destination was disabled because its receiver answered 410",
@@ -83,10 +99,23 @@ fn description(name: &str) -> &'static str {
 
 fn show(name: &str) -> Json {
     let is_entity = name.starts_with("entity.");
-    let entity = || Json::from([("type", "customer".into()), ("unique_id", "42".into()), ("version", 7_i64.into())]);
+    let entity = || {
+        Json::from([
+            ("type", "customer".into()),
+            ("unique_id", "42".into()),
+            ("version", 7_i64.into()),
+        ])
+    };
     let context = Json::from([
         ("workspace", "default".into()),
-        ("source", if is_entity || name == "webhook.received" { "customers".into() } else { Json::Null }),
+        (
+            "source",
+            if is_entity || name == "webhook.received" {
+                "customers".into()
+            } else {
+                Json::Null
+            },
+        ),
         ("event_id", "evt_01J00000000000000000000000".into()),
         ("entity", if is_entity { entity() } else { Json::Null }),
         ("previous_fields", Json::Null),
@@ -109,7 +138,11 @@ fn show(name: &str) -> Json {
 /// A JSON Schema of a delivery's body in the format `event`.
 fn schema(name: &str) -> Json {
     // A payload may be anything, what Hookrail itself says is an object.
-    let data = if name == "webhook.received" { "{}" } else { r#"{"type":"object"}"# };
+    let data = if name == "webhook.received" {
+        "{}"
+    } else {
+        r#"{"type":"object"}"#
+    };
     let text = format!(
         r#"{{"$schema":"https://json-schema.org/draft/2020-12/schema","type":"object","required":["event_time","event_type","current_context","data"],"properties":{{"event_time":{{"type":"string","format":"date-time"}},"event_type":{{"const":"{name}"}},"current_context":{{}},"data":{data}}}}}"#
     );
@@ -125,7 +158,14 @@ mod tests {
         for name in BUILT_IN {
             let shown = show(name);
             assert!(shown.get("schema").and_then(Json::as_object).is_some(), "{name}");
-            assert!(shown.get("sample").and_then(|s| s.get("data")).and_then(Json::as_object).is_some(), "{name}");
+            assert!(
+                shown
+                    .get("sample")
+                    .and_then(|s| s.get("data"))
+                    .and_then(Json::as_object)
+                    .is_some(),
+                "{name}"
+            );
         }
     }
 }

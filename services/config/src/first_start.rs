@@ -20,7 +20,11 @@ use crate::state::{ConfigState, new_id};
 ///
 /// # Errors
 /// When the database can't be used.
-pub async fn ensure_admin_token(store: &Store, given: Option<&Secret>, now_ms: Millis) -> anyhow::Result<Option<String>> {
+pub async fn ensure_admin_token(
+    store: &Store,
+    given: Option<&Secret>,
+    now_ms: Millis,
+) -> anyhow::Result<Option<String>> {
     if given.is_some() || tokens::has_root(store.reader()).await? {
         return Ok(None);
     }
@@ -39,11 +43,17 @@ pub async fn ensure_admin_token(store: &Store, given: Option<&Secret>, now_ms: M
 
 /// Makes the workspace `default` where it is missing.
 pub(crate) async fn ensure_first_workspace(state: &ConfigState) -> Result<(), ApiError> {
-    if workspaces::find_by_code(state.store.reader(), FIRST_CODE).await?.is_some() {
+    if workspaces::find_by_code(state.store.reader(), FIRST_CODE)
+        .await?
+        .is_some()
+    {
         return Ok(());
     }
     let change = Change::begin(state).await?;
-    if workspaces::find_by_code(&**change.transaction(), FIRST_CODE).await?.is_none() {
+    if workspaces::find_by_code(&**change.transaction(), FIRST_CODE)
+        .await?
+        .is_none()
+    {
         add_workspace(&change, FIRST_CODE).await?;
         change.commit(state).await?;
     }
@@ -53,16 +63,27 @@ pub(crate) async fn ensure_first_workspace(state: &ConfigState) -> Result<(), Ap
 /// Adds a workspace as part of a change.
 pub(crate) async fn add_workspace(change: &Change, code: &str) -> Result<WorkspaceRow, ApiError> {
     let id = new_id::<WorkspaceId>();
-    let row = WorkspaceRow { id: id.to_string(), code: code.to_owned(), created_at: change.now };
-    workspaces::insert(&**change.transaction(), &row).await.map_err(|error| {
-        if error.is_unique_violation() {
-            ApiError::conflict("code-taken", "there is a workspace of that code")
-        } else {
-            error.into()
-        }
-    })?;
-    let workspace = Workspace { id, code: code.to_owned() };
-    change.publish(Key::Workspace(id), Some(Definition::Workspace(workspace))).await?;
+    let row = WorkspaceRow {
+        id: id.to_string(),
+        code: code.to_owned(),
+        created_at: change.now,
+    };
+    workspaces::insert(&**change.transaction(), &row)
+        .await
+        .map_err(|error| {
+            if error.is_unique_violation() {
+                ApiError::conflict("code-taken", "there is a workspace of that code")
+            } else {
+                error.into()
+            }
+        })?;
+    let workspace = Workspace {
+        id,
+        code: code.to_owned(),
+    };
+    change
+        .publish(Key::Workspace(id), Some(Definition::Workspace(workspace)))
+        .await?;
     Ok(row)
 }
 
@@ -72,7 +93,13 @@ pub(crate) fn token_text() -> String {
 }
 
 /// A token's row.
-pub(crate) fn token_row(text: &str, workspace_id: Option<String>, role: Role, label: &str, now: Millis) -> TokenRow {
+pub(crate) fn token_row(
+    text: &str,
+    workspace_id: Option<String>,
+    role: Role,
+    label: &str,
+    now: Millis,
+) -> TokenRow {
     TokenRow {
         id: new_id::<KeyId>().to_string(),
         workspace_id,

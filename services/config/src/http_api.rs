@@ -6,20 +6,29 @@ use utoipa::OpenApi;
 
 use crate::authenticated::authenticate;
 use crate::{
-    console, deliveries, destination_tests, destinations, entities, event_types, events, openapi, posted_events,
-    preview, routes, secret_rotation, source_keys, source_status, sources, stats, test_events, tokens, workspaces,
+    console, deliveries, destination_tests, destinations, entities, event_types, events, openapi,
+    posted_events, preview, routes, secret_rotation, source_keys, source_status, sources, stats, test_events,
+    tokens, workspaces,
 };
 
 /// `/`, `/api/openapi.json` and, with a token, `/api/v1/…`.
 pub(crate) fn configure(config: &mut web::ServiceConfig) {
     config
-        .service(web::resource("/").route(web::get().to(console::serve)).route(web::head().to(console::serve)))
+        .service(
+            web::resource("/")
+                .route(web::get().to(console::serve))
+                .route(web::head().to(console::serve)),
+        )
         .service(
             web::resource("/api/openapi.json")
                 .route(web::get().to(openapi::serve))
                 .route(web::head().to(openapi::serve)),
         )
-        .service(web::scope("/api/v1").wrap(from_fn(authenticate)).configure(resources));
+        .service(
+            web::scope("/api/v1")
+                .wrap(from_fn(authenticate))
+                .configure(resources),
+        );
 }
 
 /// Below `/api/v1`. Each file says its own paths; the first that fits is taken.

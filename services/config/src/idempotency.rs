@@ -30,7 +30,11 @@ pub(crate) struct Claim(Option<RequestKey>);
 
 impl Claim {
     /// Keeps the answer, in the transaction of what it says.
-    pub(crate) async fn keep(&self, transaction: &WriteTransaction, created: &Created) -> Result<(), ApiError> {
+    pub(crate) async fn keep(
+        &self,
+        transaction: &WriteTransaction,
+        created: &Created,
+    ) -> Result<(), ApiError> {
         let Some(key) = &self.0 else { return Ok(()) };
         let answer = RememberedAnswer {
             status: i64::from(StatusCode::CREATED.as_u16()),
@@ -70,10 +74,14 @@ where
 }
 
 fn request_key(sender: &Authenticated, request: &HttpRequest) -> Result<Option<RequestKey>, ApiError> {
-    let Some(value) = request.headers().get("idempotency-key") else { return Ok(None) };
+    let Some(value) = request.headers().get("idempotency-key") else {
+        return Ok(None);
+    };
     let text = value.to_str().unwrap_or_default();
     if text.is_empty() || text.len() > MAX_KEY_BYTES {
-        return Err(ApiError::InvalidParameter("Idempotency-Key has 1 to 255 visible characters".to_owned()));
+        return Err(ApiError::InvalidParameter(
+            "Idempotency-Key has 1 to 255 visible characters".to_owned(),
+        ));
     }
     Ok(Some(RequestKey {
         workspace_id: sender.workspace_id(),
@@ -84,11 +92,19 @@ fn request_key(sender: &Authenticated, request: &HttpRequest) -> Result<Option<R
 }
 
 /// Claims the key; where it was claimed before, gives that request.
-async fn begin(state: &ConfigState, key: &RequestKey, hash: &str) -> Result<Option<RememberedRequest>, ApiError> {
+async fn begin(
+    state: &ConfigState,
+    key: &RequestKey,
+    hash: &str,
+) -> Result<Option<RememberedRequest>, ApiError> {
     let now = clock::now_ms();
     let transaction = state.store.write().await?;
     if let Some(first) = idempotency::find(&*transaction, key).await? {
-        let kept_ms = if first.answer.is_some() { KEPT_MS } else { RUNNING_AT_MOST_MS };
+        let kept_ms = if first.answer.is_some() {
+            KEPT_MS
+        } else {
+            RUNNING_AT_MOST_MS
+        };
         if now - first.created_at < kept_ms {
             return Ok(Some(first));
         }
@@ -104,14 +120,25 @@ fn replay(first: &RememberedRequest, hash: &str) -> Result<HttpResponse, ApiErro
         return Err(ApiError::IdempotencyKeyReused);
     }
     let answer = first.answer.as_ref().ok_or_else(still_running)?;
-    let status = u16::try_from(answer.status).ok().and_then(|status| StatusCode::from_u16(status).ok());
+    let status = u16::try_from(answer.status)
+        .ok()
+        .and_then(|status| StatusCode::from_u16(status).ok());
     let body: Json = answer.body.parse().unwrap_or_default();
-    let mut response = answer::with_status(status.unwrap_or(StatusCode::CREATED), answer.location.as_deref(), &body);
+    let mut response = answer::with_status(
+        status.unwrap_or(StatusCode::CREATED),
+        answer.location.as_deref(),
+        &body,
+    );
     let name = HeaderName::from_static("idempotency-replayed");
-    response.headers_mut().insert(name, HeaderValue::from_static("true"));
+    response
+        .headers_mut()
+        .insert(name, HeaderValue::from_static("true"));
     Ok(response)
 }
 
 fn still_running() -> ApiError {
-    ApiError::conflict("idempotency-key-in-use", "the first request with this key still runs")
+    ApiError::conflict(
+        "idempotency-key-in-use",
+        "the first request with this key still runs",
+    )
 }

@@ -45,7 +45,10 @@ impl FromRequest for JsonBody {
         Box::pin(async move {
             let bytes = bounded_body::read(payload, MAX_BODY_BYTES).await?;
             if bytes.is_empty() && media_type.is_empty() {
-                return Ok(Self { bytes, json: Json::object() });
+                return Ok(Self {
+                    bytes,
+                    json: Json::object(),
+                });
             }
             if encoded || !JSON_TYPES.contains(&media_type.as_str()) {
                 return Err(ApiError::UnsupportedMediaType);
@@ -109,7 +112,11 @@ fn field_error(pointer: String, message: &str) -> FieldError {
 
 fn with_member(pointer: String, name: &str) -> String {
     let end = format!("/{}", escaped(name));
-    if pointer.ends_with(&end) { pointer } else { pointer + &end }
+    if pointer.ends_with(&end) {
+        pointer
+    } else {
+        pointer + &end
+    }
 }
 
 #[cfg(test)]
@@ -130,16 +137,32 @@ mod tests {
         check::<SourceSpec>("[]", "", "has to be an object");
         check::<SourceSpec>(r#"{"nmae": "x"}"#, "/nmae", "not a known field");
         check::<SourceSpec>(r#"{"name": 1}"#, "/name", "expected a string");
-        check::<SourceSpec>(r#"{"methods": ["GET", "TRACE"]}"#, "/methods/1", "unknown variant");
-        check::<SourceSpec>(r#"{"auth": {"type": "api_key", "heder": "x"}}"#, "/auth/heder", "not a known field");
+        check::<SourceSpec>(
+            r#"{"methods": ["GET", "TRACE"]}"#,
+            "/methods/1",
+            "unknown variant",
+        );
+        check::<SourceSpec>(
+            r#"{"auth": {"type": "api_key", "heder": "x"}}"#,
+            "/auth/heder",
+            "not a known field",
+        );
         check::<SourceSpec>(r#"{"dedupe": {"keys": 1}}"#, "/dedupe/keys", "not a known field");
         check::<SourceSpec>(r#"{"a/b": 1}"#, "/a~1b", "not a known field");
-        check::<DestinationSpec>(r#"{"auth": {"type": "header", "name": "A"}}"#, "/auth/value", "is needed");
+        check::<DestinationSpec>(
+            r#"{"auth": {"type": "header", "name": "A"}}"#,
+            "/auth/value",
+            "is needed",
+        );
         check::<SourceSpec>(r#"{"allow_ips": ["10.0.0.0/8", "x"]}"#, "/allow_ips/1", "");
     }
 
     #[test]
     fn a_fault_in_a_filter_is_found_below_it() {
-        check::<SourceSpec>(r#"{"filter": {"all": [{"path": "$.a", "op": "like"}]}}"#, "/filter/all/0/op", "");
+        check::<SourceSpec>(
+            r#"{"filter": {"all": [{"path": "$.a", "op": "like"}]}}"#,
+            "/filter/all/0/op",
+            "",
+        );
     }
 }

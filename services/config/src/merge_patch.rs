@@ -7,7 +7,9 @@ const TAGGED: [&str; 2] = ["auth", "signing"];
 
 /// What `target` is after `patch`. A member that is null goes, which means: back to the default.
 pub(crate) fn merge(target: Json, patch: &Json) -> Json {
-    let Json::Object(changes) = patch else { return patch.clone() };
+    let Json::Object(changes) = patch else {
+        return patch.clone();
+    };
     let mut members = match target {
         Json::Object(members) => members,
         _ => Members::new(),
@@ -18,14 +20,20 @@ pub(crate) fn merge(target: Json, patch: &Json) -> Json {
             continue;
         }
         let before = members.get(name).cloned().unwrap_or_default();
-        let before = if TAGGED.contains(&name.as_str()) && is_other_type(&before, change) { Json::Null } else { before };
+        let before = if TAGGED.contains(&name.as_str()) && is_other_type(&before, change) {
+            Json::Null
+        } else {
+            before
+        };
         members.insert(name.clone(), merge(before, change));
     }
     Json::Object(members)
 }
 
 fn is_other_type(before: &Json, change: &Json) -> bool {
-    change.get("type").is_some_and(|wanted| before.get("type") != Some(wanted))
+    change
+        .get("type")
+        .is_some_and(|wanted| before.get("type") != Some(wanted))
 }
 
 #[cfg(test)]
@@ -39,10 +47,18 @@ mod tests {
 
     #[test]
     fn members_are_replaced_added_and_removed() {
-        check(r#"{"a":"b","c":{"d":"e","f":"g"}}"#, r#"{"a":"z","c":{"f":null}}"#, r#"{"a":"z","c":{"d":"e"}}"#);
+        check(
+            r#"{"a":"b","c":{"d":"e","f":"g"}}"#,
+            r#"{"a":"z","c":{"f":null}}"#,
+            r#"{"a":"z","c":{"d":"e"}}"#,
+        );
         check(r#"{"a":[1,2]}"#, r#"{"a":[1.10]}"#, r#"{"a":[1.10]}"#);
         check(r#"{}"#, r#"{"a":{"bb":{"ccc":null}}}"#, r#"{"a":{"bb":{}}}"#);
-        check(r#"{"a":1}"#, r#"{"b":9007199254740993}"#, r#"{"a":1,"b":9007199254740993}"#);
+        check(
+            r#"{"a":1}"#,
+            r#"{"b":9007199254740993}"#,
+            r#"{"a":1,"b":9007199254740993}"#,
+        );
     }
 
     #[test]

@@ -14,9 +14,14 @@ pub(crate) struct ConfigMetrics {
 impl ConfigMetrics {
     pub(crate) fn new(metrics: &Metrics) -> Self {
         Self {
-            published: metrics.counter("config_changes_published_total", "Changes of definitions that the broker has"),
-            publish_failures: metrics
-                .counter("config_publish_failures_total", "Tries to publish changes of definitions that failed"),
+            published: metrics.counter(
+                "config_changes_published_total",
+                "Changes of definitions that the broker has",
+            ),
+            publish_failures: metrics.counter(
+                "config_publish_failures_total",
+                "Tries to publish changes of definitions that failed",
+            ),
         }
     }
 }

@@ -2,7 +2,10 @@
 //!
 //! The types here exist for the document only: answers are exact JSON, made from the definitions.
 
-#![expect(dead_code, reason = "the fields of these types are read by the derive of their schema")]
+#![expect(
+    dead_code,
+    reason = "the fields of these types are read by the derive of their schema"
+)]
 
 use actix_web::{HttpResponse, web};
 use hookrail_domain::destination::DestinationSpec;
@@ -26,7 +29,10 @@ struct BearerToken;
 impl Modify for BearerToken {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
         let scheme = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
-        document.components.get_or_insert_with(Default::default).add_security_scheme("token", scheme);
+        document
+            .components
+            .get_or_insert_with(Default::default)
+            .add_security_scheme("token", scheme);
     }
 }
 
@@ -42,7 +48,9 @@ pub(crate) fn document() -> utoipa::openapi::OpenApi {
 
 /// `/api/openapi.json`
 pub(crate) async fn serve(text: web::Data<OpenApiText>) -> HttpResponse {
-    HttpResponse::Ok().content_type("application/json").body(text.0.clone())
+    HttpResponse::Ok()
+        .content_type("application/json")
+        .body(text.0.clone())
 }
 
 /// The document's text, made once.
@@ -237,10 +245,16 @@ mod tests {
         let document: serde_json::Value = serde_json::from_str(&text).unwrap();
         assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
         assert!(document["paths"]["/api/v1/sources"]["post"]["requestBody"].is_object());
-        assert_eq!(document["components"]["securitySchemes"]["token"]["scheme"], "bearer");
+        assert_eq!(
+            document["components"]["securitySchemes"]["token"]["scheme"],
+            "bearer"
+        );
         for reference in text.split("\"$ref\":\"#/components/schemas/").skip(1) {
             let name = reference.split('"').next().unwrap();
-            assert!(document["components"]["schemas"][name].is_object(), "{name} is referred to and missing");
+            assert!(
+                document["components"]["schemas"][name].is_object(),
+                "{name} is referred to and missing"
+            );
         }
     }
 }

@@ -14,7 +14,11 @@ pub(crate) fn read_key(text: &str) -> Option<Key> {
     let source = || text.parse().map(Key::Source);
     let destination = || text.parse().map(Key::Destination);
     let route = || text.parse().map(Key::Route);
-    workspace.or_else(|_| source()).or_else(|_| destination()).or_else(|_| route()).ok()
+    workspace
+        .or_else(|_| source())
+        .or_else(|_| destination())
+        .or_else(|_| route())
+        .ok()
 }
 
 /// The bytes of an entry.

@@ -60,7 +60,10 @@ pub(crate) async fn run(state: ConfigState, context: ServiceContext, ready: Read
 /// Publishes what the last requests before the end changed. What fails is published at the next start.
 pub(crate) async fn publish_last(state: &ConfigState) {
     if let Err(error) = publish_pending(&state.store, &state.broker).await {
-        tracing::warn!(error = format!("{error:#}"), "changes are left to be published at the next start");
+        tracing::warn!(
+            error = format!("{error:#}"),
+            "changes are left to be published at the next start"
+        );
     }
 }
 

@@ -30,20 +30,32 @@ pub(crate) struct PageQuery {
 impl PageQuery {
     /// For a list by id, with one item more than the page, which tells whether there is another page.
     pub(crate) fn by_id(&self) -> IdPage {
-        IdPage { limit: self.limit + 1, after: self.after.clone(), newest_first: self.newest_first }
+        IdPage {
+            limit: self.limit + 1,
+            after: self.after.clone(),
+            newest_first: self.newest_first,
+        }
     }
 
     fn read(query: &str) -> Result<Self, ApiError> {
         let wrong = |detail: &str| ApiError::InvalidParameter(detail.to_owned());
-        let pairs = web::Query::<Vec<(String, String)>>::from_query(query).map_err(|_| wrong("the query can't be read"))?;
-        let mut page = Self { limit: DEFAULT_LIMIT, after: None, newest_first: true };
+        let pairs = web::Query::<Vec<(String, String)>>::from_query(query)
+            .map_err(|_| wrong("the query can't be read"))?;
+        let mut page = Self {
+            limit: DEFAULT_LIMIT,
+            after: None,
+            newest_first: true,
+        };
         for (name, value) in pairs.into_inner() {
             match name.as_str() {
                 "limit" => {
                     let limit = value.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit));
                     page.limit = limit.ok_or_else(|| wrong("limit has to be 1 to 200"))?;
                 }
-                "cursor" => page.after = Some(open_cursor(&value).ok_or_else(|| wrong("cursor is none of this list"))?),
+                "cursor" => {
+                    page.after =
+                        Some(open_cursor(&value).ok_or_else(|| wrong("cursor is none of this list"))?)
+                }
                 "order" => {
                     page.newest_first = match value.as_str() {
                         "desc" => true,
@@ -78,7 +90,10 @@ pub(crate) fn page<R>(
     let limit = usize::try_from(query.limit).unwrap_or(usize::MAX);
     let more = rows.len() > limit;
     rows.truncate(limit);
-    let next = rows.last().filter(|_| more).map(|row| URL_SAFE_NO_PAD.encode(place(row)));
+    let next = rows
+        .last()
+        .filter(|_| more)
+        .map(|row| URL_SAFE_NO_PAD.encode(place(row)));
     let items: Json = rows.iter().map(show).collect();
     let next = next.map_or(Json::Null, Json::from);
     crate::answer::json(&Json::from([("items", items), ("next_cursor", next)]))
@@ -98,11 +113,31 @@ mod tests {
     #[test]
     fn a_page_is_asked_for_within_limits() {
         let read = |query| PageQuery::read(query).ok();
-        assert_eq!(read("").unwrap(), PageQuery { limit: 50, after: None, newest_first: true });
+        assert_eq!(
+            read("").unwrap(),
+            PageQuery {
+                limit: 50,
+                after: None,
+                newest_first: true
+            }
+        );
         assert_eq!(read("limit=200&order=asc&other=1").unwrap().limit, 200);
-        for wrong in ["limit=0", "limit=201", "limit=x", "order=up", "cursor=%00", "cursor=AA"] {
+        for wrong in [
+            "limit=0",
+            "limit=201",
+            "limit=x",
+            "order=up",
+            "cursor=%00",
+            "cursor=AA",
+        ] {
             assert_eq!(read(wrong), None, "{wrong}");
         }
-        assert_eq!(read(&format!("cursor={}", URL_SAFE_NO_PAD.encode("src_1"))).unwrap().after.unwrap(), "src_1");
+        assert_eq!(
+            read(&format!("cursor={}", URL_SAFE_NO_PAD.encode("src_1")))
+                .unwrap()
+                .after
+                .unwrap(),
+            "src_1"
+        );
     }
 }

@@ -14,7 +14,13 @@ pub(crate) fn check(request: &HttpRequest, row: &DefinitionRow) -> Result<(), Ap
         return Ok(());
     }
     let current = format!("\"{}\"", etag(row));
-    let tags = wanted.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
+    let tags = wanted
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','));
     let matches = tags.map(str::trim).any(|tag| tag == "*" || tag == current);
-    if matches { Ok(()) } else { Err(ApiError::PreconditionFailed) }
+    if matches {
+        Ok(())
+    } else {
+        Err(ApiError::PreconditionFailed)
+    }
 }

@@ -31,8 +31,13 @@ impl ProbeMode {
     /// The query parameter `probe`.
     pub(crate) fn read(request: &HttpRequest) -> Result<Self, ApiError> {
         let wrong = || ApiError::InvalidParameter("probe has to be true, connect or false".to_owned());
-        let query = web::Query::<Vec<(String, String)>>::from_query(request.query_string()).map_err(|_| wrong())?;
-        match query.iter().find(|(name, _)| name == "probe").map(|(_, value)| value.as_str()) {
+        let query =
+            web::Query::<Vec<(String, String)>>::from_query(request.query_string()).map_err(|_| wrong())?;
+        match query
+            .iter()
+            .find(|(name, _)| name == "probe")
+            .map(|(_, value)| value.as_str())
+        {
             None | Some("true") => Ok(Self::Request),
             Some("connect") => Ok(Self::Connect),
             Some("false") => Ok(Self::Off),
@@ -58,7 +63,11 @@ pub(crate) async fn check(
         ProbeMode::Connect => connect(state, spec).await,
         ProbeMode::Request => {
             let (attempt, is_success) = attempt(state, workspace, spec, PING).await?;
-            if is_success { Ok(()) } else { Err(ApiError::ProbeFailed(attempt)) }
+            if is_success {
+                Ok(())
+            } else {
+                Err(ApiError::ProbeFailed(attempt))
+            }
         }
     }
 }
@@ -82,15 +91,34 @@ pub(crate) async fn attempt(
 
 async fn connect(state: &ConfigState, spec: &DestinationSpec) -> Result<(), ApiError> {
     let now = clock::now_ms();
-    let result = state.outbound.probe_connect(&spec.url, u64::from(spec.timeout_ms)).await;
-    if result.error.is_none() { Ok(()) } else { Err(ApiError::ProbeFailed(show(now, Json::Null, &result))) }
+    let result = state
+        .outbound
+        .probe_connect(&spec.url, u64::from(spec.timeout_ms))
+        .await;
+    if result.error.is_none() {
+        Ok(())
+    } else {
+        Err(ApiError::ProbeFailed(show(now, Json::Null, &result)))
+    }
 }
 
 fn sample_body(workspace: &Workspace, event_type: &str, now: i64) -> Vec<u8> {
     let event_id = new_id::<EventId>().to_string();
-    let origin = Origin { workspace: &workspace.code, source: None, event_id: &event_id, entity: None, previous_fields: None };
+    let origin = Origin {
+        workspace: &workspace.code,
+        source: None,
+        event_id: &event_id,
+        entity: None,
+        previous_fields: None,
+    };
     let data = event_types::sample_data(event_type);
-    EventBody { event_time: now, event_type, current_context: CurrentContext::Origin(origin), data: &data }.to_bytes()
+    EventBody {
+        event_time: now,
+        event_type,
+        current_context: CurrentContext::Origin(origin),
+        data: &data,
+    }
+    .to_bytes()
 }
 
 fn show(started_at: i64, request: Json, result: &AttemptResult) -> Json {
@@ -98,21 +126,34 @@ fn show(started_at: i64, request: Json, result: &AttemptResult) -> Json {
         ("started_at", time(started_at)),
         ("duration_ms", result.duration_ms.into()),
         ("request", request),
-        ("response", result.response.as_ref().map_or(Json::Null, show_response)),
+        (
+            "response",
+            result.response.as_ref().map_or(Json::Null, show_response),
+        ),
         ("error", result.error.as_ref().map_or(Json::Null, show_error)),
     ])
 }
 
 fn show_response(response: &AttemptResponse) -> Json {
-    let headers: Members = response.headers.iter().map(|(name, value)| (name.clone(), value.as_str().into())).collect();
+    let headers: Members = response
+        .headers
+        .iter()
+        .map(|(name, value)| (name.clone(), value.as_str().into()))
+        .collect();
     Json::from([
         ("status", i64::from(response.status).into()),
         ("headers", Json::Object(headers)),
-        ("body", String::from_utf8_lossy(&response.body).into_owned().into()),
+        (
+            "body",
+            String::from_utf8_lossy(&response.body).into_owned().into(),
+        ),
         ("body_truncated", response.body_truncated.into()),
     ])
 }
 
 fn show_error(error: &AttemptError) -> Json {
-    Json::from([("code", Json::from(error.code.as_str())), ("detail", error.detail.as_str().into())])
+    Json::from([
+        ("code", Json::from(error.code.as_str())),
+        ("detail", error.detail.as_str().into()),
+    ])
 }

@@ -6,16 +6,24 @@ use hookrail_domain::route::RouteSpec;
 use hookrail_domain::source::SourceSpec;
 use hookrail_domain::validation::FieldError;
 use hookrail_store::sea_orm::ConnectionTrait;
-use hookrail_store::{DefinitionRow, DefinitionTable, definition_rows, definition_uses, unsettled_deliveries};
+use hookrail_store::{
+    DefinitionRow, DefinitionTable, definition_rows, definition_uses, unsettled_deliveries,
+};
 
 use crate::definition::{Definable, Stored, read_spec};
 use crate::error::{ApiError, Conflict};
 
 /// Checks a source's new fields against the routes that start at it.
-pub(crate) async fn check_source<C: ConnectionTrait>(connection: &C, row: &DefinitionRow, source: &SourceSpec) -> Result<(), ApiError> {
+pub(crate) async fn check_source<C: ConnectionTrait>(
+    connection: &C,
+    row: &DefinitionRow,
+    source: &SourceSpec,
+) -> Result<(), ApiError> {
     for route in routes_using(connection, row).await? {
         let id = route.destination.map(|id| id.to_string()).unwrap_or_default();
-        if let Some(destination) = Stored::<DestinationSpec>::look_up(connection, &row.workspace_id, &id).await? {
+        if let Some(destination) =
+            Stored::<DestinationSpec>::look_up(connection, &row.workspace_id, &id).await?
+        {
             check_order(source, &destination.spec)?;
         }
     }
@@ -38,9 +46,19 @@ pub(crate) async fn check_destination<C: ConnectionTrait>(
 }
 
 /// Checks a route: both its ends are there, and fit.
-pub(crate) async fn check_route<C: ConnectionTrait>(connection: &C, workspace_id: &str, route: &RouteSpec) -> Result<(), ApiError> {
+pub(crate) async fn check_route<C: ConnectionTrait>(
+    connection: &C,
+    workspace_id: &str,
+    route: &RouteSpec,
+) -> Result<(), ApiError> {
     let mut errors = Vec::new();
-    let source = end::<C, SourceSpec>(connection, workspace_id, route.source.map(|id| id.to_string()), &mut errors).await?;
+    let source = end::<C, SourceSpec>(
+        connection,
+        workspace_id,
+        route.source.map(|id| id.to_string()),
+        &mut errors,
+    )
+    .await?;
     let wanted = route.destination.map(|id| id.to_string());
     let destination = end::<C, DestinationSpec>(connection, workspace_id, wanted, &mut errors).await?;
     if !errors.is_empty() {
@@ -53,7 +71,10 @@ pub(crate) async fn check_route<C: ConnectionTrait>(connection: &C, workspace_id
 }
 
 /// Refuses to go on where something uses the definition, and says what.
-pub(crate) async fn refuse_if_used<C: ConnectionTrait>(connection: &C, row: &DefinitionRow) -> Result<(), ApiError> {
+pub(crate) async fn refuse_if_used<C: ConnectionTrait>(
+    connection: &C,
+    row: &DefinitionRow,
+) -> Result<(), ApiError> {
     let mut users = Vec::new();
     for id in definition_uses::users_of(connection, &row.id).await? {
         let user = definition_rows::find(connection, DefinitionTable::Routes, &row.workspace_id, &id).await?;
@@ -63,8 +84,16 @@ pub(crate) async fn refuse_if_used<C: ConnectionTrait>(connection: &C, row: &Def
     if users.is_empty() {
         return Ok(());
     }
-    let detail = format!("{} is used by {} of the workspace's definitions", row.name, users.len());
-    Err(ApiError::Conflict(Conflict { code: "in-use", detail, users }))
+    let detail = format!(
+        "{} is used by {} of the workspace's definitions",
+        row.name,
+        users.len()
+    );
+    Err(ApiError::Conflict(Conflict {
+        code: "in-use",
+        detail,
+        users,
+    }))
 }
 
 fn check_order(source: &SourceSpec, destination: &DestinationSpec) -> Result<(), ApiError> {
@@ -87,10 +116,14 @@ async fn end<C: ConnectionTrait, S: Definable>(
     Ok(found.map(|stored| stored.spec))
 }
 
-async fn routes_using<C: ConnectionTrait>(connection: &C, row: &DefinitionRow) -> Result<Vec<RouteSpec>, ApiError> {
+async fn routes_using<C: ConnectionTrait>(
+    connection: &C,
+    row: &DefinitionRow,
+) -> Result<Vec<RouteSpec>, ApiError> {
     let mut routes = Vec::new();
     for id in definition_uses::users_of(connection, &row.id).await? {
-        let route = definition_rows::find(connection, DefinitionTable::Routes, &row.workspace_id, &id).await?;
+        let route =
+            definition_rows::find(connection, DefinitionTable::Routes, &row.workspace_id, &id).await?;
         if let Some(route) = route {
             routes.push(read_spec::<RouteSpec>(&route)?);
         }
@@ -107,7 +140,11 @@ pub(crate) async fn check_pending<C: ConnectionTrait>(
     after: &DestinationSpec,
 ) -> Result<(), ApiError> {
     let same_lanes = before.ordering == after.ordering && before.spread == after.spread;
-    if same_lanes { Ok(()) } else { refuse_if_pending(connection, &row.id).await }
+    if same_lanes {
+        Ok(())
+    } else {
+        refuse_if_pending(connection, &row.id).await
+    }
 }
 
 /// The same for a route's ordering key, where its destination is an ordered one.
@@ -117,11 +154,17 @@ pub(crate) async fn check_pending_route<C: ConnectionTrait>(
     before: &RouteSpec,
     after: &RouteSpec,
 ) -> Result<(), ApiError> {
-    let Some(id) = after.destination.map(|id| id.to_string()) else { return Ok(()) };
+    let Some(id) = after.destination.map(|id| id.to_string()) else {
+        return Ok(());
+    };
     let same_lanes = before.ordering_key == after.ordering_key || before.destination != after.destination;
     let destination = Stored::<DestinationSpec>::look_up(connection, workspace_id, &id).await?;
     let is_ordered = destination.is_some_and(|found| found.spec.ordering != DestinationOrdering::None);
-    if same_lanes || !is_ordered { Ok(()) } else { refuse_if_pending(connection, &id).await }
+    if same_lanes || !is_ordered {
+        Ok(())
+    } else {
+        refuse_if_pending(connection, &id).await
+    }
 }
 
 async fn refuse_if_pending<C: ConnectionTrait>(connection: &C, destination_id: &str) -> Result<(), ApiError> {

@@ -43,10 +43,25 @@ pub(crate) struct Docs;
 /// List the routes of a workspace
 #[utoipa::path(get, path = "/api/v1/routes", tag = "routes", operation_id = "listRoutes",
     params(crate::openapi::ListParams), responses((status = 200, body = crate::openapi::RouteList)))]
-async fn list(state: web::Data<ConfigState>, sender: Authenticated, query: PageQuery) -> Result<HttpResponse, ApiError> {
+async fn list(
+    state: web::Data<ConfigState>,
+    sender: Authenticated,
+    query: PageQuery,
+) -> Result<HttpResponse, ApiError> {
     let reader = state.store.reader();
-    let rows = definition_rows::list(reader, DefinitionTable::Routes, &sender.workspace_id(), &query.by_id()).await?;
-    Ok(page(&query, rows, |row| row.id.clone(), |row| Json::Object(show(row, &sender.workspace))))
+    let rows = definition_rows::list(
+        reader,
+        DefinitionTable::Routes,
+        &sender.workspace_id(),
+        &query.by_id(),
+    )
+    .await?;
+    Ok(page(
+        &query,
+        rows,
+        |row| row.id.clone(),
+        |row| Json::Object(show(row, &sender.workspace)),
+    ))
 }
 
 /// Create a route
@@ -65,7 +80,9 @@ async fn create(
         let change = Change::begin(&state).await?;
         route_rules::check_route(&**change.transaction(), &sender.workspace_id(), &spec).await?;
         let id = new_id::<RouteId>().to_string();
-        let stored = change.insert(id, sender.workspace_id(), String::new(), spec).await?;
+        let stored = change
+            .insert(id, sender.workspace_id(), String::new(), spec)
+            .await?;
         publish(&change, &sender.workspace, &stored).await?;
         let location = format!("{}/{}", RouteSpec::PATH, stored.row.id);
         let created = Created::plain(location, Json::Object(show(&stored.row, &sender.workspace)));
@@ -79,7 +96,11 @@ async fn create(
 /// Read a route
 #[utoipa::path(get, path = "/api/v1/routes/{id}", tag = "routes", operation_id = "readRoute",
     params(crate::openapi::IdParam), responses((status = 200, body = crate::openapi::RouteRead), (status = 404, body = crate::openapi::ProblemDocument)))]
-async fn read(state: web::Data<ConfigState>, sender: Authenticated, id: web::Path<String>) -> Result<HttpResponse, ApiError> {
+async fn read(
+    state: web::Data<ConfigState>,
+    sender: Authenticated,
+    id: web::Path<String>,
+) -> Result<HttpResponse, ApiError> {
     let stored = Stored::<RouteSpec>::find(state.store.reader(), &sender.workspace_id(), &id).await?;
     Ok(answer::json(&Json::Object(show(&stored.row, &sender.workspace))))
 }
@@ -131,6 +152,12 @@ async fn delete(
 }
 
 async fn publish(change: &Change, workspace: &Workspace, stored: &Stored<RouteSpec>) -> Result<(), ApiError> {
-    let route = Route { id: stored.id()?, workspace: workspace.id, spec: stored.spec.clone() };
-    change.publish(Key::Route(route.id), Some(Definition::Route(Box::new(route)))).await
+    let route = Route {
+        id: stored.id()?,
+        workspace: workspace.id,
+        spec: stored.spec.clone(),
+    };
+    change
+        .publish(Key::Route(route.id), Some(Definition::Route(Box::new(route))))
+        .await
 }

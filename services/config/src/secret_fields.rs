@@ -13,7 +13,9 @@ use crate::state::new_id;
 /// Puts the values of known secrets where they are kept.
 pub(crate) fn fill_in<S: Definable>(spec: &mut S, known: &[SecretRow]) {
     for secret in spec.secrets() {
-        let Some(id) = secret.id.map(|id| id.to_string()) else { continue };
+        let Some(id) = secret.id.map(|id| id.to_string()) else {
+            continue;
+        };
         if let Some(row) = known.iter().find(|row| row.id == id) {
             secret.value = Some(row.value.clone());
         }
@@ -39,7 +41,11 @@ pub(crate) fn settle<S: Definable>(spec: &mut S, known: &[SecretRow]) -> Result<
         };
         errors.push(FieldError::new(pointer_to(&json, &id).unwrap_or_default(), fault));
     }
-    if errors.is_empty() { Ok(()) } else { Err(ApiError::Invalid(errors)) }
+    if errors.is_empty() {
+        Ok(())
+    } else {
+        Err(ApiError::Invalid(errors))
+    }
 }
 
 /// The rows of a definition's secrets.
@@ -49,13 +55,25 @@ pub(crate) fn rows<S: Definable>(spec: &mut S, owner_id: &str) -> Vec<SecretRow>
         let id = secret.id?.to_string();
         let field = pointer_to(&json, &id).unwrap_or_default();
         let owner_id = owner_id.to_owned();
-        Some(SecretRow { id, owner_id, field, value: secret.value.clone()?, expires_at: secret.expires_at })
+        Some(SecretRow {
+            id,
+            owner_id,
+            field,
+            value: secret.value.clone()?,
+            expires_at: secret.expires_at,
+        })
     };
-    spec.secrets().into_iter().filter_map(|secret| row(secret)).collect()
+    spec.secrets()
+        .into_iter()
+        .filter_map(|secret| row(secret))
+        .collect()
 }
 
 fn json_of<S: Definable>(spec: &S) -> Json {
-    serde_json::to_string(spec).ok().and_then(|text| text.parse().ok()).unwrap_or_default()
+    serde_json::to_string(spec)
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or_default()
 }
 
 /// Whether a secret is still used at `now`.
@@ -70,9 +88,10 @@ fn pointer_to(json: &Json, id: &str) -> Option<String> {
         Json::Object(members) => members.iter().find_map(|(name, value)| {
             pointer_to(value, id).map(|below| format!("/{}{below}", escaped(name)))
         }),
-        Json::Array(items) => {
-            items.iter().enumerate().find_map(|(i, item)| pointer_to(item, id).map(|below| format!("/{i}{below}")))
-        }
+        Json::Array(items) => items
+            .iter()
+            .enumerate()
+            .find_map(|(i, item)| pointer_to(item, id).map(|below| format!("/{i}{below}"))),
         _ => None,
     }
 }
@@ -89,7 +108,8 @@ mod tests {
 
     #[test]
     fn a_new_secret_gets_an_id_and_its_field() {
-        let mut spec = spec(r#"{"auth": {"type": "bearer", "token": "abc"}, "api_key": "key-of-the-receiver"}"#);
+        let mut spec =
+            spec(r#"{"auth": {"type": "bearer", "token": "abc"}, "api_key": "key-of-the-receiver"}"#);
         settle(&mut spec, &[]).unwrap();
         let rows = rows(&mut spec, "dst_1");
         let fields: Vec<_> = rows.iter().map(|row| row.field.as_str()).collect();

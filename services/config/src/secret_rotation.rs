@@ -28,13 +28,23 @@ const OVERLAP_MS: Millis = 24 * 3600 * 1000;
 pub(crate) fn configure(config: &mut web::ServiceConfig) {
     config
         .service(web::resource("/sources/{id}/secrets").route(web::post().to(add_to_source)))
-        .service(web::resource("/sources/{id}/secrets/{secret_id}").route(web::delete().to(remove_from_source)))
+        .service(
+            web::resource("/sources/{id}/secrets/{secret_id}").route(web::delete().to(remove_from_source)),
+        )
         .service(web::resource("/destinations/{id}/secrets").route(web::post().to(add_to_destination)))
-        .service(web::resource("/destinations/{id}/secrets/{secret_id}").route(web::delete().to(remove_from_destination)));
+        .service(
+            web::resource("/destinations/{id}/secrets/{secret_id}")
+                .route(web::delete().to(remove_from_destination)),
+        );
 }
 
 #[derive(utoipa::OpenApi)]
-#[openapi(paths(add_to_source, remove_from_source, add_to_destination, remove_from_destination))]
+#[openapi(paths(
+    add_to_source,
+    remove_from_source,
+    add_to_destination,
+    remove_from_destination
+))]
 pub(crate) struct Docs;
 
 /// A new secret.
@@ -52,7 +62,11 @@ trait Rotating: Definable {
     /// The secrets in use, and whether they are Standard Webhooks'.
     fn list(&mut self) -> Option<(&mut Vec<Secret>, bool)>;
     /// Puts it in force.
-    async fn put_in_force(change: &Change, sender: &Authenticated, stored: &Stored<Self>) -> Result<(), ApiError>;
+    async fn put_in_force(
+        change: &Change,
+        sender: &Authenticated,
+        stored: &Stored<Self>,
+    ) -> Result<(), ApiError>;
 }
 
 impl Rotating for SourceSpec {
@@ -63,7 +77,11 @@ impl Rotating for SourceSpec {
         }
     }
 
-    async fn put_in_force(change: &Change, sender: &Authenticated, stored: &Stored<Self>) -> Result<(), ApiError> {
+    async fn put_in_force(
+        change: &Change,
+        sender: &Authenticated,
+        stored: &Stored<Self>,
+    ) -> Result<(), ApiError> {
         sources::publish(change, &sender.workspace, stored).await
     }
 }
@@ -77,7 +95,11 @@ impl Rotating for DestinationSpec {
         }
     }
 
-    async fn put_in_force(change: &Change, sender: &Authenticated, stored: &Stored<Self>) -> Result<(), ApiError> {
+    async fn put_in_force(
+        change: &Change,
+        sender: &Authenticated,
+        stored: &Stored<Self>,
+    ) -> Result<(), ApiError> {
         destinations::publish(change, &sender.workspace, stored).await
     }
 }
@@ -167,10 +189,19 @@ async fn remove<S: Rotating>(
     preconditions::check(request, &stored.row)?;
     let id: SecretId = path.1.parse().map_err(|_| ApiError::NotFound("secret"))?;
     let (secrets, _) = stored.spec.list().ok_or(ApiError::NotFound("secret"))?;
-    let place = secrets.iter().position(|secret| secret.id == Some(id)).ok_or(ApiError::NotFound("secret"))?;
+    let place = secrets
+        .iter()
+        .position(|secret| secret.id == Some(id))
+        .ok_or(ApiError::NotFound("secret"))?;
     secrets.remove(place);
-    if !secrets.iter().any(|secret| is_in_use(secret.expires_at, change.now)) {
-        return Err(ApiError::conflict("last-secret", "it is the only one in use: add another first"));
+    if !secrets
+        .iter()
+        .any(|secret| is_in_use(secret.expires_at, change.now))
+    {
+        return Err(ApiError::conflict(
+            "last-secret",
+            "it is the only one in use: add another first",
+        ));
     }
     let stored = change.update(stored).await?;
     S::put_in_force(&change, sender, &stored).await?;
@@ -182,10 +213,15 @@ async fn remove<S: Rotating>(
 fn rotate<S: Rotating>(spec: &mut S, wanted: &NewSecret, now: Millis) -> Result<Secret, ApiError> {
     let end = match wanted.expires_at.as_deref() {
         None => now + OVERLAP_MS,
-        Some(text) => parse_rfc3339(text).ok_or_else(|| ApiError::field("/expires_at", "is not an RFC 3339 time"))?,
+        Some(text) => {
+            parse_rfc3339(text).ok_or_else(|| ApiError::field("/expires_at", "is not an RFC 3339 time"))?
+        }
     };
     let Some((secrets, is_standard)) = spec.list() else {
-        return Err(ApiError::conflict("no-rotation", "its authentication has no list of secrets to add to"));
+        return Err(ApiError::conflict(
+            "no-rotation",
+            "its authentication has no list of secrets to add to",
+        ));
     };
     let value = match &wanted.secret {
         Some(value) if (1..=MAX_SECRET_BYTES).contains(&value.len()) => value.clone(),
@@ -200,7 +236,10 @@ fn rotate<S: Rotating>(spec: &mut S, wanted: &NewSecret, now: Millis) -> Result<
     for secret in secrets.iter_mut() {
         secret.expires_at = Some(secret.expires_at.map_or(end, |at| at.min(end)));
     }
-    let secret = Secret { id: Some(new_id()), ..Secret::new(value) };
+    let secret = Secret {
+        id: Some(new_id()),
+        ..Secret::new(value)
+    };
     secrets.insert(0, secret.clone());
     Ok(secret)
 }

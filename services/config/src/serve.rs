@@ -36,7 +36,10 @@ pub async fn run(
     let listening = context.health.check("config.listener");
     let publishing = context.health.check("config.outbox");
     let state = ConfigState::new(&settings, broker, store, outbound);
-    ensure_first_workspace(&state).await.map_err(|error| anyhow::anyhow!("{error}")).context("the first workspace")?;
+    ensure_first_workspace(&state)
+        .await
+        .map_err(|error| anyhow::anyhow!("{error}"))
+        .context("the first workspace")?;
     let publisher = tokio::spawn(outbox_publisher::run(state.clone(), context.clone(), publishing));
     let server = server(&state, &context, listener)?;
     let handle = server.handle();

@@ -17,7 +17,10 @@ pub struct ConfigSettings {
 impl ConfigSettings {
     /// The ingress's base URL without a slash at its end.
     pub(crate) fn ingress_url(&self) -> String {
-        let url = self.public_ingress_url.as_deref().unwrap_or("http://127.0.0.1:8080");
+        let url = self
+            .public_ingress_url
+            .as_deref()
+            .unwrap_or("http://127.0.0.1:8080");
         url.trim_end_matches('/').to_owned()
     }
 }

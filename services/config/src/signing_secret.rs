@@ -28,8 +28,12 @@ pub(crate) fn make() -> String {
 
 /// The answer with the secret that was just made in clear, in the item of `signing.secrets` that it is.
 pub(crate) fn with_secret_shown(mut body: Json, spec: &DestinationSpec, made: Option<String>) -> Json {
-    let (Some(text), Signing::StandardWebhooks { secrets, .. }) = (made, &spec.signing) else { return body };
-    let place = secrets.iter().position(|secret| secret.value.as_deref() == Some(text.as_str()));
+    let (Some(text), Signing::StandardWebhooks { secrets, .. }) = (made, &spec.signing) else {
+        return body;
+    };
+    let place = secrets
+        .iter()
+        .position(|secret| secret.value.as_deref() == Some(text.as_str()));
     if let Json::Object(members) = &mut body
         && let Some(Json::Object(signing)) = members.get_mut("signing")
         && let Some(Json::Array(items)) = signing.get_mut("secrets")

@@ -154,7 +154,10 @@ async fn relabel(
     let transaction = &**change.transaction();
     let stored = Stored::<SourceSpec>::find(transaction, &sender.workspace_id(), &path.0).await?;
     let found = find_key(transaction, &stored, &path.1).await?;
-    let row = ApiKeyRow { label: wanted.label, ..found };
+    let row = ApiKeyRow {
+        label: wanted.label,
+        ..found
+    };
     api_keys::relabel(transaction, &row.id, &row.label).await?;
     put_in_force(&change, &sender, stored).await?;
     change.commit(&state).await?;
@@ -199,17 +202,27 @@ pub(crate) fn read_key(row: &ApiKeyRow) -> Result<ApiKey, ApiError> {
 /// Refuses labels that are empty or too long.
 pub(crate) fn check_label(label: &str) -> Result<(), ApiError> {
     let fits = (1..=MAX_LABEL_BYTES).contains(&label.len()) && !label.contains('\0');
-    if fits { Ok(()) } else { Err(ApiError::field("/label", "has 1 to 128 bytes")) }
+    if fits {
+        Ok(())
+    } else {
+        Err(ApiError::field("/label", "has 1 to 128 bytes"))
+    }
 }
 
-async fn find_key<C: ConnectionTrait>(connection: &C, stored: &Stored<SourceSpec>, id: &str) -> Result<ApiKeyRow, ApiError> {
+async fn find_key<C: ConnectionTrait>(
+    connection: &C,
+    stored: &Stored<SourceSpec>,
+    id: &str,
+) -> Result<ApiKeyRow, ApiError> {
     let id: KeyId = id.parse().map_err(|_| ApiError::NotFound("API key"))?;
     let row = api_keys::find(connection, &stored.row.id, &id.to_string()).await?;
     row.ok_or(ApiError::NotFound("API key"))
 }
 
 fn key_text(pasted: Option<String>) -> Result<String, ApiError> {
-    let Some(text) = pasted else { return Ok(format!("hrk_{}", random::hex_token::<24>())) };
+    let Some(text) = pasted else {
+        return Ok(format!("hrk_{}", random::hex_token::<24>()));
+    };
     let visible = text.bytes().all(|byte| (0x21..0x7f).contains(&byte));
     if PASTED_BYTES.contains(&text.len()) && visible {
         Ok(text)
@@ -221,7 +234,10 @@ fn key_text(pasted: Option<String>) -> Result<String, ApiError> {
 async fn add(change: &Change, row: &ApiKeyRow) -> Result<(), ApiError> {
     let transaction = &**change.transaction();
     if api_keys::of_source(transaction, &row.source_id).await?.len() >= MAX_KEYS_PER_SOURCE {
-        return Err(ApiError::conflict("too-many-keys", format!("a source has at most {MAX_KEYS_PER_SOURCE} keys")));
+        return Err(ApiError::conflict(
+            "too-many-keys",
+            format!("a source has at most {MAX_KEYS_PER_SOURCE} keys"),
+        ));
     }
     api_keys::insert(transaction, row).await.map_err(|error| {
         if error.is_unique_violation() {
@@ -233,7 +249,11 @@ async fn add(change: &Change, row: &ApiKeyRow) -> Result<(), ApiError> {
 }
 
 /// The source has a new revision, since its keys are part of what is in force.
-async fn put_in_force(change: &Change, sender: &Authenticated, stored: Stored<SourceSpec>) -> Result<(), ApiError> {
+async fn put_in_force(
+    change: &Change,
+    sender: &Authenticated,
+    stored: Stored<SourceSpec>,
+) -> Result<(), ApiError> {
     let stored = change.update(stored).await?;
     sources::publish(change, &sender.workspace, &stored).await
 }

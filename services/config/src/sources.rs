@@ -49,10 +49,23 @@ pub(crate) struct Docs;
 /// List the sources of a workspace
 #[utoipa::path(get, path = "/api/v1/sources", tag = "sources", operation_id = "listSources",
     params(crate::openapi::ListParams), responses((status = 200, body = crate::openapi::SourceList)))]
-async fn list(state: web::Data<ConfigState>, sender: Authenticated, query: PageQuery) -> Result<HttpResponse, ApiError> {
+async fn list(
+    state: web::Data<ConfigState>,
+    sender: Authenticated,
+    query: PageQuery,
+) -> Result<HttpResponse, ApiError> {
     let reader = state.store.reader();
-    let rows = definition_rows::list(reader, DefinitionTable::Sources, &sender.workspace_id(), &query.by_id()).await?;
-    let shown = rows.iter().map(|row| show(&state, &sender.workspace, row)).collect::<Result<Vec<_>, _>>()?;
+    let rows = definition_rows::list(
+        reader,
+        DefinitionTable::Sources,
+        &sender.workspace_id(),
+        &query.by_id(),
+    )
+    .await?;
+    let shown = rows
+        .iter()
+        .map(|row| show(&state, &sender.workspace, row))
+        .collect::<Result<Vec<_>, _>>()?;
     Ok(page(&query, shown, id_of, Json::clone))
 }
 
@@ -72,7 +85,9 @@ async fn create(
     once(&state, &sender, &request, &body, async |claim| {
         let change = Change::begin(&state).await?;
         let id = new_id::<SourceId>().to_string();
-        let stored = change.insert(id, sender.workspace_id(), random::hex_token::<16>(), spec).await?;
+        let stored = change
+            .insert(id, sender.workspace_id(), random::hex_token::<16>(), spec)
+            .await?;
         publish(&change, &sender.workspace, &stored).await?;
         let location = format!("{}/{}", SourceSpec::PATH, stored.row.id);
         let created = Created::plain(location, show(&state, &sender.workspace, &stored.row)?);
@@ -86,7 +101,11 @@ async fn create(
 /// Read a source
 #[utoipa::path(get, path = "/api/v1/sources/{id}", tag = "sources", operation_id = "readSource",
     params(crate::openapi::IdParam), responses((status = 200, body = crate::openapi::SourceRead), (status = 404, body = crate::openapi::ProblemDocument)))]
-async fn read(state: web::Data<ConfigState>, sender: Authenticated, id: web::Path<String>) -> Result<HttpResponse, ApiError> {
+async fn read(
+    state: web::Data<ConfigState>,
+    sender: Authenticated,
+    id: web::Path<String>,
+) -> Result<HttpResponse, ApiError> {
     let stored = Stored::<SourceSpec>::find(state.store.reader(), &sender.workspace_id(), &id).await?;
     Ok(answer::json(&show(&state, &sender.workspace, &stored.row)?))
 }
@@ -140,7 +159,11 @@ async fn delete(
 }
 
 /// Puts a source in force as it is now, with its keys.
-pub(crate) async fn publish(change: &Change, workspace: &Workspace, stored: &Stored<SourceSpec>) -> Result<(), ApiError> {
+pub(crate) async fn publish(
+    change: &Change,
+    workspace: &Workspace,
+    stored: &Stored<SourceSpec>,
+) -> Result<(), ApiError> {
     let keys = api_keys::of_source(&**change.transaction(), &stored.row.id).await?;
     let source = Source {
         id: stored.id()?,
@@ -151,17 +174,26 @@ pub(crate) async fn publish(change: &Change, workspace: &Workspace, stored: &Sto
         api_keys: keys.iter().map(read_key).collect::<Result<Vec<ApiKey>, _>>()?,
         spec: stored.spec.clone(),
     };
-    change.publish(Key::Source(source.id), Some(Definition::Source(Box::new(source)))).await
+    change
+        .publish(Key::Source(source.id), Some(Definition::Source(Box::new(source))))
+        .await
 }
 
 /// A source as reads show it.
-pub(crate) fn show(state: &ConfigState, workspace: &Workspace, row: &DefinitionRow) -> Result<Json, ApiError> {
+pub(crate) fn show(
+    state: &ConfigState,
+    workspace: &Workspace,
+    row: &DefinitionRow,
+) -> Result<Json, ApiError> {
     let spec: SourceSpec = read_spec(row)?;
     let mut members = definition::show(row, workspace);
-    let ordering = serde_json::to_string(&spec.effective_ordering()).map_err(|e| ApiError::Internal(e.into()))?;
+    let ordering =
+        serde_json::to_string(&spec.effective_ordering()).map_err(|e| ApiError::Internal(e.into()))?;
     members.insert("ordering".to_owned(), ordering.parse().unwrap_or_default());
     let base = &state.ingress_url;
-    let named = spec.public_name.then(|| format!("{base}/{}/{}", workspace.code, row.name));
+    let named = spec
+        .public_name
+        .then(|| format!("{base}/{}/{}", workspace.code, row.name));
     members.insert("ingest_url".to_owned(), named.map_or(Json::Null, Json::from));
     members.insert("token_url".to_owned(), format!("{base}/h/{}", row.token).into());
     members.insert("status".to_owned(), state_of(&spec).into());
@@ -186,7 +218,10 @@ fn names_after(stored: &Stored<SourceSpec>, spec: &SourceSpec, now: i64) -> Resu
     let mut names = old_names(&stored.row)?;
     names.retain(|old| old.until > now && old.name != spec.name);
     if stored.row.name != spec.name {
-        names.push(OldName { name: stored.row.name.clone(), until: now + OLD_NAME_MS });
+        names.push(OldName {
+            name: stored.row.name.clone(),
+            until: now + OLD_NAME_MS,
+        });
     }
     let surplus = names.len().saturating_sub(MAX_OLD_NAMES);
     names.drain(..surplus);

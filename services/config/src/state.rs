@@ -30,13 +30,21 @@ pub(crate) struct ConfigState {
 }
 
 impl ConfigState {
-    pub(crate) fn new(settings: &ConfigSettings, broker: Broker, store: Store, outbound: OutboundClient) -> Self {
+    pub(crate) fn new(
+        settings: &ConfigSettings,
+        broker: Broker,
+        store: Store,
+        outbound: OutboundClient,
+    ) -> Self {
         Self {
             store,
             broker,
             outbound,
             ingress_url: settings.ingress_url(),
-            root_token_hash: settings.admin_token.as_ref().map(|token| hash_key(token.expose())),
+            root_token_hash: settings
+                .admin_token
+                .as_ref()
+                .map(|token| hash_key(token.expose())),
             outbox_changed: Arc::new(Notify::new()),
         }
     }

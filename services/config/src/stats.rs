@@ -10,7 +10,11 @@ use crate::error::ApiError;
 use crate::state::ConfigState;
 
 pub(crate) fn configure(config: &mut web::ServiceConfig) {
-    config.service(web::resource("/stats").route(web::get().to(read)).route(web::head().to(read)));
+    config.service(
+        web::resource("/stats")
+            .route(web::get().to(read))
+            .route(web::head().to(read)),
+    );
 }
 
 #[derive(utoipa::OpenApi)]

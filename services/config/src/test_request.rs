@@ -42,7 +42,10 @@ pub(crate) fn show(request: &OutboundRequest, spec: &DestinationSpec) -> Json {
     let secret: Vec<String> = credentials(spec).into_iter().map(|(name, _)| name).collect();
     let shown = |(name, value): &(String, String)| {
         let hide = secret.iter().any(|hidden| hidden.eq_ignore_ascii_case(name));
-        (name.to_ascii_lowercase(), Json::from(if hide { HIDDEN } else { value.as_str() }))
+        (
+            name.to_ascii_lowercase(),
+            Json::from(if hide { HIDDEN } else { value.as_str() }),
+        )
     };
     let headers: Members = request.headers.iter().map(shown).collect();
     Json::from([
@@ -61,7 +64,9 @@ fn credentials(spec: &DestinationSpec) -> Vec<(String, String)> {
             let pair = STANDARD.encode(format!("{username}:{}", value(password)));
             vec![header("authorization", &format!("Basic {pair}"))]
         }
-        DestinationAuth::Bearer { token } => vec![header("authorization", &format!("Bearer {}", value(token)))],
+        DestinationAuth::Bearer { token } => {
+            vec![header("authorization", &format!("Bearer {}", value(token)))]
+        }
         DestinationAuth::None | DestinationAuth::Oauth2ClientCredentials { .. } => Vec::new(),
     };
     headers.extend(spec.api_key.as_ref().map(|key| header("x-api-key", &value(key))));
@@ -75,7 +80,9 @@ fn signature(
     body: &[u8],
     now: Millis,
 ) -> Result<Option<String>, SecretError> {
-    let Signing::StandardWebhooks { secrets, .. } = &spec.signing else { return Ok(None) };
+    let Signing::StandardWebhooks { secrets, .. } = &spec.signing else {
+        return Ok(None);
+    };
     let active = secrets.iter().filter_map(|secret| secret.active(now));
     let keys = active.map(SigningKey::parse).collect::<Result<Vec<_>, _>>()?;
     Ok(Some(sign_all(&keys, webhook_id, timestamp_s, body)))

@@ -51,7 +51,11 @@ pub(crate) struct NewToken {
 /// List the tokens of a workspace (admin)
 #[utoipa::path(get, path = "/api/v1/tokens", tag = "administration", operation_id = "listTokens",
     params(crate::openapi::ListParams), responses((status = 200, description = "A page of tokens, without their text")))]
-async fn list(state: web::Data<ConfigState>, sender: Authenticated, query: PageQuery) -> Result<HttpResponse, ApiError> {
+async fn list(
+    state: web::Data<ConfigState>,
+    sender: Authenticated,
+    query: PageQuery,
+) -> Result<HttpResponse, ApiError> {
     sender.require(Role::Admin)?;
     let rows = tokens::list(state.store.reader(), &sender.workspace_id(), &query.by_id()).await?;
     Ok(page(&query, rows, |row| row.id.clone(), |row| show(row, &sender)))
@@ -70,10 +74,17 @@ async fn create(
     sender.require(Role::Admin)?;
     let wanted: NewToken = body.read()?;
     check_label(&wanted.label)?;
-    let role = Role::parse(&wanted.role).ok_or_else(|| ApiError::field("/role", "is admin, editor or viewer"))?;
+    let role =
+        Role::parse(&wanted.role).ok_or_else(|| ApiError::field("/role", "is admin, editor or viewer"))?;
     once(&state, &sender, &request, &body, async |claim| {
         let text = token_text();
-        let row = token_row(&text, Some(sender.workspace_id()), role, &wanted.label, clock::now_ms());
+        let row = token_row(
+            &text,
+            Some(sender.workspace_id()),
+            role,
+            &wanted.label,
+            clock::now_ms(),
+        );
         let mut created = Created::plain(format!("/api/v1/tokens/{}", row.id), show(&row, &sender));
         if let Json::Object(members) = &mut created.body {
             members.insert("token".to_owned(), text.into());
@@ -90,7 +101,11 @@ async fn create(
 /// Read a token (admin), without its text
 #[utoipa::path(get, path = "/api/v1/tokens/{id}", tag = "administration", operation_id = "readToken",
     params(crate::openapi::IdParam), responses((status = 200, description = "The token"), (status = 404, body = crate::openapi::ProblemDocument)))]
-async fn read(state: web::Data<ConfigState>, sender: Authenticated, id: web::Path<String>) -> Result<HttpResponse, ApiError> {
+async fn read(
+    state: web::Data<ConfigState>,
+    sender: Authenticated,
+    id: web::Path<String>,
+) -> Result<HttpResponse, ApiError> {
     sender.require(Role::Admin)?;
     Ok(answer::json(&show(&find(&state, &sender, &id).await?, &sender)))
 }
@@ -98,7 +113,11 @@ async fn read(state: web::Data<ConfigState>, sender: Authenticated, id: web::Pat
 /// Delete a token (admin): it is refused from now on
 #[utoipa::path(delete, path = "/api/v1/tokens/{id}", tag = "administration", operation_id = "deleteToken",
     params(crate::openapi::IdParam), responses((status = 204), (status = 404, body = crate::openapi::ProblemDocument)))]
-async fn delete(state: web::Data<ConfigState>, sender: Authenticated, id: web::Path<String>) -> Result<HttpResponse, ApiError> {
+async fn delete(
+    state: web::Data<ConfigState>,
+    sender: Authenticated,
+    id: web::Path<String>,
+) -> Result<HttpResponse, ApiError> {
     sender.require(Role::Admin)?;
     let row = find(&state, &sender, &id).await?;
     let transaction = state.store.write().await?;

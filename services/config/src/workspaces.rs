@@ -26,7 +26,11 @@ pub(crate) fn configure(config: &mut web::ServiceConfig) {
                 .route(web::head().to(list))
                 .route(web::post().to(create)),
         )
-        .service(web::resource("/workspaces/{id}").route(web::get().to(read)).route(web::head().to(read)));
+        .service(
+            web::resource("/workspaces/{id}")
+                .route(web::get().to(read))
+                .route(web::head().to(read)),
+        );
 }
 
 #[derive(utoipa::OpenApi)]
@@ -44,7 +48,11 @@ pub(crate) struct NewWorkspace {
 /// List the workspaces (root)
 #[utoipa::path(get, path = "/api/v1/workspaces", tag = "administration", operation_id = "listWorkspaces",
     params(crate::openapi::ListParams), responses((status = 200, description = "A page of workspaces"), (status = 403, body = crate::openapi::ProblemDocument)))]
-async fn list(state: web::Data<ConfigState>, sender: Authenticated, query: PageQuery) -> Result<HttpResponse, ApiError> {
+async fn list(
+    state: web::Data<ConfigState>,
+    sender: Authenticated,
+    query: PageQuery,
+) -> Result<HttpResponse, ApiError> {
     sender.require_root()?;
     let rows = workspaces::list(state.store.reader(), &query.by_id()).await?;
     Ok(page(&query, rows, |row| row.id.clone(), show))
@@ -63,7 +71,10 @@ async fn create(
     sender.require_root()?;
     let wanted: NewWorkspace = body.read()?;
     if !is_code(&wanted.code) {
-        return Err(ApiError::field("/code", "has to match [a-z0-9][a-z0-9-]{1,30} and not be reserved"));
+        return Err(ApiError::field(
+            "/code",
+            "has to match [a-z0-9][a-z0-9-]{1,30} and not be reserved",
+        ));
     }
     once(&state, &sender, &request, &body, async |claim| {
         let change = Change::begin(&state).await?;
@@ -79,7 +90,11 @@ async fn create(
 /// Read a workspace (root)
 #[utoipa::path(get, path = "/api/v1/workspaces/{id}", tag = "administration", operation_id = "readWorkspace",
     params(crate::openapi::IdParam), responses((status = 200, description = "The workspace"), (status = 404, body = crate::openapi::ProblemDocument)))]
-async fn read(state: web::Data<ConfigState>, sender: Authenticated, id: web::Path<String>) -> Result<HttpResponse, ApiError> {
+async fn read(
+    state: web::Data<ConfigState>,
+    sender: Authenticated,
+    id: web::Path<String>,
+) -> Result<HttpResponse, ApiError> {
     sender.require_root()?;
     let id: WorkspaceId = id.parse().map_err(|_| ApiError::NotFound("workspace"))?;
     let row = workspaces::find(state.store.reader(), &id.to_string()).await?;

@@ -19,13 +19,24 @@ pub(crate) struct Opened {
 /// Opens a message. One that can't be read becomes an event of which its id, source and place are
 /// known, so that it can be recorded as failed.
 pub(crate) fn open(partition: u32, message: &RawMessage) -> Opened {
-    let arrival = |event| Arrival { event, partition, sequence: message.sequence, stored_at: message.timestamp_ms };
+    let arrival = |event| Arrival {
+        event,
+        partition,
+        sequence: message.sequence,
+        stored_at: message.timestamp_ms,
+    };
     match codec::decode_event(&message.payload) {
-        Ok(event) => Opened { arrival: arrival(event), unreadable: None },
+        Ok(event) => Opened {
+            arrival: arrival(event),
+            unreadable: None,
+        },
         Err(error) => {
             tracing::error!(partition, sequence = message.sequence, %error, "an event in the log can't be read");
             let failure = Failure::new("event.unreadable", error.to_string());
-            Opened { arrival: arrival(shell(partition, message)), unreadable: Some(failure) }
+            Opened {
+                arrival: arrival(shell(partition, message)),
+                unreadable: Some(failure),
+            }
         }
     }
 }

@@ -9,7 +9,10 @@ const CAREFUL_EVENTS: u32 = 100;
 /// Owners that an event may kill before it is poison.
 const DEATHS_MAX: u32 = 3;
 /// The mark while nothing is marked: there is no sequence 0.
-const NOTHING: PoisonMark = PoisonMark { sequence: 0, count: 0 };
+const NOTHING: PoisonMark = PoisonMark {
+    sequence: 0,
+    count: 0,
+};
 
 /// The care that a partition needs.
 pub(crate) struct Care {
@@ -31,10 +34,18 @@ impl Care {
     /// The care after taking a partition over.
     pub(crate) async fn after_takeover(broker: &Broker, lease: &Lease) -> Result<Self, BrokerError> {
         if !lease.unclean_takeover() {
-            return Ok(Self { left: 0, found: None, marked: false });
+            return Ok(Self {
+                left: 0,
+                found: None,
+                marked: false,
+            });
         }
         let found = broker.poison_mark(lease.partition()).await?;
-        Ok(Self { left: CAREFUL_EVENTS, found, marked: true })
+        Ok(Self {
+            left: CAREFUL_EVENTS,
+            found,
+            marked: true,
+        })
     }
 
     /// Whether events are worked on one by one.
@@ -43,12 +54,25 @@ impl Care {
     }
 
     /// Marks an event before it is begun.
-    pub(crate) async fn begin(&mut self, broker: &Broker, lease: &Lease, sequence: u64) -> Result<Verdict, BrokerError> {
+    pub(crate) async fn begin(
+        &mut self,
+        broker: &Broker,
+        lease: &Lease,
+        sequence: u64,
+    ) -> Result<Verdict, BrokerError> {
         let deaths = deaths(self.found, sequence);
         if deaths >= DEATHS_MAX {
             return Ok(Verdict::Poison);
         }
-        broker.set_poison_mark(lease.partition(), PoisonMark { sequence, count: deaths }).await?;
+        broker
+            .set_poison_mark(
+                lease.partition(),
+                PoisonMark {
+                    sequence,
+                    count: deaths,
+                },
+            )
+            .await?;
         self.marked = true;
         Ok(Verdict::Begin)
     }
@@ -57,7 +81,11 @@ impl Care {
     pub(crate) async fn done(&mut self, broker: &Broker, lease: &Lease) -> Result<(), BrokerError> {
         self.found = None;
         self.left = self.left.saturating_sub(1);
-        if self.left == 0 { self.clear(broker, lease).await } else { Ok(()) }
+        if self.left == 0 {
+            self.clear(broker, lease).await
+        } else {
+            Ok(())
+        }
     }
 
     /// Removes the mark: this worker leaves the partition without having died.
@@ -71,7 +99,9 @@ impl Care {
 
 /// Owners that died with `sequence` marked. One did if the mark that was found names it.
 fn deaths(found: Option<PoisonMark>, sequence: u64) -> u32 {
-    found.filter(|mark| mark.sequence == sequence).map_or(0, |mark| mark.count + 1)
+    found
+        .filter(|mark| mark.sequence == sequence)
+        .map_or(0, |mark| mark.count + 1)
 }
 
 #[cfg(test)]
@@ -81,8 +111,35 @@ mod tests {
     #[test]
     fn only_a_death_with_that_event_marked_counts() {
         assert_eq!(deaths(None, 5), 0);
-        assert_eq!(deaths(Some(PoisonMark { sequence: 4, count: 2 }), 5), 0);
-        assert_eq!(deaths(Some(PoisonMark { sequence: 5, count: 0 }), 5), 1);
-        assert_eq!(deaths(Some(PoisonMark { sequence: 5, count: 2 }), 5), DEATHS_MAX);
+        assert_eq!(
+            deaths(
+                Some(PoisonMark {
+                    sequence: 4,
+                    count: 2
+                }),
+                5
+            ),
+            0
+        );
+        assert_eq!(
+            deaths(
+                Some(PoisonMark {
+                    sequence: 5,
+                    count: 0
+                }),
+                5
+            ),
+            1
+        );
+        assert_eq!(
+            deaths(
+                Some(PoisonMark {
+                    sequence: 5,
+                    count: 2
+                }),
+                5
+            ),
+            DEATHS_MAX
+        );
     }
 }

@@ -8,9 +8,13 @@ pub(crate) fn changed_members(before: &Json, after: &Json) -> Members {
     let (Some(before), Some(after)) = (before.as_object(), after.as_object()) else {
         return Members::new();
     };
-    let changed = before.iter().filter(|(name, value)| after.get(*name) != Some(*value));
+    let changed = before
+        .iter()
+        .filter(|(name, value)| after.get(*name) != Some(*value));
     let new = after.keys().filter(|name| !before.contains_key(*name));
-    let mut members: Members = changed.map(|(name, value)| (name.clone(), value.clone())).collect();
+    let mut members: Members = changed
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect();
     members.extend(new.map(|name| (name.clone(), Json::Null)));
     members
 }
@@ -26,7 +30,11 @@ mod tests {
 
     #[test]
     fn changed_removed_and_new_members_are_named_with_their_values_before() {
-        check(r#"{"a":1,"b":2,"c":3}"#, r#"{"a":1,"b":20,"d":4}"#, r#"{"b":2,"c":3,"d":null}"#);
+        check(
+            r#"{"a":1,"b":2,"c":3}"#,
+            r#"{"a":1,"b":20,"d":4}"#,
+            r#"{"b":2,"c":3,"d":null}"#,
+        );
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! refuses is alone, and that event fails; where the database is, the same is tried again.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use hookrail_broker::Lease;
 use hookrail_domain::{event::EventStatus, ids::SourceId, journal::DeliveryFacts};
@@ -37,7 +38,10 @@ impl Committer<'_> {
     /// Commits all events of a batch, in order.
     pub(crate) async fn commit(&self, batch: &mut [Evaluated]) -> Result<(), GiveUp> {
         // Parts still to commit, the next one last.
-        let mut parts = vec![0..batch.len()];
+        let mut parts = Vec::from_iter([Range {
+            start: 0,
+            end: batch.len(),
+        }]);
         while let Some(part) = parts.pop() {
             if part.is_empty() {
                 continue;
@@ -46,7 +50,12 @@ impl Committer<'_> {
             match self.commit_part(events).await? {
                 Part::Committed => self.count(events),
                 Part::Refused(error) if events.len() > 1 => {
-                    tracing::warn!(partition = self.lease.partition(), events = events.len(), error, "splitting a batch");
+                    tracing::warn!(
+                        partition = self.lease.partition(),
+                        events = events.len(),
+                        error,
+                        "splitting a batch"
+                    );
                     let middle = part.start + part.len() / 2;
                     parts.extend([middle..part.end, part.start..middle]);
                 }
@@ -100,7 +109,9 @@ impl Committer<'_> {
     fn count(&self, events: &[Evaluated]) {
         for (_, evaluation) in events {
             self.metrics.count(evaluation.verdict.status());
-            self.metrics.deliveries_planned.inc_by(evaluation.deliveries.len() as u64);
+            self.metrics
+                .deliveries_planned
+                .inc_by(evaluation.deliveries.len() as u64);
         }
     }
 }
@@ -113,7 +124,9 @@ enum Part {
 /// An event that failed for its data, of which nothing is left to write but that.
 fn is_bare(events: &[Evaluated]) -> bool {
     match events {
-        [(_, evaluation)] => matches!(&evaluation.verdict, Verdict::Failed(failure) if failure.code == REFUSED),
+        [(_, evaluation)] => {
+            matches!(&evaluation.verdict, Verdict::Failed(failure) if failure.code == REFUSED)
+        }
         _ => false,
     }
 }
@@ -123,21 +136,35 @@ const REFUSED: &str = "store.refused";
 
 fn fail((_, evaluation): &mut Evaluated, error: &str) {
     tracing::error!(error, "the database refuses an event's data; the event fails");
-    *evaluation = Evaluation { verdict: Verdict::Failed(Failure::new(REFUSED, error)), ..Evaluation::default() };
+    *evaluation = Evaluation {
+        verdict: Verdict::Failed(Failure::new(REFUSED, error)),
+        ..Evaluation::default()
+    };
 }
 
 async fn write_all(transaction: &WriteTransaction, events: &[Evaluated], now: i64) -> Result<(), StoreError> {
     let connection = &**transaction;
-    let entities = events.iter().flat_map(|(_, evaluation)| evaluation.entities.iter().cloned()).collect();
+    let entities = events
+        .iter()
+        .flat_map(|(_, evaluation)| evaluation.entities.iter().cloned())
+        .collect();
     entities::upsert(connection, entities).await?;
     let rows: Vec<EventWrite<'_>> = events.iter().map(|evaluated| event_row(evaluated, now)).collect();
     events::insert(connection, &rows).await?;
-    let about: Vec<_> = events.iter().flat_map(|(_, evaluation)| evaluation.about.iter().cloned()).collect();
+    let about: Vec<_> = events
+        .iter()
+        .flat_map(|(_, evaluation)| evaluation.about.iter().cloned())
+        .collect();
     event_entities::insert(connection, &about).await?;
-    let planned: Vec<DeliveryFacts> =
-        events.iter().flat_map(|(_, evaluation)| evaluation.deliveries.iter().map(DeliveryFacts::from)).collect();
+    let planned: Vec<DeliveryFacts> = events
+        .iter()
+        .flat_map(|(_, evaluation)| evaluation.deliveries.iter().map(DeliveryFacts::from))
+        .collect();
     deliveries::insert_planned(connection, &planned).await?;
-    let stillborn: Vec<_> = events.iter().flat_map(|(_, evaluation)| evaluation.stillborn.iter().cloned()).collect();
+    let stillborn: Vec<_> = events
+        .iter()
+        .flat_map(|(_, evaluation)| evaluation.stillborn.iter().cloned())
+        .collect();
     deliveries::raise(connection, &stillborn).await?;
     let keys: Vec<_> = events
         .iter()
@@ -170,7 +197,10 @@ fn counts(events: &[Evaluated]) -> BTreeMap<SourceId, Counts> {
     for (arrival, evaluation) in events {
         let status: EventStatus = evaluation.verdict.status();
         if let Some(source) = arrival.event.source {
-            counts.entry(source).or_default().add(status, arrival.event.accepted_at);
+            counts
+                .entry(source)
+                .or_default()
+                .add(status, arrival.event.accepted_at);
         }
     }
     counts
@@ -178,6 +208,8 @@ fn counts(events: &[Evaluated]) -> BTreeMap<SourceId, Counts> {
 
 /// The last finding about each rule: later events overrule earlier ones.
 fn findings(events: &[Evaluated]) -> BTreeMap<WarningKey, Finding> {
-    let all = events.iter().flat_map(|(_, evaluation)| evaluation.findings.iter().cloned());
+    let all = events
+        .iter()
+        .flat_map(|(_, evaluation)| evaluation.findings.iter().cloned());
     all.collect()
 }

@@ -73,7 +73,11 @@ fn read_all(workshop: &Workshop, messages: &[JournalMessage], stream: JournalStr
         match read(message) {
             Ok(record) => records.push((message.sequence, record)),
             Err(error) => {
-                workshop.metrics.journal_records.with_label_values(&["unreadable"]).inc();
+                workshop
+                    .metrics
+                    .journal_records
+                    .with_label_values(&["unreadable"])
+                    .inc();
                 tracing::error!(sequence = message.sequence, ?stream, %error, "a journal record can't be read");
             }
         }
@@ -87,10 +91,18 @@ async fn commit(workshop: &Workshop, records: &[Numbered], shutdown: &Cancellati
     while let Some(part) = parts.pop() {
         let mut back_off = BackOff::usual();
         loop {
-            let result = if part.is_empty() { Ok(()) } else { transaction(workshop, part).await };
+            let result = if part.is_empty() {
+                Ok(())
+            } else {
+                transaction(workshop, part).await
+            };
             match result {
                 Ok(()) => {
-                    workshop.metrics.journal_records.with_label_values(&["written"]).inc_by(part.len() as u64);
+                    workshop
+                        .metrics
+                        .journal_records
+                        .with_label_values(&["written"])
+                        .inc_by(part.len() as u64);
                     break;
                 }
                 Err(error) if error.is_data_error() && part.len() > 1 => {
@@ -99,12 +111,20 @@ async fn commit(workshop: &Workshop, records: &[Numbered], shutdown: &Cancellati
                     break;
                 }
                 Err(error) if error.is_data_error() => {
-                    workshop.metrics.journal_records.with_label_values(&["refused"]).inc();
+                    workshop
+                        .metrics
+                        .journal_records
+                        .with_label_values(&["refused"])
+                        .inc();
                     tracing::error!(sequence = part[0].0, %error, "the database refuses a journal record");
                     break;
                 }
                 Err(error) => {
-                    workshop.metrics.store_retries.with_label_values(&["journal"]).inc();
+                    workshop
+                        .metrics
+                        .store_retries
+                        .with_label_values(&["journal"])
+                        .inc();
                     tracing::warn!(%error, "writing the journal again");
                     if shutdown.is_cancelled() {
                         return false;
@@ -153,12 +173,20 @@ impl<'a> Sorted<'a> {
 
     async fn write(&self, transaction: &WriteTransaction) -> Result<(), StoreError> {
         let connection = &**transaction;
-        let facts: Vec<_> = self.attempts.iter().map(|record| record.delivery.clone()).collect();
+        let facts: Vec<_> = self
+            .attempts
+            .iter()
+            .map(|record| record.delivery.clone())
+            .collect();
         deliveries::insert_planned(connection, &facts).await?;
         deliveries::raise(connection, &self.states).await?;
         attempts::insert(connection, &self.attempts).await?;
         let died_at = |dead: &codec::DeadLetter| dead.state.settled_at.unwrap_or(dead.delivery.accepted_at);
-        let dead: Vec<_> = self.dead.iter().map(|dead| (&dead.delivery, died_at(dead))).collect();
+        let dead: Vec<_> = self
+            .dead
+            .iter()
+            .map(|dead| (&dead.delivery, died_at(dead)))
+            .collect();
         dead_letters::insert(connection, &dead).await?;
         rejections::insert(connection, &self.rejections).await?;
         source_refusals::count(connection, &self.counts, clock::now_ms()).await

@@ -51,11 +51,21 @@ pub(crate) async fn consume(
     committed: Arc<AtomicU64>,
     stop: CancellationToken,
 ) -> Result<(), GiveUp> {
-    let Some(sequence) = take(&workshop, &lease, &stop).await? else { return Ok(()) };
+    let Some(sequence) = take(&workshop, &lease, &stop).await? else {
+        return Ok(());
+    };
     committed.store(sequence, Ordering::Release);
-    let Some(reader) = open_reader(&workshop, &lease, sequence, &stop).await? else { return Ok(()) };
+    let Some(reader) = open_reader(&workshop, &lease, sequence, &stop).await? else {
+        return Ok(());
+    };
     let care = care(&workshop, &lease).await?;
-    let mut work = PartitionWork { workshop, lease, reader, care, committed };
+    let mut work = PartitionWork {
+        workshop,
+        lease,
+        reader,
+        care,
+        committed,
+    };
     let result = work.run(&stop).await;
     if let Err(error) = work.care.clear(&work.workshop.broker, &work.lease).await {
         tracing::warn!(partition = work.lease.partition(), %error, "the mark of the event in work is still set");
@@ -76,7 +86,11 @@ async fn take(workshop: &Workshop, lease: &Lease, stop: &CancellationToken) -> R
             }
         }
     }
-    if stop.is_cancelled() { Ok(None) } else { Err(GiveUp::LeaseOver) }
+    if stop.is_cancelled() {
+        Ok(None)
+    } else {
+        Err(GiveUp::LeaseOver)
+    }
 }
 
 async fn open_reader(
@@ -96,7 +110,11 @@ async fn open_reader(
             }
         }
     }
-    if stop.is_cancelled() { Ok(None) } else { Err(GiveUp::LeaseOver) }
+    if stop.is_cancelled() {
+        Ok(None)
+    } else {
+        Err(GiveUp::LeaseOver)
+    }
 }
 
 async fn care(workshop: &Workshop, lease: &Lease) -> Result<Care, GiveUp> {
@@ -125,7 +143,11 @@ impl PartitionWork {
     async fn run(&mut self, stop: &CancellationToken) -> Result<(), GiveUp> {
         loop {
             let settings = &self.workshop.settings;
-            let events = if self.care.is_needed() { 1 } else { settings.processor_batch_events };
+            let events = if self.care.is_needed() {
+                1
+            } else {
+                settings.processor_batch_events
+            };
             let batch = tokio::select! {
                 biased;
                 () = stop.cancelled() => return Ok(()),
@@ -143,17 +165,25 @@ impl PartitionWork {
     }
 
     async fn batch(&mut self, messages: Vec<RawMessage>) -> Result<(), GiveUp> {
-        let Some(through) = messages.last().map(|message| message.sequence) else { return Ok(()) };
+        let Some(through) = messages.last().map(|message| message.sequence) else {
+            return Ok(());
+        };
         let started = Instant::now();
         let poison = self.care.is_needed() && self.begin(through).await? == careful::Verdict::Poison;
         let mut evaluated = self.evaluate(messages, poison).await?;
         self.publish(&mut evaluated).await?;
-        let committer =
-            Committer { store: &self.workshop.store, lease: &self.lease, metrics: &self.workshop.metrics };
+        let committer = Committer {
+            store: &self.workshop.store,
+            lease: &self.lease,
+            metrics: &self.workshop.metrics,
+        };
         committer.commit(&mut evaluated).await?;
         self.committed.store(through, Ordering::Release);
         self.workshop.metrics.batch_events.observe(evaluated.len() as f64);
-        self.workshop.metrics.batch_seconds.observe(started.elapsed().as_secs_f64());
+        self.workshop
+            .metrics
+            .batch_seconds
+            .observe(started.elapsed().as_secs_f64());
         log(&evaluated);
         // A lost acknowledgement costs nothing: the committed sequence decides where to go on.
         if let Err(error) = self.reader.ack_through(through).await {
@@ -168,7 +198,11 @@ impl PartitionWork {
     async fn begin(&mut self, sequence: u64) -> Result<careful::Verdict, GiveUp> {
         let mut back_off = BackOff::usual();
         loop {
-            match self.care.begin(&self.workshop.broker, &self.lease, sequence).await {
+            match self
+                .care
+                .begin(&self.workshop.broker, &self.lease, sequence)
+                .await
+            {
                 Ok(verdict) => return Ok(verdict),
                 Err(error) => self.again(&error, &mut back_off).await?,
             }
@@ -183,7 +217,11 @@ impl PartitionWork {
         Ok(())
     }
 
-    async fn again(&self, error: &(dyn std::fmt::Display + Send + Sync), back_off: &mut BackOff) -> Result<(), GiveUp> {
+    async fn again(
+        &self,
+        error: &(dyn std::fmt::Display + Send + Sync),
+        back_off: &mut BackOff,
+    ) -> Result<(), GiveUp> {
         if !self.lease.holds() {
             return Err(GiveUp::LeaseOver);
         }
@@ -195,7 +233,11 @@ impl PartitionWork {
     async fn evaluate(&self, messages: Vec<RawMessage>, poison: bool) -> Result<Vec<Evaluated>, GiveUp> {
         let partition = self.lease.partition();
         let opened: Vec<Opened> = messages.iter().map(|message| open(partition, message)).collect();
-        let revision = opened.iter().map(|opened| opened.arrival.event.revision).max().unwrap_or_default();
+        let revision = opened
+            .iter()
+            .map(|opened| opened.arrival.event.revision)
+            .max()
+            .unwrap_or_default();
         let snapshot = self.snapshot(revision).await?;
         let readings = read_all(&snapshot, &opened, poison).await;
         let arrivals: Vec<Arrival> = opened.into_iter().map(|opened| opened.arrival).collect();
@@ -211,12 +253,21 @@ impl PartitionWork {
             if !self.lease.holds() {
                 return Err(GiveUp::LeaseOver);
             }
-            tracing::warn!(partition = self.lease.partition(), revision, "waiting for the definitions");
+            tracing::warn!(
+                partition = self.lease.partition(),
+                revision,
+                "waiting for the definitions"
+            );
         }
         Ok(self.workshop.snapshots.current())
     }
 
-    async fn load(&self, snapshot: &Snapshot, arrivals: &[Arrival], readings: &[Reading]) -> Result<Stored, GiveUp> {
+    async fn load(
+        &self,
+        snapshot: &Snapshot,
+        arrivals: &[Arrival],
+        readings: &[Reading],
+    ) -> Result<Stored, GiveUp> {
         let keys = entity_keys(snapshot, arrivals, readings);
         let keyed = arrivals.iter().map(|arrival| &arrival.event);
         let keyed = keyed.filter(|event| event.idempotency_key.is_some() || event.dedupe_key.is_some());
@@ -226,7 +277,11 @@ impl PartitionWork {
             match load(&self.workshop.store, &keys, &message_ids).await {
                 Ok(stored) => return Ok(stored),
                 Err(error) => {
-                    self.workshop.metrics.store_retries.with_label_values(&["load"]).inc();
+                    self.workshop
+                        .metrics
+                        .store_retries
+                        .with_label_values(&["load"])
+                        .inc();
                     self.again(&error, &mut back_off).await?;
                 }
             }
@@ -234,7 +289,10 @@ impl PartitionWork {
     }
 
     async fn publish(&self, evaluated: &mut [Evaluated]) -> Result<(), GiveUp> {
-        let deliveries: Vec<_> = evaluated.iter().flat_map(|(_, evaluation)| &evaluation.deliveries).collect();
+        let deliveries: Vec<_> = evaluated
+            .iter()
+            .flat_map(|(_, evaluation)| &evaluation.deliveries)
+            .collect();
         if deliveries.is_empty() {
             return Ok(());
         }
@@ -248,9 +306,13 @@ impl PartitionWork {
         };
         let dead = publisher.publish(deliveries).await?;
         for record in dead {
-            let of_event = evaluated.iter_mut().find(|(arrival, _)| arrival.event.id == record.delivery.event);
+            let of_event = evaluated
+                .iter_mut()
+                .find(|(arrival, _)| arrival.event.id == record.delivery.event);
             if let Some((_, evaluation)) = of_event {
-                evaluation.deliveries.retain(|delivery| delivery.id != record.delivery.id);
+                evaluation
+                    .deliveries
+                    .retain(|delivery| delivery.id != record.delivery.id);
                 evaluation.stillborn.push(record);
             }
         }
@@ -261,7 +323,10 @@ impl PartitionWork {
 /// Reads all events; where there is much to decode, off the asynchronous threads.
 async fn read_all(snapshot: &Arc<Snapshot>, opened: &[Opened], poison: bool) -> Vec<Reading> {
     let one = move |snapshot: &Snapshot, opened: &Opened| match &opened.unreadable {
-        _ if poison => Reading::Failed(Failure::new("poison", "processing it ended the process several times")),
+        _ if poison => Reading::Failed(Failure::new(
+            "poison",
+            "processing it ended the process several times",
+        )),
         Some(failure) => Reading::Failed(failure.clone()),
         None => read(snapshot, &opened.arrival.event),
     };
@@ -270,14 +335,19 @@ async fn read_all(snapshot: &Arc<Snapshot>, opened: &[Opened], poison: bool) -> 
         return opened.iter().map(|opened| one(snapshot, opened)).collect();
     }
     let (snapshot, opened) = (Arc::clone(snapshot), opened.to_vec());
-    let reading = tokio::task::spawn_blocking(move || opened.iter().map(|opened| one(&snapshot, opened)).collect());
+    let reading =
+        tokio::task::spawn_blocking(move || opened.iter().map(|opened| one(&snapshot, opened)).collect());
     match reading.await {
         Ok(readings) => readings,
         Err(error) => std::panic::resume_unwind(error.into_panic()),
     }
 }
 
-async fn load(store: &Store, keys: &[entities::EntityKey], message_ids: &[String]) -> Result<Stored, StoreError> {
+async fn load(
+    store: &Store,
+    keys: &[entities::EntityKey],
+    message_ids: &[String],
+) -> Result<Stored, StoreError> {
     let since = clock::now_ms() - KEYS_REMEMBERED_MS;
     Ok(Stored {
         entities: entities::load(store.reader(), keys).await?,
@@ -286,7 +356,13 @@ async fn load(store: &Store, keys: &[entities::EntityKey], message_ids: &[String
 }
 
 fn log(evaluated: &[Evaluated]) {
-    for (arrival, Evaluation { verdict, deliveries, .. }) in evaluated {
+    for (
+        arrival,
+        Evaluation {
+            verdict, deliveries, ..
+        },
+    ) in evaluated
+    {
         let event = &arrival.event;
         let (event_id, trace_id, status) = (event.id, event.trace_id(), verdict.status().as_str());
         let deliveries = deliveries.len();

@@ -47,7 +47,11 @@ pub struct Arrival {
 impl Arrival {
     /// The version of the entities that it writes.
     pub fn version(&self) -> EntityVersion {
-        EntityVersion { partition: self.partition, sequence: self.sequence, at: self.stored_at }
+        EntityVersion {
+            partition: self.partition,
+            sequence: self.sequence,
+            at: self.stored_at,
+        }
     }
 }
 
@@ -114,9 +118,22 @@ pub fn evaluate(
     stored: Stored,
     max_inline_bytes: usize,
 ) -> Vec<Evaluation> {
-    let known = stored.entities.into_iter().filter_map(|(key, row)| Some((key, Known::read(row)?))).collect();
-    let mut batch = Batch { snapshot, known, first_events: stored.first_events, max_inline_bytes };
-    arrivals.iter().zip(readings).map(|(arrival, reading)| batch.event(arrival, reading)).collect()
+    let known = stored
+        .entities
+        .into_iter()
+        .filter_map(|(key, row)| Some((key, Known::read(row)?)))
+        .collect();
+    let mut batch = Batch {
+        snapshot,
+        known,
+        first_events: stored.first_events,
+        max_inline_bytes,
+    };
+    arrivals
+        .iter()
+        .zip(readings)
+        .map(|(arrival, reading)| batch.event(arrival, reading))
+        .collect()
 }
 
 /// An entity as it was before an event.
@@ -133,7 +150,13 @@ impl Known {
         // What can't be read counts as not stored; storing still goes by its version.
         let data = Json::parse(row.data.as_bytes()).ok()?;
         let version = row.version();
-        Some(Self { data, title: row.title, fields: row.fields, version, updated_at: row.updated_at })
+        Some(Self {
+            data,
+            title: row.title,
+            fields: row.fields,
+            version,
+            updated_at: row.updated_at,
+        })
     }
 }
 
@@ -198,7 +221,9 @@ impl Batch<'_> {
         evaluation: &mut Evaluation,
     ) -> Vec<EntityEvent> {
         let last = last_of_each(extracted);
-        last.into_iter().filter_map(|entity| self.entity(arrival, entity_type, entity, evaluation)).collect()
+        last.into_iter()
+            .filter_map(|entity| self.entity(arrival, entity_type, entity, evaluation))
+            .collect()
     }
 
     fn entity(
@@ -224,8 +249,14 @@ impl Batch<'_> {
         };
         let previous = before.map(|known| changed_members(&known.data, &extracted.data));
         // Unchanged data still gets the newer version, else a version in between could replace it.
-        let updated_at = before.filter(|_| same).map_or(event.accepted_at, |known| known.updated_at);
-        evaluation.about.push(EventEntity { event: event.id, entity: key.clone(), change });
+        let updated_at = before
+            .filter(|_| same)
+            .map_or(event.accepted_at, |known| known.updated_at);
+        evaluation.about.push(EventEntity {
+            event: event.id,
+            entity: key.clone(),
+            change,
+        });
         if !stale {
             evaluation.entities.push(EntityWrite {
                 key: key.clone(),
@@ -238,7 +269,16 @@ impl Batch<'_> {
                 event: event.id,
             });
             let (data, title) = (extracted.data.clone(), extracted.title);
-            self.known.insert(key, Known { data, title, fields, version, updated_at });
+            self.known.insert(
+                key,
+                Known {
+                    data,
+                    title,
+                    fields,
+                    version,
+                    updated_at,
+                },
+            );
         }
         let event_type = match change {
             "created" => "entity.created",
@@ -250,14 +290,25 @@ impl Batch<'_> {
             unique_id: extracted.unique_id,
             version: version.to_string(),
         };
-        Some(EntityEvent { event_type, entity, data: extracted.data, previous })
+        Some(EntityEvent {
+            event_type,
+            entity,
+            data: extracted.data,
+            previous,
+        })
     }
 
     /// Plans the deliveries of the event itself, then those of its entities' changes.
     fn plan_all(&self, arrival: &Arrival, data: &Json, changes: &[EntityEvent], evaluation: &mut Evaluation) {
         let mut index = 0;
         let event_type = arrival.event.event_type.as_str();
-        let itself = Planning { arrival, event_type, data, entity: None, previous: None };
+        let itself = Planning {
+            arrival,
+            event_type,
+            data,
+            entity: None,
+            previous: None,
+        };
         self.plan(&itself, &mut index, evaluation);
         for change in changes {
             let planning = Planning {
@@ -294,11 +345,21 @@ impl Batch<'_> {
     /// keeps an order: without that, events with one lane key may be in several raw partitions.
     fn note_key(&self, planning: &Planning<'_>, planned: &plan::Planned, evaluation: &mut Evaluation) {
         let event = &planning.arrival.event;
-        let (Some(source), Some(lane_key)) = (event.source, &planned.lane_key) else { return };
-        let field = planned.route.map_or_else(|| planned.destination.to_string(), |route| route.to_string());
-        let keyed = planned.route.and_then(|id| self.snapshot.route(id)).and_then(|route| route.spec.ordering_key.as_ref());
+        let (Some(source), Some(lane_key)) = (event.source, &planned.lane_key) else {
+            return;
+        };
+        let field = planned
+            .route
+            .map_or_else(|| planned.destination.to_string(), |route| route.to_string());
+        let keyed = planned
+            .route
+            .and_then(|id| self.snapshot.route(id))
+            .and_then(|route| route.spec.ordering_key.as_ref());
         let path = keyed.map(|key| key.path.as_str().to_owned()).unwrap_or_default();
-        let mode = self.snapshot.source(source).map(|source| source.spec.effective_ordering().mode);
+        let mode = self
+            .snapshot
+            .source(source)
+            .map(|source| source.spec.effective_ordering().mode);
         let own_key = event.ordering_key.as_deref();
         let of_source_key = match planning.entity {
             Some(entity) if keyed.is_none() => own_key == Some(entity.unique_id.as_str()),
@@ -310,9 +371,21 @@ impl Batch<'_> {
             Some(OrderingMode::Key | OrderingMode::None) => !of_source_key || everything_in_one_lane,
         };
         let mut note = |code, wrong: bool| {
-            let key = WarningKey { source, code, field: field.clone() };
+            let key = WarningKey {
+                source,
+                code,
+                field: field.clone(),
+            };
             let at = event.accepted_at;
-            let finding = if wrong { Finding::Wrong { path: path.clone(), event: event.id, at } } else { Finding::Fine };
+            let finding = if wrong {
+                Finding::Wrong {
+                    path: path.clone(),
+                    event: event.id,
+                    at,
+                }
+            } else {
+                Finding::Fine
+            };
             evaluation.findings.push((key, finding));
         };
         note("ordering.key_unresolved", planned.key_unresolved);
@@ -354,8 +427,11 @@ impl Planning<'_> {
 /// Of several entities with one unique id in a payload the last one counts.
 fn last_of_each(extracted: Vec<Extracted>) -> Vec<Extracted> {
     let mut seen = HashSet::new();
-    let mut last: Vec<Extracted> =
-        extracted.into_iter().rev().filter(|entity| seen.insert(entity.unique_id.clone())).collect();
+    let mut last: Vec<Extracted> = extracted
+        .into_iter()
+        .rev()
+        .filter(|entity| seen.insert(entity.unique_id.clone()))
+        .collect();
     last.reverse();
     last
 }
@@ -363,11 +439,20 @@ fn last_of_each(extracted: Vec<Extracted>) -> Vec<Extracted> {
 /// Notes which of the entity rules' fields did not resolve, and that the others did.
 fn note_rules(source: &Source, arrival: &Arrival, warnings: &[Warning], evaluation: &mut Evaluation) {
     let Some(rules) = &source.spec.entity else { return };
-    let key = |code, field: &str| WarningKey { source: source.id, code, field: field.to_owned() };
+    let key = |code, field: &str| WarningKey {
+        source: source.id,
+        code,
+        field: field.to_owned(),
+    };
     let fields = rules.fields.keys().map(|name| format!("fields.{name}"));
-    let all = ["path", "unique_id", "title"].map(str::to_owned).into_iter().chain(fields);
+    let all = ["path", "unique_id", "title"]
+        .map(str::to_owned)
+        .into_iter()
+        .chain(fields);
     for field in all.filter(|field| !warnings.iter().any(|warning| &warning.field == field)) {
-        evaluation.findings.push((key("mapping.unresolved", &field), Finding::Fine));
+        evaluation
+            .findings
+            .push((key("mapping.unresolved", &field), Finding::Fine));
     }
     for code in ["mapping.too_long", "mapping.too_many", "mapping.over_budget"] {
         for field in ["path", "unique_id"] {
@@ -376,8 +461,14 @@ fn note_rules(source: &Source, arrival: &Arrival, warnings: &[Warning], evaluati
     }
     let (event, at) = (arrival.event.id, arrival.event.accepted_at);
     for warning in warnings {
-        let finding = Finding::Wrong { path: warning.path.clone(), event, at };
-        evaluation.findings.push((key(warning.code, &warning.field), finding));
+        let finding = Finding::Wrong {
+            path: warning.path.clone(),
+            event,
+            at,
+        };
+        evaluation
+            .findings
+            .push((key(warning.code, &warning.field), finding));
     }
 }
 
@@ -385,8 +476,16 @@ fn note_rules(source: &Source, arrival: &Arrival, warnings: &[Warning], evaluati
 pub fn entity_keys(snapshot: &Snapshot, arrivals: &[Arrival], readings: &[Reading]) -> Vec<EntityKey> {
     let mut keys = HashSet::new();
     for (arrival, reading) in arrivals.iter().zip(readings) {
-        let Reading::Accepted { extraction: Some(extraction), .. } = reading else { continue };
-        let Some(rules) = rules_of(snapshot, arrival.event.source) else { continue };
+        let Reading::Accepted {
+            extraction: Some(extraction),
+            ..
+        } = reading
+        else {
+            continue;
+        };
+        let Some(rules) = rules_of(snapshot, arrival.event.source) else {
+            continue;
+        };
         for entity in &extraction.entities {
             keys.insert(EntityKey::new(arrival.event.workspace, &rules, &entity.unique_id));
         }
@@ -395,10 +494,23 @@ pub fn entity_keys(snapshot: &Snapshot, arrivals: &[Arrival], readings: &[Readin
 }
 
 fn rules_of(snapshot: &Snapshot, source: Option<SourceId>) -> Option<String> {
-    Some(snapshot.source(source?)?.spec.entity.as_ref()?.entity_type.clone())
+    Some(
+        snapshot
+            .source(source?)?
+            .spec
+            .entity
+            .as_ref()?
+            .entity_type
+            .clone(),
+    )
 }
 
 /// What filters and rules look at in an event.
 pub(crate) fn filter_input<'a>(event: &'a Event, payload: Option<&'a Json>) -> FilterInput<'a> {
-    FilterInput { payload, headers: &event.headers, query: &event.query, method: &event.method }
+    FilterInput {
+        payload,
+        headers: &event.headers,
+        query: &event.query,
+        method: &event.method,
+    }
 }

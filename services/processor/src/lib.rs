@@ -3,29 +3,27 @@
 
 mod settings;
 
-mod own_partitions;
-mod consume_partition;
 mod arrivals;
-pub mod read_event;
-pub mod evaluate;
-mod changed_members;
-mod render_delivery;
-mod publish_deliveries;
-mod commit;
 mod careful;
+mod changed_members;
+mod commit;
+mod consume_partition;
+pub mod evaluate;
+mod own_partitions;
+mod publish_deliveries;
+pub mod read_event;
+mod render_delivery;
 
-mod tend_partition;
 mod consume_journal;
 mod forget;
 mod readiness;
+mod tend_partition;
 
 mod back_off;
 mod error;
 mod metrics;
 
-use hookrail_broker::{
-    Broker, JournalStream, Ownership, OwnershipSettings, SnapshotFeed,
-};
+use hookrail_broker::{Broker, JournalStream, Ownership, OwnershipSettings, SnapshotFeed};
 use hookrail_domain::ownership::{Role, WorkerId};
 use hookrail_runtime::{ServiceContext, SettingsError};
 use hookrail_store::{Store, partition_progress};
@@ -48,18 +46,31 @@ pub async fn run(
 ) -> anyhow::Result<()> {
     settings.check()?;
     let exclusive = settings.processor_exclusive;
-    let name = settings.processor_worker.clone().unwrap_or_else(|| "processor".to_owned());
-    let worker = WorkerId::new(name)
-        .map_err(|error| SettingsError::invalid("processor-worker", error.to_string()))?;
+    let name = settings
+        .processor_worker
+        .clone()
+        .unwrap_or_else(|| "processor".to_owned());
+    let worker =
+        WorkerId::new(name).map_err(|error| SettingsError::invalid("processor-worker", error.to_string()))?;
     let partitions_check = ctx.health.check("processor.partitions");
     check_progress(&broker, &store).await?;
     let (feed, snapshots) = SnapshotFeed::start(&broker).await?;
     let metrics = ProcessorMetrics::new(&ctx.metrics);
-    let workshop = Workshop { settings, broker: broker.clone(), store: store.clone(), snapshots, metrics };
+    let workshop = Workshop {
+        settings,
+        broker: broker.clone(),
+        store: store.clone(),
+        snapshots,
+        metrics,
+    };
 
     let tasks = TaskTracker::new();
     for stream in [JournalStream::Journal, JournalStream::Dead] {
-        tasks.spawn(consume_journal::consume_journal(workshop.clone(), stream, ctx.shutdown.clone()));
+        tasks.spawn(consume_journal::consume_journal(
+            workshop.clone(),
+            stream,
+            ctx.shutdown.clone(),
+        ));
     }
     let beside = [
         tokio::spawn(forget::forget_regularly(store.clone())),

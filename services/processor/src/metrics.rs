@@ -6,7 +6,9 @@ use hookrail_runtime::{Metrics, metrics::SECONDS};
 use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
 
 /// Sizes of batches.
-const BATCH_SIZES: &[f64] = &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0, 4096.0];
+const BATCH_SIZES: &[f64] = &[
+    1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0, 4096.0,
+];
 
 /// The processor's metrics.
 #[derive(Clone)]
@@ -35,17 +37,39 @@ impl ProcessorMetrics {
                 &["reason"],
             ),
             batch_events: metrics.histogram("processor_batch_events", "Events in a batch", BATCH_SIZES),
-            batch_seconds: metrics.histogram("processor_batch_seconds", "Time from reading a batch to its commit", SECONDS),
+            batch_seconds: metrics.histogram(
+                "processor_batch_seconds",
+                "Time from reading a batch to its commit",
+                SECONDS,
+            ),
             store_retries: metrics.counter_vec(
                 "processor_store_retries_total",
                 "Operations of the store that were tried again",
                 &["operation"],
             ),
-            journal_records: metrics.counter_vec("journal_records_total", "Journal records by result", &["result"]),
-            partitions_owned: metrics.gauge("processor_partitions_owned", "Raw partitions owned by this worker"),
-            takeovers: metrics.counter_vec("processor_takeovers_total", "Raw partitions taken over", &["unclean"]),
-            lag: metrics.gauge_vec("processor_lag_events", "Events not processed yet, by raw partition", &["partition"]),
-            trimmed: metrics.counter("processor_trimmed_events_total", "Processed events removed from the log"),
+            journal_records: metrics.counter_vec(
+                "journal_records_total",
+                "Journal records by result",
+                &["result"],
+            ),
+            partitions_owned: metrics.gauge(
+                "processor_partitions_owned",
+                "Raw partitions owned by this worker",
+            ),
+            takeovers: metrics.counter_vec(
+                "processor_takeovers_total",
+                "Raw partitions taken over",
+                &["unclean"],
+            ),
+            lag: metrics.gauge_vec(
+                "processor_lag_events",
+                "Events not processed yet, by raw partition",
+                &["partition"],
+            ),
+            trimmed: metrics.counter(
+                "processor_trimmed_events_total",
+                "Processed events removed from the log",
+            ),
         }
     }
 

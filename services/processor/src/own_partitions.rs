@@ -24,7 +24,12 @@ pub(crate) async fn own_partitions(
     shutdown: CancellationToken,
     grace: Duration,
 ) {
-    let mut owner = Owner { workshop, ownership: Some(ownership), owned: HashMap::new(), tasks: JoinSet::new() };
+    let mut owner = Owner {
+        workshop,
+        ownership: Some(ownership),
+        owned: HashMap::new(),
+        tasks: JoinSet::new(),
+    };
     let mut releasing = None;
     loop {
         tokio::select! {
@@ -75,7 +80,11 @@ impl Owner {
                 None => drop(done.send(HandOver::Unclean)),
             },
             OwnershipChange::Lost(lease) => {
-                tracing::warn!(partition = lease.partition(), epoch = lease.epoch(), "lost a raw partition");
+                tracing::warn!(
+                    partition = lease.partition(),
+                    epoch = lease.epoch(),
+                    "lost a raw partition"
+                );
                 if let Some(owned) = self.find(&lease) {
                     owned.stop.cancel();
                 }
@@ -86,17 +95,35 @@ impl Owner {
 
     fn gained(&mut self, lease: Lease) {
         let unclean = lease.unclean_takeover();
-        tracing::info!(partition = lease.partition(), epoch = lease.epoch(), unclean, "took a raw partition over");
-        self.workshop.metrics.takeovers.with_label_values(&[if unclean { "true" } else { "false" }]).inc();
+        tracing::info!(
+            partition = lease.partition(),
+            epoch = lease.epoch(),
+            unclean,
+            "took a raw partition over"
+        );
+        self.workshop
+            .metrics
+            .takeovers
+            .with_label_values(&[if unclean { "true" } else { "false" }])
+            .inc();
         let stop = CancellationToken::new();
-        let task = self.tasks.spawn(work(self.workshop.clone(), lease.clone(), stop.clone()));
-        self.owned.insert(task.id(), Owned { lease, stop, hand_over: None });
+        let task = self
+            .tasks
+            .spawn(work(self.workshop.clone(), lease.clone(), stop.clone()));
+        self.owned.insert(
+            task.id(),
+            Owned {
+                lease,
+                stop,
+                hand_over: None,
+            },
+        );
     }
 
     fn find(&mut self, lease: &Lease) -> Option<&mut Owned> {
-        self.owned
-            .values_mut()
-            .find(|owned| owned.lease.partition() == lease.partition() && owned.lease.epoch() == lease.epoch())
+        self.owned.values_mut().find(|owned| {
+            owned.lease.partition() == lease.partition() && owned.lease.epoch() == lease.epoch()
+        })
     }
 
     async fn ended(&mut self, ended: Result<(Id, Result<(), GiveUp>), JoinError>) {
@@ -112,7 +139,9 @@ impl Owner {
                 (id, false)
             }
         };
-        let Some(owned) = self.owned.remove(&id) else { return };
+        let Some(owned) = self.owned.remove(&id) else {
+            return;
+        };
         if let Some(hand_over) = owned.hand_over {
             // Nobody listens once the lease has run out, and then nothing depends on it.
             let _ = hand_over.send(if clean { HandOver::Clean } else { HandOver::Unclean });
@@ -128,7 +157,10 @@ impl Owner {
     }
 
     fn count(&self) {
-        self.workshop.metrics.partitions_owned.set(i64::try_from(self.owned.len()).unwrap_or(i64::MAX));
+        self.workshop
+            .metrics
+            .partitions_owned
+            .set(i64::try_from(self.owned.len()).unwrap_or(i64::MAX));
     }
 }
 

@@ -29,8 +29,10 @@ impl DeliveryPublisher<'_> {
     /// Publishes all; gives the records of those that are too large for a message.
     pub(crate) async fn publish(&self, deliveries: Vec<&Delivery>) -> Result<Vec<StateRecord>, GiveUp> {
         // Boxed, since the compiler can't see that a stream of borrowing futures is `Send`.
-        let lanes: Vec<BoxFuture<'_, _>> =
-            by_lane(deliveries).into_iter().map(|lane| self.publish_lane(lane).boxed()).collect();
+        let lanes: Vec<BoxFuture<'_, _>> = by_lane(deliveries)
+            .into_iter()
+            .map(|lane| self.publish_lane(lane).boxed())
+            .collect();
         let dead: Vec<Vec<StateRecord>> = stream::iter(lanes)
             .buffer_unordered(LANES_AT_ONCE)
             .try_collect()
@@ -52,7 +54,10 @@ impl DeliveryPublisher<'_> {
         let id = delivery.id.to_string();
         let destination = delivery.destination.to_string();
         let lane = delivery.lane();
-        let spread = self.snapshot.destination(delivery.destination).map_or(1, |destination| destination.spec.spread);
+        let spread = self
+            .snapshot
+            .destination(delivery.destination)
+            .map_or(1, |destination| destination.spec.spread);
         let partition = partition::of_lane(delivery.destination, lane, spread, self.partitions);
         let payload = codec::encode_delivery(delivery);
         let lane = format!("{lane:016x}");
@@ -62,7 +67,11 @@ impl DeliveryPublisher<'_> {
                 return Err(GiveUp::LeaseOver);
             }
             let message = OutMessage::plain(&id, payload.clone());
-            let reason = match self.publisher.publish_delivery(partition, &destination, &lane, message).await {
+            let reason = match self
+                .publisher
+                .publish_delivery(partition, &destination, &lane, message)
+                .await
+            {
                 Ok(_) => return Ok(None),
                 Err(PublishError::TooLarge { bytes, limit }) => {
                     let reason = format!("{bytes} bytes are more than the {limit} that a message may have");
@@ -73,7 +82,13 @@ impl DeliveryPublisher<'_> {
                 Err(PublishError::Unknown { reason }) => ("unknown", reason),
             };
             self.metrics.publish_retries.with_label_values(&[reason.0]).inc();
-            tracing::warn!(delivery = id, partition, outcome = reason.0, reason = reason.1, "publishing a delivery again");
+            tracing::warn!(
+                delivery = id,
+                partition,
+                outcome = reason.0,
+                reason = reason.1,
+                "publishing a delivery again"
+            );
             back_off.pause().await;
         }
     }

@@ -41,7 +41,10 @@ pub struct Failure {
 impl Failure {
     /// A failure.
     pub fn new(code: &'static str, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into() }
+        Self {
+            code,
+            detail: detail.into(),
+        }
     }
 
     /// A rule without which there is no entity did not work.
@@ -54,11 +57,19 @@ impl Failure {
 /// one that was deleted: whoever reads it waits for the event's revision first.
 pub fn read(snapshot: &Snapshot, event: &Event) -> Reading {
     let Some(bytes) = event.body.bytes() else {
-        return Reading::Failed(Failure::new("payload.unavailable", "the body is not in the event's message"));
+        return Reading::Failed(Failure::new(
+            "payload.unavailable",
+            "the body is not in the event's message",
+        ));
     };
-    let Some(source) = event.source else { return read_posted(event, bytes) };
+    let Some(source) = event.source else {
+        return read_posted(event, bytes);
+    };
     let Some(source) = snapshot.source(source) else {
-        return Reading::Failed(Failure::new("source.deleted", format!("source {source} was deleted")));
+        return Reading::Failed(Failure::new(
+            "source.deleted",
+            format!("source {source} was deleted"),
+        ));
     };
     let spec = &source.spec;
     let content_type = event.content_type.as_deref();
@@ -70,8 +81,14 @@ pub fn read(snapshot: &Snapshot, event: &Event) -> Reading {
     if spec.filter.as_ref().is_some_and(|filter| !filter.accepts(&input)) {
         return Reading::Filtered;
     }
-    let extraction = spec.entity.as_ref().map(|rules| entity::extract_from(rules, &input));
-    Reading::Accepted { payload: payload.into_json(), extraction }
+    let extraction = spec
+        .entity
+        .as_ref()
+        .map(|rules| entity::extract_from(rules, &input));
+    Reading::Accepted {
+        payload: payload.into_json(),
+        extraction,
+    }
 }
 
 fn read_posted(event: &Event, bytes: &[u8]) -> Reading {

@@ -59,7 +59,10 @@ pub(crate) fn render(rendering: &Rendering<'_>, planned: Planned) -> Result<Deli
             delivery.body = body;
             Ok(delivery)
         }
-        Ok(body) => Err(dead(&delivery, format!("the body of {} bytes is over the limit of {limit}", body.size()))),
+        Ok(body) => Err(dead(
+            &delivery,
+            format!("the body of {} bytes is over the limit of {limit}", body.size()),
+        )),
         Err(reason) => Err(dead(&delivery, reason)),
     }
 }
@@ -73,7 +76,10 @@ pub(crate) fn dead(delivery: &Delivery, reason: String) -> Box<StateRecord> {
         attempts: 0,
         next_at: None,
         settled_at: Some(delivery.accepted_at),
-        failure: Some(Failure { code: ErrorCode::Render, detail: reason }),
+        failure: Some(Failure {
+            code: ErrorCode::Render,
+            detail: reason,
+        }),
         generation: 0,
     })
 }
@@ -81,7 +87,10 @@ pub(crate) fn dead(delivery: &Delivery, reason: String) -> Box<StateRecord> {
 fn body(rendering: &Rendering<'_>, format: Format) -> Result<(Option<String>, Body), String> {
     let event = &rendering.arrival.event;
     match format {
-        Format::Event => Ok((Some("application/json".to_owned()), Body::inline(event_body(rendering)))),
+        Format::Event => Ok((
+            Some("application/json".to_owned()),
+            Body::inline(event_body(rendering)),
+        )),
         Format::Raw => Ok((event.content_type.clone(), event.body.clone())),
         Format::Mapped | Format::Cloudevents | Format::CloudeventsBinary => {
             Err("this version can't make bodies of the destination's format".to_owned())
@@ -92,7 +101,10 @@ fn body(rendering: &Rendering<'_>, format: Format) -> Result<(Option<String>, Bo
 fn event_body(rendering: &Rendering<'_>) -> Vec<u8> {
     let event = &rendering.arrival.event;
     let event_id = event.id.to_string();
-    let workspace = rendering.snapshot.workspace(event.workspace).map(|workspace| workspace.code.as_str());
+    let workspace = rendering
+        .snapshot
+        .workspace(event.workspace)
+        .map(|workspace| workspace.code.as_str());
     let source = event.source.and_then(|id| rendering.snapshot.source(id));
     let of_source = source.map(|source| source.workspace_code.as_str());
     let entity = rendering.entity.map(|entity| EntityReference {

@@ -16,10 +16,20 @@ pub struct ProcessorSettings {
     #[arg(long, value_name = "N", default_value_t = 500, help_heading = "Processor")]
     pub processor_journal_batch: usize,
     /// Seconds that processed events and their bodies are kept in the log
-    #[arg(long, value_name = "SECONDS", default_value_t = 604_800, help_heading = "Processor")]
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value_t = 604_800,
+        help_heading = "Processor"
+    )]
     pub processor_retention_s: u64,
     /// How full a partition's log may be, in percent of its size, before processed events go early
-    #[arg(long, value_name = "PERCENT", default_value_t = 70, help_heading = "Processor")]
+    #[arg(
+        long,
+        value_name = "PERCENT",
+        default_value_t = 70,
+        help_heading = "Processor"
+    )]
     pub processor_trim_percent: u64,
     /// Name of this worker among the processors; by default a new one at each start
     #[arg(long, value_name = "NAME", help_heading = "Processor")]
@@ -53,11 +63,31 @@ impl ProcessorSettings {
             true => Ok(()),
             false => Err(SettingsError::invalid(name, reason)),
         };
-        require((1..=4096).contains(&self.processor_batch_events), "processor-batch-events", "has to be 1 to 4096")?;
-        require(self.processor_batch_bytes > 0, "processor-batch-bytes", "has to be above 0")?;
-        require((1..=4096).contains(&self.processor_journal_batch), "processor-journal-batch", "has to be 1 to 4096")?;
-        require(self.processor_retention_s >= 60, "processor-retention-s", "has to be at least 60")?;
+        require(
+            (1..=4096).contains(&self.processor_batch_events),
+            "processor-batch-events",
+            "has to be 1 to 4096",
+        )?;
+        require(
+            self.processor_batch_bytes > 0,
+            "processor-batch-bytes",
+            "has to be above 0",
+        )?;
+        require(
+            (1..=4096).contains(&self.processor_journal_batch),
+            "processor-journal-batch",
+            "has to be 1 to 4096",
+        )?;
+        require(
+            self.processor_retention_s >= 60,
+            "processor-retention-s",
+            "has to be at least 60",
+        )?;
         let percent = (10..=80).contains(&self.processor_trim_percent);
-        require(percent, "processor-trim-percent", "has to be 10 to 80: the ingress refuses at 85")
+        require(
+            percent,
+            "processor-trim-percent",
+            "has to be 10 to 80: the ingress refuses at 85",
+        )
     }
 }

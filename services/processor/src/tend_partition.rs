@@ -21,7 +21,10 @@ const SEARCH_STEPS: u32 = 40;
 /// Tends a partition until it is dropped or the lease is over.
 pub(crate) async fn tend(workshop: Workshop, lease: Lease, committed: Arc<AtomicU64>) {
     let partition = lease.partition();
-    let lag = workshop.metrics.lag.with_label_values(&[partition.to_string().as_str()]);
+    let lag = workshop
+        .metrics
+        .lag
+        .with_label_values(&[partition.to_string().as_str()]);
     // Not at once: the committed sequence is known only after the takeover.
     let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + INTERVAL, INTERVAL);
     while lease.holds() {
@@ -43,12 +46,19 @@ pub(crate) async fn tend(workshop: Workshop, lease: Lease, committed: Arc<Atomic
     lag.set(0);
 }
 
-async fn trim(workshop: &Workshop, lease: &Lease, state: &RawState, committed: u64) -> Result<u64, BrokerError> {
+async fn trim(
+    workshop: &Workshop,
+    lease: &Lease,
+    state: &RawState,
+    committed: u64,
+) -> Result<u64, BrokerError> {
     let settings = &workshop.settings;
     let keep_ms = i64::try_from(settings.processor_retention_s.saturating_mul(1000)).unwrap_or(i64::MAX);
     let before = clock::now_ms().saturating_sub(keep_ms);
     let old = last_older(&workshop.broker, lease.partition(), state, committed, before).await?;
-    let through = old.max(too_much(state, settings.processor_trim_percent)).min(committed);
+    let through = old
+        .max(too_much(state, settings.processor_trim_percent))
+        .min(committed);
     if state.messages == 0 || through < state.first_sequence || !lease.holds() {
         return Ok(0);
     }
@@ -99,7 +109,13 @@ mod tests {
     use super::*;
 
     fn state(messages: u64, bytes: u64) -> RawState {
-        RawState { messages, bytes, max_bytes: 1000, first_sequence: 11, last_sequence: 10 + messages }
+        RawState {
+            messages,
+            bytes,
+            max_bytes: 1000,
+            first_sequence: 11,
+            last_sequence: 10 + messages,
+        }
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! What events come to, as tables: no broker, no database.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use hookrail_domain::{
     delivery::Delivery,
     destination::{Destination, DestinationSpec},
@@ -30,8 +32,17 @@ const ALL: &str = r#"{"name": "all", "url": "http://127.0.0.1/", "ordering": "ke
 
 fn snapshot(source: &str, destinations: &[&str]) -> Snapshot {
     let mut snapshot = Snapshot::default();
-    let mut put = |key, definition| snapshot.apply(Entry { revision: 5, key, definition: Some(definition) });
-    let workspace = Workspace { id: WORKSPACE, code: "default".into() };
+    let mut put = |key, definition| {
+        snapshot.apply(Entry {
+            revision: 5,
+            key,
+            definition: Some(definition),
+        })
+    };
+    let workspace = Workspace {
+        id: WORKSPACE,
+        code: "default".into(),
+    };
     put(Key::Workspace(WORKSPACE), Definition::Workspace(workspace));
     let spec: SourceSpec = serde_json::from_str(source).unwrap();
     let source = Source {
@@ -47,8 +58,15 @@ fn snapshot(source: &str, destinations: &[&str]) -> Snapshot {
     for (number, destination) in destinations.iter().enumerate() {
         let spec: DestinationSpec = serde_json::from_str(destination).unwrap();
         let id = DestinationId::from_u128(10 + number as u128);
-        let destination = Destination { id, workspace: WORKSPACE, spec };
-        put(Key::Destination(id), Definition::Destination(Box::new(destination)));
+        let destination = Destination {
+            id,
+            workspace: WORKSPACE,
+            spec,
+        };
+        put(
+            Key::Destination(id),
+            Definition::Destination(Box::new(destination)),
+        );
     }
     snapshot
 }
@@ -76,26 +94,44 @@ fn arrival(sequence: u64, body: &str) -> Arrival {
         reply: None,
         internal: false,
     };
-    Arrival { event, partition: 3, sequence, stored_at: 1000 + sequence as i64 }
+    Arrival {
+        event,
+        partition: 3,
+        sequence,
+        stored_at: 1000 + sequence as i64,
+    }
 }
 
 fn evaluated(snapshot: &Snapshot, arrivals: &[Arrival], stored: Stored) -> Vec<Evaluation> {
-    let readings = arrivals.iter().map(|arrival| read(snapshot, &arrival.event)).collect();
+    let readings = arrivals
+        .iter()
+        .map(|arrival| read(snapshot, &arrival.event))
+        .collect();
     evaluate(snapshot, arrivals, readings, stored, LIMIT)
 }
 
 /// The event types of the deliveries of each body, or how the event ended.
 fn outcomes(snapshot: &Snapshot, bodies: &[&str]) -> Vec<String> {
-    let arrivals: Vec<_> = (1..).zip(bodies).map(|(sequence, body)| arrival(sequence, body)).collect();
+    let arrivals: Vec<_> = (1..)
+        .zip(bodies)
+        .map(|(sequence, body)| arrival(sequence, body))
+        .collect();
     let outcome = |evaluation: &Evaluation| match &evaluation.verdict {
         Verdict::Processed => {
-            let types: Vec<&str> = evaluation.deliveries.iter().map(|delivery| delivery.event_type.as_str()).collect();
+            let types: Vec<&str> = evaluation
+                .deliveries
+                .iter()
+                .map(|delivery| delivery.event_type.as_str())
+                .collect();
             types.join(" ")
         }
         Verdict::Failed(failure) => format!("failed {} {}", failure.code, failure.detail),
         other => other.status().as_str().to_owned(),
     };
-    evaluated(snapshot, &arrivals, Stored::default()).iter().map(outcome).collect()
+    evaluated(snapshot, &arrivals, Stored::default())
+        .iter()
+        .map(outcome)
+        .collect()
 }
 
 fn text(delivery: &Delivery) -> String {
@@ -109,18 +145,26 @@ fn an_event_sees_what_those_before_it_in_the_batch_changed() {
         r#"{"id": 42, "email": "a@b", "active": false}"#,
         r#"{"id": 42, "email": "a@b", "active": false}"#,
     ];
-    let expected =
-        ["webhook.received entity.created", "webhook.received entity.updated", "webhook.received"];
+    let expected = [
+        "webhook.received entity.created",
+        "webhook.received entity.updated",
+        "webhook.received",
+    ];
     assert_eq!(outcomes(&snapshot(CUSTOMERS, &[ALL]), &bodies), expected);
 }
 
 #[test]
 fn the_same_batch_over_the_same_state_gives_the_same_deliveries() {
     let snapshot = snapshot(CUSTOMERS, &[ALL, ALL]);
-    let arrivals = [arrival(1, r#"[{"id": 1}, {"id": 2}]"#), arrival(2, r#"{"id": 1, "x": 1}"#)];
+    let arrivals = [
+        arrival(1, r#"[{"id": 1}, {"id": 2}]"#),
+        arrival(2, r#"{"id": 1, "x": 1}"#),
+    ];
     let ids = || {
         let all = evaluated(&snapshot, &arrivals, Stored::default());
-        all.iter().flat_map(|evaluation| evaluation.deliveries.clone()).collect::<Vec<_>>()
+        all.iter()
+            .flat_map(|evaluation| evaluation.deliveries.clone())
+            .collect::<Vec<_>>()
     };
     let first = ids();
     assert_eq!(first, ids());
@@ -132,7 +176,10 @@ fn the_same_batch_over_the_same_state_gives_the_same_deliveries() {
 #[test]
 fn a_bodys_numbers_are_those_that_came_in_and_changes_show_their_values_before() {
     let snapshot = snapshot(CUSTOMERS, &[ALL]);
-    let bodies = [r#"{"id": 820982911946154508, "price": 1.10}"#, r#"{"id": 820982911946154508, "price": 1.1}"#];
+    let bodies = [
+        r#"{"id": 820982911946154508, "price": 1.10}"#,
+        r#"{"id": 820982911946154508, "price": 1.1}"#,
+    ];
     let arrivals = [arrival(1, bodies[0]), arrival(2, bodies[1])];
     let evaluations = evaluated(&snapshot, &arrivals, Stored::default());
     let updated = text(&evaluations[1].deliveries[1]);
@@ -146,7 +193,10 @@ fn a_bodys_numbers_are_those_that_came_in_and_changes_show_their_values_before()
         arrivals[1].event.id
     );
     assert_eq!(updated, expected);
-    assert_eq!(evaluations[0].entities[0].data, r#"{"id":820982911946154508,"price":1.10}"#);
+    assert_eq!(
+        evaluations[0].entities[0].data,
+        r#"{"id":820982911946154508,"price":1.10}"#
+    );
 }
 
 #[test]
@@ -154,7 +204,11 @@ fn what_cannot_be_decoded_or_mapped_fails_with_the_fields_name_and_the_rest_goes
     let bodies = [r#"{"email": "a@b"}"#, r#"{"id": }"#, r#"{"id": 1}"#, "[]"];
     let outcomes = outcomes(&snapshot(CUSTOMERS, &[ALL]), &bodies);
     assert_eq!(outcomes[0], "failed mapping.unresolved unique_id: $.id");
-    assert!(outcomes[1].starts_with("failed payload.malformed"), "{}", outcomes[1]);
+    assert!(
+        outcomes[1].starts_with("failed payload.malformed"),
+        "{}",
+        outcomes[1]
+    );
     assert_eq!(outcomes[2], "webhook.received entity.created");
     assert_eq!(outcomes[3], "webhook.received");
 }
@@ -165,10 +219,15 @@ fn a_field_that_does_not_resolve_is_a_warning_and_one_that_does_takes_it_back() 
     let arrivals = [arrival(1, r#"{"id": 1, "active": true}"#)];
     let evaluations = evaluated(&snapshot, &arrivals, Stored::default());
     let about = |code: &str, field: &str| {
-        let found = evaluations[0].findings.iter().find(|(key, _)| key.code == code && key.field == field);
+        let found = evaluations[0]
+            .findings
+            .iter()
+            .find(|(key, _)| key.code == code && key.field == field);
         found.map(|(_, finding)| finding.clone()).unwrap()
     };
-    let Finding::Wrong { path, .. } = about("mapping.unresolved", "title") else { panic!("title does not resolve") };
+    let Finding::Wrong { path, .. } = about("mapping.unresolved", "title") else {
+        panic!("title does not resolve")
+    };
     assert_eq!(path, "$.email");
     assert_eq!(about("mapping.unresolved", "fields.active"), Finding::Fine);
 }
@@ -177,30 +236,52 @@ fn a_field_that_does_not_resolve_is_a_warning_and_one_that_does_takes_it_back() 
 fn the_filter_leaves_events_out() {
     let source = r#"{"name": "crm", "filter": {"all": [{"path": "$.type", "op": "eq", "value": "user"}]}}"#;
     let bodies = [r#"{"type": "user"}"#, r#"{"type": "order"}"#];
-    assert_eq!(outcomes(&snapshot(source, &[ALL]), &bodies), ["webhook.received", "filtered"]);
+    assert_eq!(
+        outcomes(&snapshot(source, &[ALL]), &bodies),
+        ["webhook.received", "filtered"]
+    );
 }
 
 #[test]
 fn an_event_of_a_deleted_source_fails() {
     let mut snapshot = snapshot(CUSTOMERS, &[ALL]);
-    snapshot.apply(Entry { revision: 6, key: Key::Source(SOURCE), definition: None });
+    snapshot.apply(Entry {
+        revision: 6,
+        key: Key::Source(SOURCE),
+        definition: None,
+    });
     assert!(outcomes(&snapshot, &["{}"])[0].starts_with("failed source.deleted"));
 }
 
 #[test]
 fn a_raw_body_is_the_bytes_that_came_in() {
-    let raw = r#"{"name": "raw", "url": "http://127.0.0.1/", "format": "raw", "events": ["webhook.received"]}"#;
+    let raw =
+        r#"{"name": "raw", "url": "http://127.0.0.1/", "format": "raw", "events": ["webhook.received"]}"#;
     let body = "{\"b\" : 1.0,\n\"a\":2}";
-    let evaluations = evaluated(&snapshot(r#"{"name": "s"}"#, &[raw]), &[arrival(1, body)], Stored::default());
+    let evaluations = evaluated(
+        &snapshot(r#"{"name": "s"}"#, &[raw]),
+        &[arrival(1, body)],
+        Stored::default(),
+    );
     let delivery = &evaluations[0].deliveries[0];
-    assert_eq!((text(delivery).as_str(), delivery.content_type.as_deref()), (body, Some("application/json")));
+    assert_eq!(
+        (text(delivery).as_str(), delivery.content_type.as_deref()),
+        (body, Some("application/json"))
+    );
 }
 
 #[test]
 fn a_body_over_the_limit_is_dead_from_the_start() {
     let body = format!(r#"{{"id": 1, "text": "{}"}}"#, "x".repeat(LIMIT));
-    let evaluations = evaluated(&snapshot(CUSTOMERS, &[ALL]), &[arrival(1, &body)], Stored::default());
-    assert_eq!((evaluations[0].deliveries.len(), evaluations[0].stillborn.len()), (0, 2));
+    let evaluations = evaluated(
+        &snapshot(CUSTOMERS, &[ALL]),
+        &[arrival(1, &body)],
+        Stored::default(),
+    );
+    assert_eq!(
+        (evaluations[0].deliveries.len(), evaluations[0].stillborn.len()),
+        (0, 2)
+    );
     assert_eq!(evaluations[0].verdict, Verdict::Processed);
 }
 
@@ -213,7 +294,11 @@ fn a_posted_event_is_planned_under_its_own_type_with_its_own_context() {
     let evaluations = evaluated(&snapshot(CUSTOMERS, &[ALL]), &[posted], Stored::default());
     let delivery = &evaluations[0].deliveries[0];
     assert_eq!(delivery.lane_key.as_deref(), Some("42"));
-    assert!(text(delivery).ends_with(r#""current_context":"shop","data":{"order":1.50}}"#), "{}", text(delivery));
+    assert!(
+        text(delivery).ends_with(r#""current_context":"shop","data":{"order":1.50}}"#),
+        "{}",
+        text(delivery)
+    );
 }
 
 #[test]
@@ -228,19 +313,38 @@ fn a_repetition_by_its_key_is_a_duplicate_of_the_first() {
     assert_eq!(evaluations[0].verdict, Verdict::Processed);
     assert_eq!(evaluations[1].verdict, Verdict::Duplicate(EventId::from_u128(1)));
     let message_id = evaluations[0].message_id.clone().unwrap();
-    let stored = |first| Stored { first_events: [(message_id.clone(), EventId::from_u128(first))].into(), ..Stored::default() };
-    assert_eq!(evaluated(&snapshot, &[keyed(2)], stored(1))[0].verdict, Verdict::Duplicate(EventId::from_u128(1)));
-    assert_eq!(evaluated(&snapshot, &[keyed(1)], stored(1))[0].verdict, Verdict::Processed, "itself again");
+    let stored = |first| Stored {
+        first_events: [(message_id.clone(), EventId::from_u128(first))].into(),
+        ..Stored::default()
+    };
+    assert_eq!(
+        evaluated(&snapshot, &[keyed(2)], stored(1))[0].verdict,
+        Verdict::Duplicate(EventId::from_u128(1))
+    );
+    assert_eq!(
+        evaluated(&snapshot, &[keyed(1)], stored(1))[0].verdict,
+        Verdict::Processed,
+        "itself again"
+    );
 }
 
 #[test]
 fn an_older_event_changes_neither_the_entity_nor_tells_of_it() {
     let snapshot = snapshot(CUSTOMERS, &[ALL]);
     let arrivals = [arrival(7, r#"{"id": 42}"#)];
-    let readings: Vec<_> = arrivals.iter().map(|arrival| read(&snapshot, &arrival.event)).collect();
+    let readings: Vec<_> = arrivals
+        .iter()
+        .map(|arrival| read(&snapshot, &arrival.event))
+        .collect();
     let keys = entity_keys(&snapshot, &arrivals, &readings);
     assert_eq!(keys, [EntityKey::new(WORKSPACE, "customer", "42")]);
-    for (partition, sequence, at, changes) in [(3, 7, 1007, 0), (3, 8, 0, 0), (3, 6, 9999, 1), (4, 1, 1008, 0), (4, 99, 1006, 1)] {
+    for (partition, sequence, at, changes) in [
+        (3, 7, 1007, 0),
+        (3, 8, 0, 0),
+        (3, 6, 9999, 1),
+        (4, 1, 1008, 0),
+        (4, 99, 1006, 1),
+    ] {
         let row = EntityRow {
             workspace: WORKSPACE.to_string(),
             entity_type: "customer".into(),
@@ -256,10 +360,17 @@ fn an_older_event_changes_neither_the_entity_nor_tells_of_it() {
             updated_at: 1,
             last_event_id: String::new(),
         };
-        let stored = Stored { entities: [(keys[0].clone(), row)].into(), ..Stored::default() };
+        let stored = Stored {
+            entities: [(keys[0].clone(), row)].into(),
+            ..Stored::default()
+        };
         let evaluation = &evaluated(&snapshot, &arrivals, stored)[0];
         let counts = (evaluation.entities.len(), evaluation.deliveries.len());
-        assert_eq!(counts, (changes, 1 + changes), "stored {partition}.{sequence} at {at}");
+        assert_eq!(
+            counts,
+            (changes, 1 + changes),
+            "stored {partition}.{sequence} at {at}"
+        );
     }
 }
 
@@ -275,10 +386,22 @@ fn a_lane_key_that_does_not_resolve_or_is_not_the_sources_is_warned_of() {
         ))
         .unwrap()
     };
-    for (path, unresolved, mismatch) in [("$.id", false, false), ("$.nothing", true, false), ("$.other", false, true)] {
+    for (path, unresolved, mismatch) in [
+        ("$.id", false, false),
+        ("$.nothing", true, false),
+        ("$.other", false, true),
+    ] {
         let id = RouteId::from_u128(20);
-        let definition = Definition::Route(Box::new(Route { id, workspace: WORKSPACE, spec: route(path) }));
-        snapshot.apply(Entry { revision: 6, key: Key::Route(id), definition: Some(definition) });
+        let definition = Definition::Route(Box::new(Route {
+            id,
+            workspace: WORKSPACE,
+            spec: route(path),
+        }));
+        snapshot.apply(Entry {
+            revision: 6,
+            key: Key::Route(id),
+            definition: Some(definition),
+        });
         let arrivals = [arrival(1, r#"{"id": 42, "other": 7}"#)];
         let evaluation = &evaluated(&snapshot, &arrivals, Stored::default())[0];
         let wrong = |code: &str| {

@@ -10,6 +10,7 @@ use anyhow::Context as _;
 /// # Errors
 /// When the server refuses.
 pub fn create_database(name: &str) -> anyhow::Result<Option<String>> {
+    // The server's URL, without a database.
     let Some(server) = std::env::var("HOOKRAIL_TEST_POSTGRES_URL").ok().filter(|url| !url.is_empty()) else {
         return Ok(None);
     };
@@ -18,6 +19,5 @@ pub fn create_database(name: &str) -> anyhow::Result<Option<String>> {
     let done = Command::new("psql").arg(&server).args(["-v", "ON_ERROR_STOP=1", "-qc", &sql]).output();
     let done = done.context("psql can't be started")?;
     anyhow::ensure!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
-    let base = server.rsplit_once('/').map_or(server.as_str(), |(base, _)| base);
-    Ok(Some(format!("{base}/{name}")))
+    Ok(Some(format!("{server}/{name}")))
 }

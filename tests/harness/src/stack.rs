@@ -15,6 +15,20 @@ pub const ADMIN_TOKEN: &str = "test-admin-token-0123456789";
 /// How long a stack may take to become ready, seconds.
 const READY_SECONDS: u64 = 60;
 
+/// Sizes of streams for which any machine has room: the server reserves them.
+const SMALL_STREAMS: [&str; 10] = [
+    "--stream-raw-max-bytes",
+    "134217728",
+    "--stream-delivery-max-bytes",
+    "134217728",
+    "--stream-parked-max-bytes",
+    "134217728",
+    "--stream-dead-max-bytes",
+    "134217728",
+    "--stream-journal-max-bytes",
+    "268435456",
+];
+
 /// One of the four services.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Service {
@@ -136,7 +150,7 @@ impl Stack {
         let nats = self.nats.as_ref().context("the four services have a nats-server")?.url();
         let mut command = Command::new(hookrail_binary());
         command.arg(service.name()).args(["--nats-url", &nats, "--ops-listen", &listen(self.ports.ops_of(service))]);
-        command.args(&self.extra);
+        command.args(SMALL_STREAMS).args(&self.extra);
         let database = self.database_url.clone().unwrap_or_default();
         match service {
             Service::Ingress => drop(command.args(["--ingress-listen", &listen(self.ports.ingress)])),

@@ -29,7 +29,10 @@ pub(crate) struct Answer {
 
 impl Answer {
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+        self.headers
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value.as_str())
     }
 
     #[track_caller]
@@ -60,17 +63,27 @@ impl Answer {
     pub(crate) fn is_invalid_at(&self, code: &str, pointer: &str) {
         let problem = self.is_problem(422, code);
         let errors = problem["errors"].as_array().unwrap();
-        assert!(errors.iter().any(|error| error["pointer"] == pointer), "{pointer} is not in {problem}");
+        assert!(
+            errors.iter().any(|error| error["pointer"] == pointer),
+            "{pointer} is not in {problem}"
+        );
     }
 }
 
 impl Client {
     pub(crate) fn new(base: String) -> Self {
-        Self { base, http: loopback_client(), token: ROOT.to_owned() }
+        Self {
+            base,
+            http: loopback_client(),
+            token: ROOT.to_owned(),
+        }
     }
 
     pub(crate) fn with_token(&self, token: &str) -> Self {
-        Self { token: token.to_owned(), ..self.clone() }
+        Self {
+            token: token.to_owned(),
+            ..self.clone()
+        }
     }
 
     /// Below `/api/v1` where the path isn't a full one.
@@ -84,11 +97,19 @@ impl Client {
         let mut request = OutboundRequest::new(method, &format!("{}{path}", self.base), body, 30_000);
         request.keep_body_bytes = ANSWER_BYTES;
         if !self.token.is_empty() {
-            request.headers.push(("authorization".to_owned(), format!("Bearer {}", self.token)));
+            request
+                .headers
+                .push(("authorization".to_owned(), format!("Bearer {}", self.token)));
         }
-        request.headers.extend(headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        request.headers.extend(
+            headers
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
+        );
         let result = self.http.send(&request).await;
-        let response = result.response.unwrap_or_else(|| panic!("{method} {path}: {:?}", result.error));
+        let response = result
+            .response
+            .unwrap_or_else(|| panic!("{method} {path}: {:?}", result.error));
         Answer {
             status: response.status,
             headers: response.headers.clone(),
@@ -101,11 +122,18 @@ impl Client {
     }
 
     pub(crate) async fn post(&self, path: &str, body: &str) -> Answer {
-        self.ask("POST", path, &[("content-type", "application/json")], body).await
+        self.ask("POST", path, &[("content-type", "application/json")], body)
+            .await
     }
 
     pub(crate) async fn patch(&self, path: &str, body: &str) -> Answer {
-        self.ask("PATCH", path, &[("content-type", "application/merge-patch+json")], body).await
+        self.ask(
+            "PATCH",
+            path,
+            &[("content-type", "application/merge-patch+json")],
+            body,
+        )
+        .await
     }
 
     pub(crate) async fn delete(&self, path: &str) -> Answer {

@@ -5,12 +5,51 @@ use std::time::Duration;
 
 use hookrail_broker::Broker;
 use hookrail_config::ConfigSettings;
-use hookrail_runtime::{Secret, ServiceContext};
+use hookrail_runtime::{Secret, ServiceContext, random};
 use hookrail_store::Store;
+use hookrail_store::sea_orm::{ConnectionTrait, Database};
 use tokio::task::JoinHandle;
 
 use crate::client::{Client, ROOT, loopback_client};
 use crate::nats::Nats;
+
+/// Runs `test` on a new SQLite file, and on a new PostgreSQL database on the server that
+/// `HOOKRAIL_TEST_POSTGRES_URL` names. Without it PostgreSQL is left out, loudly.
+pub(crate) async fn each_database(test: impl AsyncFn(Fixture)) {
+    let directory = tempfile::tempdir().unwrap();
+    let url = format!("sqlite://{}?mode=rwc", directory.path().join("test.db").display());
+    test(Fixture::start(Store::connect(&url).await.unwrap()).await).await;
+    let Ok(server) = std::env::var("HOOKRAIL_TEST_POSTGRES_URL") else {
+        eprintln!("NOT TESTED ON POSTGRESQL: HOOKRAIL_TEST_POSTGRES_URL is not set");
+        return;
+    };
+    let name = format!("hookrail_config_{}", random::hex_token::<8>());
+    let admin = Database::connect(server.as_str())
+        .await
+        .expect("HOOKRAIL_TEST_POSTGRES_URL can be reached");
+    admin
+        .execute_unprepared(&format!("CREATE DATABASE {name}"))
+        .await
+        .unwrap();
+    test(Fixture::start(Store::connect(&url_of(&server, &name)).await.unwrap()).await).await;
+    admin
+        .execute_unprepared(&format!("DROP DATABASE {name} WITH (FORCE)"))
+        .await
+        .unwrap();
+}
+
+/// The server's URL with another database's name.
+fn url_of(server: &str, name: &str) -> String {
+    let (address, query) = server
+        .split_once('?')
+        .map_or((server, None), |(a, q)| (a, Some(q)));
+    let after_scheme = address.find("://").expect("a URL has a scheme") + 3;
+    let end = address[after_scheme..]
+        .find('/')
+        .map_or(address.len(), |at| after_scheme + at);
+    let query = query.map(|query| format!("?{query}")).unwrap_or_default();
+    format!("{}/{name}{query}", &address[..end])
+}
 
 pub(crate) struct Fixture {
     pub(crate) client: Client,
@@ -18,7 +57,6 @@ pub(crate) struct Fixture {
     pub(crate) broker: Broker,
     pub(crate) store: Store,
     running: Running,
-    _directory: tempfile::TempDir,
 }
 
 struct Running {
@@ -27,15 +65,18 @@ struct Running {
 }
 
 impl Fixture {
-    pub(crate) async fn start() -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let url = format!("sqlite://{}?mode=rwc", directory.path().join("test.db").display());
-        let store = Store::connect(&url).await.unwrap();
+    async fn start(store: Store) -> Self {
         store.migrate().await.unwrap();
         let nats = Nats::start();
         let broker = nats.broker().await;
         let (client, running) = serve(&broker, &store);
-        Self { client, nats, broker, store, running, _directory: directory }
+        Self {
+            client,
+            nats,
+            broker,
+            store,
+            running,
+        }
     }
 
     /// Starts the service again after [`Fixture::stop`].
@@ -58,7 +99,14 @@ fn serve(broker: &Broker, store: &Store) -> (Client, Running) {
         public_ingress_url: Some("http://hooks.example.com/".to_owned()),
     };
     let context = ServiceContext::new(Duration::from_secs(5));
-    let run = hookrail_config::run(settings, broker.clone(), store.clone(), loopback_client(), context.clone(), listener);
+    let run = hookrail_config::run(
+        settings,
+        broker.clone(),
+        store.clone(),
+        loopback_client(),
+        context.clone(),
+        listener,
+    );
     let task = tokio::spawn(run);
     (client, Running { context, task })
 }

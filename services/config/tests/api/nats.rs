@@ -18,7 +18,11 @@ impl Nats {
     pub(crate) fn start() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let (process, port) = spawn(directory.path(), None);
-        Self { process, port, directory }
+        Self {
+            process,
+            port,
+            directory,
+        }
     }
 
     pub(crate) fn kill(&mut self) {
@@ -70,7 +74,13 @@ fn spawn(directory: &Path, port: Option<u16>) -> (Child, u16) {
     std::fs::create_dir_all(&ports).unwrap();
     let mut command = Command::new(nats_server());
     command
-        .args(["-a", "127.0.0.1", "-js", "-p", &port.map_or("-1".to_owned(), |p| p.to_string())])
+        .args([
+            "-a",
+            "127.0.0.1",
+            "-js",
+            "-p",
+            &port.map_or("-1".to_owned(), |p| p.to_string()),
+        ])
         .arg("-sd")
         .arg(directory.join("store"))
         .arg("--ports_file_dir")
@@ -101,7 +111,9 @@ fn nats_server() -> PathBuf {
         return path.into();
     }
     let on_path = std::env::var_os("PATH").and_then(|path| {
-        std::env::split_paths(&path).map(|folder| folder.join("nats-server")).find(|file| file.is_file())
+        std::env::split_paths(&path)
+            .map(|folder| folder.join("nats-server"))
+            .find(|file| file.is_file())
     });
     on_path.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.tools/bin/nats-server"))
 }

@@ -14,7 +14,10 @@ pub(crate) struct Arrival {
 
 impl Arrival {
     pub(crate) fn header(&self, name: &str) -> &str {
-        self.headers.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value)
+        self.headers
+            .iter()
+            .find(|(known, _)| known == name)
+            .map_or("", |(_, value)| value)
     }
 }
 
@@ -32,16 +35,20 @@ pub(crate) struct Receiver {
 
 impl Receiver {
     pub(crate) fn answering(status: u16) -> Self {
-        let kept = Kept { status, arrivals: Arc::default() };
+        let kept = Kept {
+            status,
+            arrivals: Arc::default(),
+        };
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/hook", listener.local_addr().unwrap());
         let data = web::Data::new(kept.clone());
-        let server = HttpServer::new(move || App::new().app_data(data.clone()).default_service(web::to(take)))
-            .workers(1)
-            .disable_signals()
-            .listen(listener)
-            .unwrap()
-            .run();
+        let server =
+            HttpServer::new(move || App::new().app_data(data.clone()).default_service(web::to(take)))
+                .workers(1)
+                .disable_signals()
+                .listen(listener)
+                .unwrap()
+                .run();
         let handle = server.handle();
         tokio::spawn(server);
         Self { url, kept, handle }
@@ -60,7 +67,14 @@ impl Drop for Receiver {
 
 async fn take(kept: web::Data<Kept>, request: HttpRequest, body: web::Bytes) -> HttpResponse {
     let text = |value: &actix_web::http::header::HeaderValue| value.to_str().unwrap_or_default().to_owned();
-    let headers = request.headers().iter().map(|(name, value)| (name.to_string(), text(value))).collect();
-    kept.arrivals.lock().unwrap().push(Arrival { headers, body: body.to_vec() });
+    let headers = request
+        .headers()
+        .iter()
+        .map(|(name, value)| (name.to_string(), text(value)))
+        .collect();
+    kept.arrivals.lock().unwrap().push(Arrival {
+        headers,
+        body: body.to_vec(),
+    });
     HttpResponse::build(StatusCode::from_u16(kept.status).unwrap()).body("as told")
 }

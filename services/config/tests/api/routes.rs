@@ -1,15 +1,17 @@
 //! Routes, and what has to hold between them and their ends.
 
 use crate::client::Client;
-use crate::fixture::Fixture;
+use crate::fixture::{Fixture, each_database};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_route_fits_its_source_and_its_destination() {
-    let fixture = Fixture::start().await;
-    let client = &fixture.client;
-    bad_routes_are_refused(client).await;
-    an_order_that_is_lost_is_refused_whichever_is_saved_last(client).await;
-    what_is_in_use_stays(client).await;
+    each_database(async |fixture: Fixture| {
+        let client = &fixture.client;
+        bad_routes_are_refused(client).await;
+        an_order_that_is_lost_is_refused_whichever_is_saved_last(client).await;
+        what_is_in_use_stays(client).await;
+    })
+    .await;
 }
 
 async fn bad_routes_are_refused(client: &Client) {
@@ -36,25 +38,68 @@ async fn bad_routes_are_refused(client: &Client) {
 
 async fn an_order_that_is_lost_is_refused_whichever_is_saved_last(client: &Client) {
     let unordered = client.source("unordered", "").await;
-    let ordered = client.source("ordered", r#", "ordering": {"mode": "source"}"#).await;
+    let ordered = client
+        .source("ordered", r#", "ordering": {"mode": "source"}"#)
+        .await;
     let strict = client.destination("strict", r#", "ordering": "key""#).await;
     let loose = client.destination("loose", "").await;
     let route = |name: &str, source: &str, destination: &str| {
         format!(r#"{{"name": "{name}", "source": "{source}", "destination": "{destination}"}}"#)
     };
-    client.post("/routes", &route("r1", &unordered, &strict)).await.is_invalid_at("ordering-lost", "/ordering");
+    client
+        .post("/routes", &route("r1", &unordered, &strict))
+        .await
+        .is_invalid_at("ordering-lost", "/ordering");
     let kept = client.post("/routes", &route("r2", &ordered, &strict)).await.id();
-    client.post("/routes", &route("r3", &unordered, &loose)).await.id();
-    let moved = client.patch(&format!("/routes/{kept}"), &format!(r#"{{"source": "{unordered}"}}"#)).await;
+    client
+        .post("/routes", &route("r3", &unordered, &loose))
+        .await
+        .id();
+    let moved = client
+        .patch(
+            &format!("/routes/{kept}"),
+            &format!(r#"{{"source": "{unordered}"}}"#),
+        )
+        .await;
     moved.is_invalid_at("ordering-lost", "/ordering");
-    let source = client.patch(&format!("/sources/{ordered}"), r#"{"ordering": {"mode": "none"}}"#).await;
+    let source = client
+        .patch(
+            &format!("/sources/{ordered}"),
+            r#"{"ordering": {"mode": "none"}}"#,
+        )
+        .await;
     source.is_invalid_at("ordering-lost", "/ordering");
-    client.patch(&format!("/sources/{ordered}"), r#"{"ordering": null}"#).await.is_invalid_at("ordering-lost", "/ordering");
-    let destination = client.patch(&format!("/destinations/{loose}"), r#"{"ordering": "destination"}"#).await;
+    client
+        .patch(&format!("/sources/{ordered}"), r#"{"ordering": null}"#)
+        .await
+        .is_invalid_at("ordering-lost", "/ordering");
+    let destination = client
+        .patch(
+            &format!("/destinations/{loose}"),
+            r#"{"ordering": "destination"}"#,
+        )
+        .await;
     destination.is_invalid_at("ordering-lost", "/ordering");
-    assert_eq!(client.get(&format!("/destinations/{loose}")).await.json()["ordering"], "none");
-    client.patch(&format!("/sources/{unordered}"), r#"{"ordering": {"mode": "source"}}"#).await;
-    assert_eq!(client.patch(&format!("/destinations/{loose}"), r#"{"ordering": "destination"}"#).await.status, 200);
+    assert_eq!(
+        client.get(&format!("/destinations/{loose}")).await.json()["ordering"],
+        "none"
+    );
+    client
+        .patch(
+            &format!("/sources/{unordered}"),
+            r#"{"ordering": {"mode": "source"}}"#,
+        )
+        .await;
+    assert_eq!(
+        client
+            .patch(
+                &format!("/destinations/{loose}"),
+                r#"{"ordering": "destination"}"#
+            )
+            .await
+            .status,
+        200
+    );
 }
 
 async fn what_is_in_use_stays(client: &Client) {
@@ -62,12 +107,21 @@ async fn what_is_in_use_stays(client: &Client) {
     let destination = client.destination("used", "").await;
     let body = format!(r#"{{"name": "user", "source": "{source}", "destination": "{destination}"}}"#);
     let route = client.post("/routes", &body).await.id();
-    for path in [format!("/sources/{source}"), format!("/destinations/{destination}")] {
+    for path in [
+        format!("/sources/{source}"),
+        format!("/destinations/{destination}"),
+    ] {
         let problem = client.delete(&path).await.is_problem(409, "in-use");
         assert_eq!(problem["users"][0]["id"], route.as_str());
         assert_eq!(problem["users"][0]["name"], "user");
     }
     assert_eq!(client.delete(&format!("/routes/{route}")).await.status, 204);
     assert_eq!(client.delete(&format!("/sources/{source}")).await.status, 204);
-    assert_eq!(client.delete(&format!("/destinations/{destination}")).await.status, 204);
+    assert_eq!(
+        client
+            .delete(&format!("/destinations/{destination}"))
+            .await
+            .status,
+        204
+    );
 }

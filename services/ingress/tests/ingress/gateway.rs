@@ -137,6 +137,15 @@ impl Gateway {
         codec::decode_event(&found.expect("the event is in its partition").payload).unwrap()
     }
 
+    /// How many events lie in the broker.
+    pub(crate) async fn events(&self) -> u64 {
+        let mut events = 0;
+        for partition in 0..self.partitions() {
+            events += self.broker.raw_state(partition).await.unwrap().messages;
+        }
+        events
+    }
+
     /// Puts another definition in force, within the second that this may take.
     pub(crate) async fn change(&mut self, spec: SourceSpec) {
         let place = self

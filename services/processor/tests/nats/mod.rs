@@ -21,14 +21,29 @@ pub(crate) struct Nats {
 impl Nats {
     pub(crate) fn start() -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
         let process = Command::new(program())
-            .args(["--addr", "127.0.0.1", "--port", &port.to_string(), "--jetstream", "--store_dir"])
+            .args([
+                "--addr",
+                "127.0.0.1",
+                "--port",
+                &port.to_string(),
+                "--jetstream",
+                "--store_dir",
+            ])
             .arg(directory.path())
             .stderr(Stdio::null())
             .spawn()
             .expect("nats-server starts");
-        Self { process, port, _directory: directory }
+        Self {
+            process,
+            port,
+            _directory: directory,
+        }
     }
 
     pub(crate) fn settings(&self) -> BrokerSettings {
@@ -77,5 +92,9 @@ fn program() -> PathBuf {
     }
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap();
     let fetched = root.join(".tools/bin/nats-server");
-    if fetched.exists() { fetched } else { "nats-server".into() }
+    if fetched.exists() {
+        fetched
+    } else {
+        "nats-server".into()
+    }
 }
