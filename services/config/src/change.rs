@@ -2,6 +2,8 @@
 //!
 //! The revision's row stays locked until the end, so changes are checked and written one after another.
 
+use std::time::Duration;
+
 use hookrail_domain::Millis;
 use hookrail_domain::snapshot::{Definition, Entry, Key};
 use hookrail_runtime::clock;
@@ -15,6 +17,9 @@ use crate::error::ApiError;
 use crate::outbox_entry;
 use crate::secret_fields;
 use crate::state::ConfigState;
+
+/// How long an answer waits for its change to be in force.
+const IN_FORCE_WAIT: Duration = Duration::from_millis(800);
 
 /// A change that is being made. Dropped without [`Change::commit`], nothing of it happens.
 pub(crate) struct Change {
@@ -112,10 +117,13 @@ impl Change {
         Ok(())
     }
 
-    /// Makes it durable and wakes the publisher.
+    /// Makes it durable, wakes the publisher, and waits a moment until it is in force, so that whoever
+    /// is answered can use what was made. Where that takes longer (the broker is away), it comes later.
     pub(crate) async fn commit(self, state: &ConfigState) -> Result<(), ApiError> {
+        let revision = self.revision.unsigned_abs();
         self.transaction.commit().await?;
         state.outbox_changed.notify_one();
+        state.snapshots.wait_for(revision, IN_FORCE_WAIT).await;
         Ok(())
     }
 

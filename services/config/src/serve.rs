@@ -6,7 +6,7 @@ use actix_web::dev::Server;
 use actix_web::middleware::from_fn;
 use actix_web::{App, HttpServer, web};
 use anyhow::Context as _;
-use hookrail_broker::Broker;
+use hookrail_broker::{Broker, SnapshotFeed};
 use hookrail_outbound::OutboundClient;
 use hookrail_runtime::ServiceContext;
 use hookrail_store::Store;
@@ -35,7 +35,8 @@ pub async fn run(
 ) -> anyhow::Result<()> {
     let listening = context.health.check("config.listener");
     let publishing = context.health.check("config.outbox");
-    let state = ConfigState::new(&settings, broker, store, outbound);
+    let (_feed, snapshots) = SnapshotFeed::start(&broker).await.context("can't follow the definitions")?;
+    let state = ConfigState::new(&settings, broker, store, outbound, snapshots);
     ensure_first_workspace(&state)
         .await
         .map_err(|error| anyhow::anyhow!("{error}"))

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hookrail_broker::Broker;
+use hookrail_broker::{Broker, SnapshotReader};
 use hookrail_domain::api_key::hash_key;
 use hookrail_domain::ids::Id;
 use hookrail_outbound::OutboundClient;
@@ -27,6 +27,8 @@ pub(crate) struct ConfigState {
     pub(crate) root_token_hash: Option<[u8; 32]>,
     /// Wakes the publisher of the outbox.
     pub(crate) outbox_changed: Arc<Notify>,
+    /// The definitions in force, as all services see them.
+    pub(crate) snapshots: SnapshotReader,
 }
 
 impl ConfigState {
@@ -35,6 +37,7 @@ impl ConfigState {
         broker: Broker,
         store: Store,
         outbound: OutboundClient,
+        snapshots: SnapshotReader,
     ) -> Self {
         Self {
             store,
@@ -46,6 +49,7 @@ impl ConfigState {
                 .as_ref()
                 .map(|token| hash_key(token.expose())),
             outbox_changed: Arc::new(Notify::new()),
+            snapshots,
         }
     }
 }
