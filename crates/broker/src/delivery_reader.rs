@@ -60,7 +60,7 @@ impl DeliveryReader {
     /// lease is still the newest.
     pub async fn open(broker: &Broker, lease: &Lease) -> Result<DeliveryReader, ReaderError> {
         let fence_sequence = move_fence(broker, lease).await?;
-        let (feed, _) = open_feed(broker, lease).await?;
+        let feed = open_feed(broker, lease).await?;
         // Not what the consumer had given out: an owner that died before it was given anything leaves
         // a consumer with nothing, while what the owner before it sent may still be on its way.
         let delivered_before = match lease.unclean_takeover() {
@@ -136,7 +136,7 @@ impl DeliveryReader {
         self.held.forget_replies();
         loop {
             match open_feed(&self.broker, &self.lease).await {
-                Ok((feed, _)) => {
+                Ok(feed) => {
                     self.feed = feed;
                     return Ok(());
                 }
@@ -159,7 +159,7 @@ async fn last_sequence(broker: &Broker, partition: u32) -> Result<u64, ReaderErr
     Ok(stream.cached_info().state.last_sequence)
 }
 
-async fn open_feed(broker: &Broker, lease: &Lease) -> Result<(PullFeed, Option<u64>), ReaderError> {
+async fn open_feed(broker: &Broker, lease: &Lease) -> Result<PullFeed, ReaderError> {
     let stream = broker.names().delivery_stream(lease.partition());
     let config = pull::Config {
         durable_name: Some(CONSUMER_DISPATCHER.to_owned()),
@@ -170,7 +170,7 @@ async fn open_feed(broker: &Broker, lease: &Lease) -> Result<(PullFeed, Option<u
         max_deliver: -1,
         ..pull::Config::default()
     };
-    let delivered = replace_consumer(broker, lease, &stream, config).await?;
+    replace_consumer(broker, lease, &stream, config).await?;
     let settings = PullSettings {
         stream,
         consumer: CONSUMER_DISPATCHER.to_owned(),
@@ -179,5 +179,5 @@ async fn open_feed(broker: &Broker, lease: &Lease) -> Result<(PullFeed, Option<u
         window_bytes: WINDOW_BYTES,
         check_gaps: true,
     };
-    Ok((PullFeed::open(broker, settings).await?, delivered))
+    Ok(PullFeed::open(broker, settings).await?)
 }

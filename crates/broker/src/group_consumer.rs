@@ -29,9 +29,8 @@ pub(crate) fn replaced(lease: &Lease) -> ReaderError {
     }
 }
 
-/// Notes how far the consumer had delivered, deletes it, creates it for the lease's epoch, and
-/// makes sure that the lease is still the newest. Gives the last delivered stream sequence, none
-/// if there was no consumer.
+/// Deletes the consumer, creates it for the lease's epoch, and makes sure that the lease is still
+/// the newest.
 ///
 /// `config` needs a durable name; its priority group is set here.
 pub(crate) async fn replace_consumer(
@@ -39,14 +38,10 @@ pub(crate) async fn replace_consumer(
     lease: &Lease,
     stream: &str,
     config: pull::Config,
-) -> Result<Option<u64>, ReaderError> {
+) -> Result<(), ReaderError> {
     let name = config.durable_name.clone().unwrap_or_default();
-    let found = found_consumer(broker, stream, &name).await?;
-    if found
-        .as_ref()
-        .is_some_and(|found| found.newest_epoch > lease.epoch())
-        || !lease.holds()
-    {
+    let found = newest_epoch(broker, stream, &name).await?;
+    if found.is_some_and(|epoch| epoch > lease.epoch()) || !lease.holds() {
         return Err(replaced(lease));
     }
     if found.is_some() {
@@ -63,39 +58,21 @@ pub(crate) async fn replace_consumer(
         .await
         .map_err(|error| BrokerError::request(format!("creating consumer {name} of {stream}"), error))?;
     if lease.confirm(broker).await? {
-        Ok(found.map(|found| found.delivered))
+        Ok(())
     } else {
         Err(replaced(lease))
     }
 }
 
-struct FoundConsumer {
-    delivered: u64,
-    newest_epoch: u64,
-}
-
-async fn found_consumer(
-    broker: &Broker,
-    stream: &str,
-    name: &str,
-) -> Result<Option<FoundConsumer>, BrokerError> {
-    let info = broker.stream_ref(stream).await?.consumer_info(name).await;
-    match info {
-        Ok(info) => Ok(Some(FoundConsumer {
-            delivered: info.delivered.stream_sequence,
-            newest_epoch: info
-                .config
-                .priority_groups
-                .iter()
-                .filter_map(|group| epoch_of(group))
-                .max()
-                .unwrap_or(0),
-        })),
+/// The newest epoch that the consumer was made for; `None` = there is no such consumer.
+async fn newest_epoch(broker: &Broker, stream: &str, name: &str) -> Result<Option<u64>, BrokerError> {
+    match broker.stream_ref(stream).await?.consumer_info(name).await {
+        Ok(info) => {
+            let epochs = info.config.priority_groups.iter().filter_map(|group| epoch_of(group));
+            Ok(Some(epochs.max().unwrap_or(0)))
+        }
         Err(error) if error.kind() == ConsumerInfoErrorKind::NotFound => Ok(None),
-        Err(error) => Err(BrokerError::request(
-            format!("consumer {name} of {stream}"),
-            error,
-        )),
+        Err(error) => Err(BrokerError::request(format!("consumer {name} of {stream}"), error)),
     }
 }
 

@@ -2,14 +2,16 @@
 //!
 //! Deliveries, probes and fetchers go out through [`OutboundClient`]. It sends one request, once:
 //! no redirects are followed, nothing is retried, no proxy is taken from the environment, and no
-//! connection is made to an address that [`AddressPolicy`] refuses. It does not judge what an
-//! answer means, sign anything, or know about deliveries, lanes and retry schedules.
+//! connection is made to an address that [`AddressPolicy`] refuses. [`make_request`] makes the
+//! request of a destination. Nothing here judges what an answer means, or knows about deliveries,
+//! lanes and retry schedules.
 
 mod address_policy;
 mod attempt;
 mod client;
 mod client_error;
 mod connect_probe;
+mod destination_request;
 mod embedded_ipv4;
 mod failure;
 mod gated_body;
@@ -33,6 +35,7 @@ pub use address_policy::{AddressPolicy, AddressRefused};
 pub use attempt::{AttemptError, AttemptResponse, AttemptResult, Withheld};
 pub use client::OutboundClient;
 pub use client_error::ClientError;
+pub use destination_request::{MadeRequest, RequestContent, RequestError, make_request};
 pub use hookrail_domain::delivery::ErrorCode;
 pub use limits::{OutboundLimits, RESPONSE_BODY_DRAINED_BYTES, RESPONSE_BODY_KEPT_BYTES};
 pub use outbound_request::{OutboundRequest, SendCheck};

@@ -82,10 +82,10 @@ pub(crate) async fn attempt(
     let now = clock::now_ms();
     let body = sample_body(workspace, event_type, now);
     let webhook_id = new_id::<DeliveryId>().to_string();
-    let request = test_request::build(spec, &webhook_id, body, now)
-        .map_err(|error| ApiError::field("/signing/secrets", error.to_string()))?;
-    let result = state.outbound.send(&request).await;
-    let attempt = show(now, test_request::show(&request, spec), &result);
+    let made = test_request::build(spec, &webhook_id, body, now)
+        .map_err(|error| ApiError::field(error.pointer(), error.to_string()))?;
+    let result = state.outbound.send(&made.request).await;
+    let attempt = show(now, test_request::show(&made), &result);
     Ok((attempt, result.is_success()))
 }
 

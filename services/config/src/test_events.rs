@@ -18,9 +18,7 @@ use crate::json_body::JsonBody;
 use crate::posted_events::accepted;
 use crate::state::ConfigState;
 use crate::store_event::{current_revision, new_trace, store_event};
-
-/// The header by which such an event is known.
-const TEST_HEADER: &str = "hookrail-test";
+use crate::test_request::TEST_HEADER;
 
 pub(crate) fn configure(config: &mut web::ServiceConfig) {
     config.service(web::resource("/sources/{id}/test-events").route(web::post().to(send)));

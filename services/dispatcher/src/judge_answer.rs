@@ -6,9 +6,7 @@ use hookrail_domain::{
     render,
     retry::AttemptResult,
 };
-use hookrail_outbound::AttemptResult as Exchange;
-
-use crate::make_request::MadeRequest;
+use hookrail_outbound::{AttemptResult as Exchange, MadeRequest};
 
 /// Longest `Retry-After` that is looked at, milliseconds: 30 days.
 const MAX_RETRY_AFTER_MS: Millis = 30 * 24 * 3600 * 1000;

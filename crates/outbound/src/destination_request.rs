@@ -1,0 +1,147 @@
+//! The HTTP request of a destination: what every delivery, probe and test to it has in common.
+//!
+//! Knows headers, credentials and signature of a definition. Doesn't know deliveries, and renders no body.
+
+use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
+use bytes::Bytes;
+use hookrail_domain::{
+    Millis,
+    destination::{DestinationAuth, DestinationSpec, Signing},
+    secret::Secret,
+    signature::{self, SecretError, SigningKey},
+};
+
+use crate::outbound_request::OutboundRequest;
+
+/// Header that carries a destination's API key.
+const API_KEY_HEADER: &str = "x-api-key";
+/// Header that carries the Standard Webhooks signature.
+const SIGNATURE_HEADER: &str = "webhook-signature";
+/// Headers whose values are credentials wherever they come from: they are sent, and never kept.
+const CREDENTIALS: [&str; 3] = ["authorization", API_KEY_HEADER, SIGNATURE_HEADER];
+
+/// What one request to a destination brings.
+#[derive(Debug)]
+pub struct RequestContent<'a> {
+    /// What the receiver knows it by; the same in every repetition.
+    pub webhook_id: &'a str,
+    /// The body.
+    pub body: Bytes,
+    /// The body's content type. A header `content-type` of the definition goes before it.
+    pub content_type: Option<&'a str>,
+    /// Headers of this request alone, names in lower case.
+    pub headers: Vec<(String, String)>,
+}
+
+/// A request, and what of its headers may be kept and shown.
+#[derive(Debug)]
+pub struct MadeRequest {
+    /// What is sent. Names of headers are in lower case.
+    pub request: OutboundRequest,
+    /// The headers without credentials.
+    pub kept_headers: Vec<(String, String)>,
+}
+
+/// Why a definition gives no request.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RequestError {
+    /// A secret has no value, or none that is still in use.
+    #[error("the destination has no secret in use at {0}")]
+    NoSecret(&'static str),
+    /// A signing secret can't be used.
+    #[error("the signing secret can't be used: {0}")]
+    SigningSecret(#[from] SecretError),
+}
+
+impl RequestError {
+    /// The definition's member that is at fault, as a JSON pointer (RFC 6901).
+    pub fn pointer(&self) -> &'static str {
+        match self {
+            Self::NoSecret(pointer) => pointer,
+            Self::SigningSecret(_) => "/signing/secrets",
+        }
+    }
+}
+
+/// The request to `spec`'s receiver, signed at `now`.
+///
+/// # Errors
+/// When a secret of the definition is missing, over, or no signing secret.
+pub fn make_request(
+    spec: &DestinationSpec,
+    content: RequestContent<'_>,
+    now: Millis,
+) -> Result<MadeRequest, RequestError> {
+    let secret = secret_headers(spec, &content, now)?;
+    let kept_headers = open_headers(spec, &content, now);
+    let is_kept = |name: &str| !CREDENTIALS.contains(&name) && secret.iter().all(|(other, _)| other != name);
+    let mut headers = kept_headers.clone();
+    let kept_headers = kept_headers.into_iter().filter(|(name, _)| is_kept(name)).collect();
+    headers.extend(secret);
+    let timeout_ms = u64::from(spec.timeout_ms);
+    let mut request = OutboundRequest::new(spec.method.as_str(), &spec.url, content.body, timeout_ms);
+    request.headers = headers;
+    Ok(MadeRequest { request, kept_headers })
+}
+
+fn open_headers(spec: &DestinationSpec, content: &RequestContent<'_>, now: Millis) -> Vec<(String, String)> {
+    let own = spec.headers.iter().map(|(name, value)| (name.to_ascii_lowercase(), value.clone()));
+    let own: Vec<(String, String)> = own.collect();
+    let mut headers = Vec::with_capacity(own.len() + content.headers.len() + 4);
+    let content_type = content.content_type.filter(|_| own.iter().all(|(name, _)| name != "content-type"));
+    headers.extend(content_type.map(|value| ("content-type".to_owned(), value.to_owned())));
+    headers.push(("webhook-id".to_owned(), content.webhook_id.to_owned()));
+    headers.push(("webhook-timestamp".to_owned(), (now / 1000).to_string()));
+    headers.extend(content.headers.iter().cloned());
+    headers.extend(own);
+    headers
+}
+
+fn secret_headers(
+    spec: &DestinationSpec,
+    content: &RequestContent<'_>,
+    now: Millis,
+) -> Result<Vec<(String, String)>, RequestError> {
+    let mut headers = Vec::new();
+    match &spec.auth {
+        DestinationAuth::None | DestinationAuth::Oauth2ClientCredentials { .. } => {}
+        DestinationAuth::Header { name, value } => {
+            headers.push((name.to_ascii_lowercase(), active(value, now, "/auth/value")?.to_owned()));
+        }
+        DestinationAuth::Basic { username, password } => {
+            let pair = format!("{username}:{}", active(password, now, "/auth/password")?);
+            headers.push(("authorization".to_owned(), format!("Basic {}", BASE64.encode(pair))));
+        }
+        DestinationAuth::Bearer { token } => {
+            let token = active(token, now, "/auth/token")?;
+            headers.push(("authorization".to_owned(), format!("Bearer {token}")));
+        }
+    }
+    if let Some(key) = &spec.api_key {
+        headers.push((API_KEY_HEADER.to_owned(), active(key, now, "/api_key")?.to_owned()));
+    }
+    headers.extend(signature(spec, content, now)?.map(|value| (SIGNATURE_HEADER.to_owned(), value)));
+    Ok(headers)
+}
+
+fn active<'a>(secret: &'a Secret, now: Millis, pointer: &'static str) -> Result<&'a str, RequestError> {
+    secret.active(now).ok_or(RequestError::NoSecret(pointer))
+}
+
+/// The Standard Webhooks signature, one per secret in use, over the attempt's own time.
+fn signature(
+    spec: &DestinationSpec,
+    content: &RequestContent<'_>,
+    now: Millis,
+) -> Result<Option<String>, RequestError> {
+    let Signing::StandardWebhooks { secrets, .. } = &spec.signing else { return Ok(None) };
+    let in_use = secrets.iter().filter_map(|secret| secret.active(now));
+    let keys = in_use.map(SigningKey::parse).collect::<Result<Vec<_>, _>>()?;
+    if keys.is_empty() {
+        return Err(RequestError::NoSecret("/signing/secrets"));
+    }
+    Ok(Some(signature::sign_all(&keys, content.webhook_id, now / 1000, &content.body)))
+}
+
+#[cfg(test)]
+mod tests;
