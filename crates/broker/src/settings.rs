@@ -13,8 +13,8 @@ const GIB: i64 = 1024 * MIB;
 /// The most partitions that event ids have room for (10 bits).
 const PARTITIONS_MAX: u32 = 1024;
 
-/// The most replicas that JetStream keeps of a stream.
-const REPLICAS_MAX: usize = 5;
+/// Copies of a stream that a quorum can be had of.
+const REPLICAS: [usize; 3] = [1, 3, 5];
 
 /// The smallest limit of a stream: less would refuse a single large message.
 const STREAM_MIN_BYTES: i64 = 2 * MIB;
@@ -138,7 +138,7 @@ impl BrokerSettings {
             (1..=PARTITIONS_MAX).contains(&self.partitions),
             "partitions: 1 to 1024",
         );
-        check((1..=REPLICAS_MAX).contains(&self.replicas), "replicas: 1 to 5");
+        check(REPLICAS.contains(&self.replicas), "replicas: 1, 3 or 5");
         check(
             self.credentials_file.is_none() || self.nkey_seed_file.is_none(),
             "credentials_file: not together with nkey_seed_file",
@@ -172,6 +172,21 @@ impl BrokerSettings {
 }
 
 impl StreamLimits {
+    /// The same size for every stream, in bytes.
+    pub fn all(max_bytes: i64) -> StreamLimits {
+        StreamLimits {
+            raw_max_bytes: max_bytes,
+            delivery_max_bytes: max_bytes,
+            parked_max_bytes: max_bytes,
+            dead_max_bytes: max_bytes,
+            journal_max_bytes: max_bytes,
+            response_max_bytes: max_bytes,
+            notice_max_bytes: max_bytes,
+            config_max_bytes: max_bytes,
+            owner_max_bytes: max_bytes,
+        }
+    }
+
     fn named(&self) -> [(&'static str, i64); 9] {
         [
             ("raw_max_bytes", self.raw_max_bytes),
@@ -209,7 +224,7 @@ mod tests {
             urls: Vec::new(),
             prefix: "a.b".to_owned(),
             partitions: 0,
-            replicas: 6,
+            replicas: 2,
             publish_total_timeout_ms: 100_000,
             limits: StreamLimits {
                 raw_max_bytes: 1,

@@ -24,7 +24,7 @@ pub use bootstrap::ServiceContext;
 pub use health::{Health, Readiness};
 pub use listen::ListenAddress;
 pub use metrics::Metrics;
-pub use problem::Problem;
+pub use problem::{Problem, ProblemField};
 pub use secret::Secret;
 pub use settings::SettingsError;
 pub use trace_parent::TraceParent;

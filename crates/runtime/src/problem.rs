@@ -32,6 +32,9 @@ pub struct ProblemField {
     /// A JSON pointer (RFC 6901) into the request's body.
     pub pointer: String,
     pub detail: String,
+    /// A stable cause where clients act on it, as `not-yet-supported`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<&'static str>,
 }
 
 impl Problem {
@@ -58,11 +61,8 @@ impl Problem {
 
     /// Adds a field that failed validation.
     #[must_use]
-    pub fn field(mut self, pointer: impl Into<String>, detail: impl Into<String>) -> Self {
-        self.errors.push(ProblemField {
-            pointer: pointer.into(),
-            detail: detail.into(),
-        });
+    pub fn field(mut self, field: ProblemField) -> Self {
+        self.errors.push(field);
         self
     }
 
@@ -94,6 +94,14 @@ impl Responder for Problem {
 mod tests {
     use super::*;
 
+    fn field(pointer: &str, detail: &str, code: Option<&'static str>) -> ProblemField {
+        ProblemField {
+            pointer: pointer.to_owned(),
+            detail: detail.to_owned(),
+            code,
+        }
+    }
+
     #[test]
     fn a_problem_shows_its_members_in_a_stable_order() {
         let problem = Problem::new(
@@ -102,12 +110,13 @@ mod tests {
             "Some fields are invalid",
         )
         .detail("1 field")
-        .field("/entity/path", "not a JSONPath")
+        .field(field("/entity/path", "not a JSONPath", None))
+        .field(field("/tls", "not yet", Some("not-yet-supported")))
         .member("attempt", 1);
         let text = serde_json::to_string(&problem).unwrap();
         assert_eq!(
             text,
-            r#"{"type":"urn:hookrail:problem:invalid-fields","title":"Some fields are invalid","status":422,"detail":"1 field","code":"invalid-fields","errors":[{"pointer":"/entity/path","detail":"not a JSONPath"}],"attempt":1}"#
+            r#"{"type":"urn:hookrail:problem:invalid-fields","title":"Some fields are invalid","status":422,"detail":"1 field","code":"invalid-fields","errors":[{"pointer":"/entity/path","detail":"not a JSONPath"},{"pointer":"/tls","detail":"not yet","code":"not-yet-supported"}],"attempt":1}"#
         );
     }
 

@@ -29,6 +29,9 @@ const SQLITE_TOOBIG: i64 = 18;
 const SQLITE_CONSTRAINT: i64 = 19;
 const SQLITE_MISMATCH: i64 = 20;
 
+/// The file can't be opened or made.
+const SQLITE_CANTOPEN: i64 = 14;
+
 impl StoreError {
     /// Whether the data written is at fault: SQLSTATE classes 22 (data exception) and 23 (integrity
     /// constraint), SQLite's CONSTRAINT, MISMATCH and TOOBIG. Everything else (busy, locked, deadlock,
@@ -53,6 +56,21 @@ impl StoreError {
             }
             _ => false,
         }
+    }
+
+    /// Whether the URL is at fault, so that trying again won't help: it can't be read, names a file that
+    /// can't be opened, or a user or database that the server refuses (SQLSTATE class 28, 3D000).
+    pub fn is_wrong_setting(&self) -> bool {
+        if let Self::Database(DbErr::Conn(RuntimeErr::SqlxError(error))) = self
+            && matches!(error.as_ref(), sqlx::Error::Configuration(_))
+        {
+            return true;
+        }
+        let wrong = |(sqlite, code): (bool, String)| match sqlite {
+            true => code.parse::<i64>().is_ok_and(|code| code & 0xff == SQLITE_CANTOPEN),
+            false => code.starts_with("28") || code == "3D000",
+        };
+        matches!(self, Self::Url(_)) || self.code().is_some_and(wrong)
     }
 
     /// The database's code of the error, and whether it is SQLite's.

@@ -8,7 +8,7 @@ use actix_web::{HttpResponse, ResponseError};
 use hookrail_broker::BrokerError;
 use hookrail_domain::json::Json;
 use hookrail_domain::validation::FieldError;
-use hookrail_runtime::Problem;
+use hookrail_runtime::{Problem, ProblemField};
 use hookrail_store::StoreError;
 
 /// Why a request is refused.
@@ -161,9 +161,7 @@ impl ApiError {
         problem.detail = self.detail();
         match self {
             Self::Invalid(errors) => {
-                for error in errors {
-                    problem = problem.field(error.pointer.clone(), error.detail.clone());
-                }
+                problem.errors = errors.iter().map(problem_field).collect();
             }
             Self::Conflict(conflict) if !conflict.users.is_empty() => {
                 problem = problem.member("users", conflict.users.clone());
@@ -175,6 +173,14 @@ impl ApiError {
             _ => {}
         }
         problem
+    }
+}
+
+fn problem_field(error: &FieldError) -> ProblemField {
+    ProblemField {
+        pointer: error.pointer.clone(),
+        detail: error.detail.clone(),
+        code: error.code,
     }
 }
 

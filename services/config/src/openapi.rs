@@ -233,6 +233,8 @@ pub(crate) struct FieldProblem {
     /// JSON Pointer (RFC 6901) into the request's body.
     pointer: String,
     detail: String,
+    /// Stable, where clients act on it, as `not-yet-supported`.
+    code: Option<String>,
 }
 
 #[cfg(test)]

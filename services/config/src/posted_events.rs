@@ -2,13 +2,12 @@
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
-use hookrail_domain::event::{Body, Event};
+use hookrail_domain::event::Event;
 use hookrail_domain::event_type::{BUILT_IN, is_type_name};
-use hookrail_domain::ids::{EventId, Id, WorkspaceId};
+use hookrail_domain::ids::WorkspaceId;
 use hookrail_domain::json::Json;
 use hookrail_domain::partition;
 use hookrail_domain::validation::Faults;
-use hookrail_runtime::{clock, ids};
 use serde::Deserialize;
 
 use crate::answer;
@@ -16,7 +15,7 @@ use crate::authenticated::Authenticated;
 use crate::error::ApiError;
 use crate::json_body::JsonBody;
 use crate::state::ConfigState;
-use crate::store_event::{StoredEvent, current_revision, new_trace, store_event};
+use crate::store_event::{StoredEvent, current_revision, new_event, store_event};
 
 /// Longest key, bytes.
 const MAX_KEY_BYTES: usize = 255;
@@ -70,28 +69,12 @@ impl PostedEvent {
     }
 
     fn into_event(self, workspace: WorkspaceId, revision: u64, partitions: u32) -> Event {
-        let now = clock::now_ms();
         let mut event = Event {
-            id: EventId::from_parts(now, ids::random_bits()),
-            workspace,
-            source: None,
-            event_type: self.event_type,
             revision,
-            accepted_at: now,
-            method: "POST".to_owned(),
-            query: Vec::new(),
-            headers: Vec::new(),
-            content_type: Some("application/json".to_owned()),
-            body: Body::inline(self.data.to_compact_vec()),
-            remote_addr: None,
-            credential: None,
             ordering_key: self.ordering_key,
-            dedupe_key: None,
             idempotency_key: self.idempotency_key,
             current_context: self.current_context,
-            traceparent: new_trace(),
-            reply: None,
-            internal: false,
+            ..new_event(workspace, &self.event_type, &self.data)
         };
         event.id = event.id.with_partition(partition_of(&event, partitions));
         event

@@ -8,7 +8,7 @@ use hookrail_domain::snapshot::{Definition, Key};
 use hookrail_domain::source::{OLD_NAME_MS, OldName, Source, SourceSpec};
 use hookrail_domain::workspace::Workspace;
 use hookrail_runtime::random;
-use hookrail_store::{DefinitionRow, DefinitionTable, api_keys, definition_rows};
+use hookrail_store::{DefinitionRow, DefinitionTable, api_keys, definition_rows, source_warnings};
 
 use crate::answer::{self, Created};
 use crate::authenticated::Authenticated;
@@ -133,6 +133,8 @@ async fn patch(
     stored.row.old_names = names_after(&stored, &spec, change.now)?;
     stored.spec = spec;
     let stored = change.update(stored).await?;
+    // What events said of the rules before says nothing of these.
+    source_warnings::clear(transaction, stored.id()?).await?;
     publish(&change, &sender.workspace, &stored).await?;
     change.commit(&state).await?;
     Ok(answer::json(&show(&state, &sender.workspace, &stored.row)?))
@@ -153,6 +155,7 @@ async fn delete(
     preconditions::check(&request, &stored.row)?;
     route_rules::refuse_if_used(transaction, &stored.row).await?;
     change.delete(&stored).await?;
+    source_warnings::clear(transaction, stored.id()?).await?;
     change.publish(Key::Source(stored.id()?), None).await?;
     change.commit(&state).await?;
     Ok(HttpResponse::NoContent().finish())

@@ -2,9 +2,11 @@
 
 use hookrail_broker::codec::encode_event;
 use hookrail_broker::{OutMessage, PublishError};
-use hookrail_domain::event::Event;
+use hookrail_domain::event::{Body, Event};
+use hookrail_domain::ids::{EventId, Id, WorkspaceId};
+use hookrail_domain::json::Json;
 use hookrail_domain::partition;
-use hookrail_runtime::{TraceParent, random};
+use hookrail_runtime::{TraceParent, clock, ids, random};
 use hookrail_store::revision;
 
 use crate::error::ApiError;
@@ -79,9 +81,31 @@ pub(crate) async fn current_revision(state: &ConfigState) -> Result<u64, ApiErro
     Ok(revision::current(state.store.reader()).await?.unsigned_abs())
 }
 
-/// A new trace.
-pub(crate) fn new_trace() -> String {
-    TraceParent::new(random::bytes()).to_string()
+/// An event of now with a JSON body, in a trace of its own, without a source and without keys.
+pub(crate) fn new_event(workspace: WorkspaceId, event_type: &str, body: &Json) -> Event {
+    let now = clock::now_ms();
+    Event {
+        id: EventId::from_parts(now, ids::random_bits()),
+        workspace,
+        source: None,
+        event_type: event_type.to_owned(),
+        revision: 0,
+        accepted_at: now,
+        method: "POST".to_owned(),
+        query: Vec::new(),
+        headers: Vec::new(),
+        content_type: Some("application/json".to_owned()),
+        body: Body::inline(body.to_compact_vec()),
+        remote_addr: None,
+        credential: None,
+        ordering_key: None,
+        dedupe_key: None,
+        idempotency_key: None,
+        current_context: None,
+        traceparent: TraceParent::new(random::bytes()).to_string(),
+        reply: None,
+        internal: false,
+    }
 }
 
 /// What two requests with one key have in common where they are the same one.

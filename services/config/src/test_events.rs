@@ -1,14 +1,13 @@
 //! `POST /sources/{id}/test-events`: an event as if a sender had sent it.
 
 use actix_web::{HttpResponse, web};
-use hookrail_domain::event::{Body, Event};
+use hookrail_domain::event::Event;
 use hookrail_domain::event_type::WEBHOOK_RECEIVED;
-use hookrail_domain::ids::{EventId, Id, SourceId, WorkspaceId};
+use hookrail_domain::ids::{SourceId, WorkspaceId};
 use hookrail_domain::json::Json;
 use hookrail_domain::partition;
 use hookrail_domain::plan::NO_KEY;
 use hookrail_domain::source::{OrderingMode, SourceSpec};
-use hookrail_runtime::{clock, ids};
 use serde::Deserialize;
 
 use crate::authenticated::Authenticated;
@@ -17,7 +16,7 @@ use crate::error::ApiError;
 use crate::json_body::JsonBody;
 use crate::posted_events::accepted;
 use crate::state::ConfigState;
-use crate::store_event::{current_revision, new_trace, store_event};
+use crate::store_event::{current_revision, new_event, store_event};
 use crate::test_request::TEST_HEADER;
 
 pub(crate) fn configure(config: &mut web::ServiceConfig) {
@@ -77,32 +76,14 @@ fn greeting() -> Json {
 }
 
 fn event(workspace: WorkspaceId, source: SourceId, payload: &Json) -> Event {
-    let now = clock::now_ms();
     let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
     Event {
-        id: EventId::from_parts(now, ids::random_bits()),
-        workspace,
         source: Some(source),
-        event_type: WEBHOOK_RECEIVED.to_owned(),
-        revision: 0,
-        accepted_at: now,
-        method: "POST".to_owned(),
-        query: Vec::new(),
         headers: vec![
             pair("content-type", "application/json"),
             pair(TEST_HEADER, "true"),
         ],
-        content_type: Some("application/json".to_owned()),
-        body: Body::inline(payload.to_compact_vec()),
-        remote_addr: None,
-        credential: None,
-        ordering_key: None,
-        dedupe_key: None,
-        idempotency_key: None,
-        current_context: None,
-        traceparent: new_trace(),
-        reply: None,
-        internal: false,
+        ..new_event(workspace, WEBHOOK_RECEIVED, payload)
     }
 }
 

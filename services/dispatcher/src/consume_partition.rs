@@ -4,13 +4,16 @@
 //! and come back as [`Done`]. Any doubt about ownership, or about a record's fate, ends the loop
 //! with an error: the partition is then taken over anew, from what the broker has.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+
+use futures::FutureExt as _;
 
 use hookrail_broker::{DeliveryAcker, DeliveryMessage, DeliveryReader, HandOver, Lease, codec};
 use hookrail_domain::{
     Millis,
     delivery::{Attempt, Delivery, ErrorCode, Failure},
-    lane::{Action, Arrival, AttemptId, Input, LaneKey, Limits, Parking, PartitionLanes, Place, RateRule, Send, Settle, Takeover},
+    ids::{DeliveryId, DestinationId},
+    lane::{Action, Arrival, AttemptId, End, Input, LaneKey, Limits, Parking, PartitionLanes, Place, RateRule, Send, Settle, Takeover},
     retry::{AttemptResult, Progress, Verdict},
 };
 use hookrail_runtime::{clock, random};
@@ -21,6 +24,7 @@ use crate::{
     error::PartitionError,
     judge_answer, make_request,
     own_partitions::Shared,
+    read_ahead::ReadAhead,
     record::Recorder,
     rules::KnownDestinations,
     settle::{settle, until_taken},
@@ -28,6 +32,8 @@ use crate::{
 
 /// Longest sleep of an idle partition, milliseconds: changed definitions are seen by then.
 const IDLE_MS: Millis = 200;
+/// The notice that a receiver has answered 410.
+const GONE_NOTICE: &str = "destination.gone";
 /// How long one wait for a revision of the definitions takes before it is begun again.
 const REVISION_WAIT: Duration = Duration::from_secs(1);
 
@@ -67,8 +73,9 @@ pub(crate) async fn consume_partition(
     lease: &Lease,
     mut orders: Orders,
 ) -> Result<HandOver, PartitionError> {
-    let mut reader = DeliveryReader::open(&shared.broker, lease).await?;
+    let reader = DeliveryReader::open(&shared.broker, lease).await?;
     let mut task = PartitionTask::new(shared, lease, &reader);
+    let mut reader = ReadAhead::start(reader);
     let mut ahead: Option<(DeliveryMessage, Delivery)> = None;
     let mut draining = false;
     loop {
@@ -94,14 +101,13 @@ pub(crate) async fn consume_partition(
                     task.arrive(&message, delivery);
                 }
             }
-            // Read on while draining, since that is where a lost connection is mended: what comes stays
-            // un-acked, for the next owner.
-            message = reader.next(), if ahead.is_none() => {
+            // What comes while draining stays un-acked, for the next owner.
+            Some(message) = reader.next(), if ahead.is_none() => {
                 let message = message?;
                 if draining {
                     continue;
                 }
-                let delivery = decode(&message)?;
+                let Some(delivery) = task.decode(&message) else { continue };
                 match delivery.revision <= shared.snapshots.current().revision() {
                     true => task.arrive(&message, delivery),
                     false => ahead = Some((message, delivery)),
@@ -110,13 +116,6 @@ pub(crate) async fn consume_partition(
             () = tokio::time::sleep(wake) => task.apply(Input::Tick),
         }
     }
-}
-
-fn decode(message: &DeliveryMessage) -> Result<Delivery, PartitionError> {
-    codec::decode_delivery(&message.payload).map_err(|error| PartitionError::Undecodable {
-        sequence: message.sequence,
-        reason: error.to_string(),
-    })
 }
 
 impl<'a> PartitionTask<'a> {
@@ -155,6 +154,19 @@ impl<'a> PartitionTask<'a> {
         let snapshot = self.shared.snapshots.current();
         for input in self.known.changes(&snapshot) {
             self.apply(input);
+        }
+    }
+
+    /// Reads a delivery. One that this version can't read stays un-acked, for a version that can.
+    fn decode(&self, message: &DeliveryMessage) -> Option<Delivery> {
+        match codec::decode_delivery(&message.payload) {
+            Ok(delivery) => Some(delivery),
+            Err(error) => {
+                let (partition, sequence) = (self.lease.partition(), message.sequence);
+                tracing::error!(partition, sequence, %error, "left alone: not a delivery that this version knows");
+                self.shared.metrics.unreadable.inc();
+                None
+            }
         }
     }
 
@@ -209,9 +221,7 @@ impl<'a> PartitionTask<'a> {
             Action::Send(send) => self.send(send),
             Action::Record { place, verdict, progress, .. } => self.record(place, verdict, progress),
             Action::Settle(settle) => self.settle(settle),
-            Action::DestinationGone { destination, delivery } => {
-                tracing::warn!(%destination, %delivery, "the receiver is gone (410): its deliveries wait");
-            }
+            Action::DestinationGone { destination, delivery } => self.tell_gone(destination, delivery),
             Action::Answer { .. } => {}
             // Only where parking is on.
             parking @ (Action::Append { .. }
@@ -225,7 +235,25 @@ impl<'a> PartitionTask<'a> {
     fn send(&mut self, send: Send) {
         let delivery = Arc::clone(self.held.get(&send.place).expect("a delivery is held until it is settled"));
         let (shared, lease) = (Arc::clone(self.shared), self.lease.clone());
-        self.beside.spawn(async move { attempt(&shared, lease, &delivery, send).await });
+        self.beside.spawn(async move {
+            // Whatever breaks one delivery stays with that delivery.
+            let attempt = AssertUnwindSafe(attempt(&shared, lease.clone(), &delivery, send)).catch_unwind();
+            attempt.await.unwrap_or_else(|_panic| Ok(broken(&delivery, send, lease.epoch())))
+        });
+    }
+
+    /// Tells the definitions' owner that a receiver wants no more: it is disabled there.
+    fn tell_gone(&mut self, destination: DestinationId, delivery: DeliveryId) {
+        tracing::warn!(%destination, %delivery, "the receiver is gone (410): it is to be disabled");
+        let publisher = self.shared.publisher.clone();
+        self.beside.spawn(async move {
+            let at = clock::now_ms();
+            let notice = format!(r#"{{"destination":"{destination}","delivery":"{delivery}","at":{at}}}"#);
+            let id = format!("gone.{delivery}.{at}");
+            let payload = bytes::Bytes::from(notice);
+            until_taken(|| async { publisher.publish_notice(GONE_NOTICE, &id, payload.clone()).await.map(drop) }).await?;
+            Ok(Done::Recorded)
+        });
     }
 
     /// Writes a failed attempt down at once; one that settles its delivery goes with the settlement.
@@ -251,6 +279,7 @@ impl<'a> PartitionTask<'a> {
         let metrics = self.shared.metrics.clone();
         self.beside.spawn(async move {
             let failure = attempt.as_ref().and_then(|attempt| attempt.failure.clone());
+            let failure = failure.or_else(|| of_end(order.end));
             if let Some(attempt) = attempt {
                 until_taken(|| recorder.attempt(&delivery, attempt.clone())).await?;
             }
@@ -311,6 +340,26 @@ async fn attempt(shared: &Shared, lease: Lease, delivery: &Delivery, send: Send)
     };
     log_attempt(shared, delivery, &attempt);
     Ok(Done::Attempt { id: send.attempt, place: send.place, attempt: Box::new(attempt), result })
+}
+
+/// What a delivery that ended without an attempt failed of.
+fn of_end(end: End) -> Option<Failure> {
+    let detail = match end {
+        End::Dead(_) => "it was given up",
+        End::Cancelled(ErrorCode::Expired) => "its caller had gone",
+        End::Cancelled(_) => "it was cancelled, or its destination was deleted",
+        End::Delivered | End::Stale | End::Moved => return None,
+    };
+    let (End::Dead(code) | End::Cancelled(code)) = end else { return None };
+    Some(Failure { code, detail: detail.to_owned() })
+}
+
+/// An attempt that ended in a panic.
+fn broken(delivery: &Delivery, send: Send, epoch: u64) -> Done {
+    tracing::error!(delivery = %delivery.id, "an attempt panicked");
+    let failure = Failure { code: ErrorCode::Render, detail: "the attempt broke off inside Hookrail".to_owned() };
+    let (attempt, result) = unsent(failure, send.number, epoch, clock::now_ms());
+    Done::Attempt { id: send.attempt, place: send.place, attempt: Box::new(attempt), result }
 }
 
 fn unsent(failure: Failure, number: u32, epoch: u64, started_at: Millis) -> (Attempt, AttemptResult) {

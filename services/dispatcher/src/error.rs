@@ -15,14 +15,6 @@ pub(crate) enum PartitionError {
     /// A record's fate is unknown, so nothing may be settled after it.
     #[error("the journal's record could not be published: {0}")]
     Publish(#[from] PublishError),
-    /// A message that no version of the contracts explains.
-    #[error("message {sequence} is not a delivery: {reason}")]
-    Undecodable {
-        /// Its sequence.
-        sequence: u64,
-        /// What is wrong with it.
-        reason: String,
-    },
     /// A task beside the loop broke off.
     #[error("a task broke off: {0}")]
     Beside(String),

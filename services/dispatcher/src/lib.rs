@@ -10,6 +10,7 @@ mod judge_answer;
 mod make_request;
 mod metrics;
 mod own_partitions;
+mod read_ahead;
 mod record;
 mod rules;
 mod settings;
@@ -27,13 +28,14 @@ use crate::{metrics::DispatcherMetrics, own_partitions::Shared};
 /// Runs the dispatcher until `ctx.shutdown` is cancelled and what was in flight is finished.
 ///
 /// # Errors
-/// When the broker can't be used.
+/// Wrong settings; a broker that can't be used.
 pub async fn run(
     settings: DispatcherSettings,
     broker: Broker,
     outbound: OutboundClient,
     ctx: ServiceContext,
 ) -> anyhow::Result<()> {
+    settings.check()?;
     let ready = ctx.health.check("dispatcher.partitions");
     let (_feed, snapshots) = SnapshotFeed::start(&broker).await.context("can't read the definitions")?;
     let shared = Shared {

@@ -21,6 +21,8 @@ pub(crate) struct DispatcherMetrics {
     pub(crate) partitions: IntGauge,
     /// Partitions taken over.
     pub(crate) takeovers: IntCounter,
+    /// Messages that are no deliveries that this version knows.
+    pub(crate) unreadable: IntCounter,
     /// Partitions given up since ownership was in doubt.
     pub(crate) given_up: IntCounter,
 }
@@ -39,6 +41,7 @@ impl DispatcherMetrics {
             ),
             partitions: metrics.gauge("delivery_partitions_owned", "Delivery partitions that this worker owns."),
             takeovers: metrics.counter("delivery_takeovers_total", "Delivery partitions taken over."),
+            unreadable: metrics.counter("deliveries_unreadable_total", "Messages left alone since they can't be read."),
             given_up: metrics.counter("delivery_partitions_given_up_total", "Delivery partitions given up in doubt."),
         }
     }

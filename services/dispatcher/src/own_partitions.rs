@@ -9,8 +9,11 @@ use hookrail_broker::{
 };
 use hookrail_domain::ownership::{Role, WorkerId};
 use hookrail_outbound::OutboundClient;
-use hookrail_runtime::{ServiceContext, health::Readiness, random};
-use tokio::{sync::oneshot, task::JoinSet};
+use hookrail_runtime::{ServiceContext, SettingsError, health::Readiness, random};
+use tokio::{
+    sync::oneshot,
+    task::{Id, JoinError, JoinSet},
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -39,12 +42,14 @@ struct Running {
     done: Option<oneshot::Sender<HandOver>>,
 }
 
-type Ended = (Lease, Result<HandOver, PartitionError>);
+type Ended = Result<(Id, Result<HandOver, PartitionError>), JoinError>;
 
 struct Partitions {
     shared: Arc<Shared>,
     running: HashMap<u32, Running>,
-    tasks: JoinSet<Ended>,
+    tasks: JoinSet<Result<HandOver, PartitionError>>,
+    /// Whose task is whose, so that one that panics is known too.
+    leases: HashMap<Id, Lease>,
 }
 
 /// Owns partitions until shutdown, then hands all of them over.
@@ -54,13 +59,18 @@ pub(crate) async fn run(shared: Shared, ready: Readiness, ctx: &ServiceContext) 
         .await
         .context("can't take part in owning delivery partitions")?;
     ready.ready();
-    let mut partitions = Partitions { shared: Arc::new(shared), running: HashMap::new(), tasks: JoinSet::new() };
+    let mut partitions = Partitions {
+        shared: Arc::new(shared),
+        running: HashMap::new(),
+        tasks: JoinSet::new(),
+        leases: HashMap::new(),
+    };
     while !ctx.shutdown.is_cancelled() {
         tokio::select! {
             () = ctx.shutdown.cancelled() => {}
             Some(change) = changes.recv() => partitions.change(change),
-            Some(ended) = partitions.tasks.join_next(), if !partitions.tasks.is_empty() => {
-                partitions.ended(ended.context("a partition's task broke off")?, &ownership).await;
+            Some(ended) = partitions.tasks.join_next_with_id(), if !partitions.tasks.is_empty() => {
+                partitions.ended(ended, &ownership).await;
             }
         }
     }
@@ -71,8 +81,10 @@ pub(crate) async fn run(shared: Shared, ready: Readiness, ctx: &ServiceContext) 
         tokio::select! {
             () = &mut release => return Ok(()),
             Some(change) = changes.recv() => partitions.change(change),
-            Some(Ok((lease, result))) = partitions.tasks.join_next(), if !partitions.tasks.is_empty() => {
-                partitions.confirm(&lease, result);
+            Some(ended) = partitions.tasks.join_next_with_id(), if !partitions.tasks.is_empty() => {
+                if let Some((lease, result)) = partitions.whose(ended) {
+                    partitions.confirm(&lease, result);
+                }
             }
         }
     }
@@ -80,7 +92,8 @@ pub(crate) async fn run(shared: Shared, ready: Readiness, ctx: &ServiceContext) 
 
 fn ownership_settings(shared: &Shared) -> anyhow::Result<OwnershipSettings> {
     let name = shared.settings.dispatcher_worker.clone().unwrap_or_else(random::hex_token::<8>);
-    let worker = WorkerId::new(name).context("--dispatcher-worker")?;
+    let worker = WorkerId::new(name)
+        .map_err(|error| SettingsError::invalid("dispatcher-worker", error.to_string()))?;
     let partitions = shared.broker.settings().partitions;
     let mut settings = OwnershipSettings::new(worker, Role::Dispatcher, partitions);
     settings.exclusive_worker_id = shared.settings.dispatcher_exclusive;
@@ -105,11 +118,9 @@ impl Partitions {
         self.running.insert(lease.partition(), running);
         self.shared.metrics.takeovers.inc();
         self.shared.metrics.partitions.set(self.running.len() as i64);
-        let shared = Arc::clone(&self.shared);
-        self.tasks.spawn(async move {
-            let result = consume_partition(&shared, &lease, orders).await;
-            (lease, result)
-        });
+        let (shared, of_task) = (Arc::clone(&self.shared), lease.clone());
+        let task = self.tasks.spawn(async move { consume_partition(&shared, &of_task, orders).await });
+        self.leases.insert(task.id(), lease);
     }
 
     fn drain(&mut self, lease: &Lease, done: oneshot::Sender<HandOver>) {
@@ -138,7 +149,17 @@ impl Partitions {
         self.running.get_mut(&lease.partition()).filter(|running| running.epoch == lease.epoch())
     }
 
-    async fn ended(&mut self, (lease, result): Ended, ownership: &Ownership) {
+    /// The lease of a task that has ended, and how it ended.
+    fn whose(&mut self, ended: Ended) -> Option<(Lease, Result<HandOver, PartitionError>)> {
+        let (id, result) = match ended {
+            Ok((id, result)) => (id, result),
+            Err(error) => (error.id(), Err(PartitionError::Beside(error.to_string()))),
+        };
+        self.leases.remove(&id).map(|lease| (lease, result))
+    }
+
+    async fn ended(&mut self, ended: Ended, ownership: &Ownership) {
+        let Some((lease, result)) = self.whose(ended) else { return };
         if let Err(error) = &result {
             let (partition, epoch) = (lease.partition(), lease.epoch());
             tracing::warn!(partition, epoch, %error, "delivery partition given up");

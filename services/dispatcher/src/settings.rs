@@ -1,6 +1,7 @@
 //! The dispatcher's own settings.
 
 use clap::Args;
+use hookrail_runtime::SettingsError;
 
 /// What can be set of the dispatcher.
 #[derive(Clone, Debug, Args)]
@@ -31,6 +32,40 @@ impl Default for DispatcherSettings {
             dispatcher_attempts_per_second: 10_000.0,
             dispatcher_worker: None,
             dispatcher_exclusive: false,
+        }
+    }
+}
+
+impl DispatcherSettings {
+    /// Refuses settings that can't be meant.
+    pub(crate) fn check(&self) -> Result<(), SettingsError> {
+        let at_least_one = |flag: &'static str, value: u32| match value {
+            0 => Err(SettingsError::invalid(flag, "has to be at least 1")),
+            _ => Ok(()),
+        };
+        at_least_one("dispatcher-in-flight", self.dispatcher_in_flight)?;
+        at_least_one("dispatcher-destination-in-flight", self.dispatcher_destination_in_flight)?;
+        let rate = self.dispatcher_attempts_per_second;
+        if !(rate.is_finite() && rate > 0.0) {
+            return Err(SettingsError::invalid("dispatcher-attempts-per-second", "has to be above 0"));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_that_would_never_send_are_refused_by_name() {
+        assert!(DispatcherSettings::default().check().is_ok());
+        let none = DispatcherSettings { dispatcher_in_flight: 0, ..DispatcherSettings::default() };
+        assert!(none.check().unwrap_err().to_string().contains("--dispatcher-in-flight"));
+        for rate in [0.0, -1.0, f64::NAN] {
+            let never =
+                DispatcherSettings { dispatcher_attempts_per_second: rate, ..DispatcherSettings::default() };
+            assert!(never.check().is_err(), "{rate}");
         }
     }
 }

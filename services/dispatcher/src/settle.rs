@@ -44,6 +44,11 @@ where
                 tracing::warn!(%reason, "the journal's stream takes no more; sending waits");
                 tokio::time::sleep(std::time::Duration::from_millis(REFUSED_PAUSE_MS)).await;
             }
+            // Nothing can be done about it; what it would have said is in the log.
+            Err(PublishError::TooLarge { bytes, limit }) => {
+                tracing::error!(bytes, limit, "a record is too large for the journal and left out");
+                return Ok(());
+            }
             Err(error) => return Err(error.into()),
         }
     }

@@ -51,7 +51,7 @@ pub(crate) async fn connect_store(
         "the database",
         readiness,
         || Store::connect(url.expose()),
-        |error| !matches!(error, StoreError::Url(_)),
+        |error: &StoreError| !error.is_wrong_setting(),
     );
     let store = store
         .await

@@ -9,10 +9,16 @@ mod changed_members;
 mod commit;
 mod consume_partition;
 pub mod evaluate;
+mod evaluate_batch;
+mod evaluation;
 mod own_partitions;
+mod plan_deliveries;
 mod publish_deliveries;
 pub mod read_event;
 mod render_delivery;
+mod rule_findings;
+mod take_entities;
+mod take_partition;
 
 mod consume_journal;
 mod forget;

@@ -4,12 +4,11 @@
 use hookrail_domain::{
     entity::{self, Extraction, Warning},
     event::Event,
+    filter::FilterInput,
     json::Json,
     payload::{self, BodyFormat},
     snapshot::Snapshot,
 };
-
-use crate::evaluate::filter_input;
 
 /// What an event says.
 #[derive(Debug, Clone)]
@@ -77,7 +76,12 @@ pub fn read(snapshot: &Snapshot, event: &Event) -> Reading {
         Ok(payload) => payload,
         Err(error) => return Reading::Failed(Failure::new("payload.malformed", error.to_string())),
     };
-    let input = filter_input(event, payload.as_json());
+    let input = FilterInput {
+        payload: payload.as_json(),
+        headers: &event.headers,
+        query: &event.query,
+        method: &event.method,
+    };
     if spec.filter.as_ref().is_some_and(|filter| !filter.accepts(&input)) {
         return Reading::Filtered;
     }

@@ -189,7 +189,7 @@ async fn store(directory: &tempfile::TempDir) -> Store {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn events_become_entities_and_deliveries_and_a_crash_before_the_commit_changes_nothing() {
-    let (nats, directory) = (Nats::start(), tempfile::tempdir().unwrap());
+    let (nats, directory) = (Nats::start().await, tempfile::tempdir().unwrap());
     let broker = nats.broker().await;
     let store = store(&directory).await;
     define(&broker).await;
@@ -285,7 +285,7 @@ async fn events_become_entities_and_deliveries_and_a_crash_before_the_commit_cha
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_journal_is_written_once_whatever_comes_twice() {
-    let (nats, directory) = (Nats::start(), tempfile::tempdir().unwrap());
+    let (nats, directory) = (Nats::start().await, tempfile::tempdir().unwrap());
     let broker = nats.broker().await;
     let store = store(&directory).await;
     define(&broker).await;

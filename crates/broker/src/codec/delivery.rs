@@ -115,38 +115,53 @@ pub(super) fn from_attempt(attempt: v1::Attempt) -> Result<Attempt, CodecError> 
 }
 
 pub(super) fn failure(failure: &Failure) -> v1::Failure {
-    let code = ERROR_CODES
-        .iter()
-        .find(|(_, code)| *code == failure.code)
-        .map_or(v1::ErrorCode::Unspecified, |(code, _)| *code);
     v1::Failure {
-        code: code.into(),
+        code: code(failure.code).into(),
         detail: failure.detail.clone(),
     }
 }
 
 pub(super) fn from_failure(failure: v1::Failure) -> Result<Failure, CodecError> {
-    let found = ERROR_CODES.iter().find(|(code, _)| *code == failure.code());
     Ok(Failure {
-        code: needed("failure.code", found.map(|(_, code)| *code))?,
+        code: needed("failure.code", from_code(failure.code()))?,
         detail: failure.detail,
     })
 }
 
-const ERROR_CODES: [(v1::ErrorCode, ErrorCode); 12] = [
-    (v1::ErrorCode::Dns, ErrorCode::Dns),
-    (v1::ErrorCode::Connect, ErrorCode::Connect),
-    (v1::ErrorCode::Tls, ErrorCode::Tls),
-    (v1::ErrorCode::Timeout, ErrorCode::Timeout),
-    (v1::ErrorCode::AddressRefused, ErrorCode::AddressRefused),
-    (v1::ErrorCode::Status, ErrorCode::Status),
-    (v1::ErrorCode::Body, ErrorCode::Body),
-    (v1::ErrorCode::Proxy, ErrorCode::Proxy),
-    (v1::ErrorCode::OverQuota, ErrorCode::OverQuota),
-    (v1::ErrorCode::Expired, ErrorCode::Expired),
-    (v1::ErrorCode::Cancelled, ErrorCode::Cancelled),
-    (v1::ErrorCode::Render, ErrorCode::Render),
-];
+fn code(code: ErrorCode) -> v1::ErrorCode {
+    match code {
+        ErrorCode::Dns => v1::ErrorCode::Dns,
+        ErrorCode::Connect => v1::ErrorCode::Connect,
+        ErrorCode::Tls => v1::ErrorCode::Tls,
+        ErrorCode::Timeout => v1::ErrorCode::Timeout,
+        ErrorCode::AddressRefused => v1::ErrorCode::AddressRefused,
+        ErrorCode::Status => v1::ErrorCode::Status,
+        ErrorCode::Body => v1::ErrorCode::Body,
+        ErrorCode::Proxy => v1::ErrorCode::Proxy,
+        ErrorCode::OverQuota => v1::ErrorCode::OverQuota,
+        ErrorCode::Expired => v1::ErrorCode::Expired,
+        ErrorCode::Cancelled => v1::ErrorCode::Cancelled,
+        ErrorCode::Render => v1::ErrorCode::Render,
+    }
+}
+
+fn from_code(code: v1::ErrorCode) -> Option<ErrorCode> {
+    Some(match code {
+        v1::ErrorCode::Unspecified => return None,
+        v1::ErrorCode::Dns => ErrorCode::Dns,
+        v1::ErrorCode::Connect => ErrorCode::Connect,
+        v1::ErrorCode::Tls => ErrorCode::Tls,
+        v1::ErrorCode::Timeout => ErrorCode::Timeout,
+        v1::ErrorCode::AddressRefused => ErrorCode::AddressRefused,
+        v1::ErrorCode::Status => ErrorCode::Status,
+        v1::ErrorCode::Body => ErrorCode::Body,
+        v1::ErrorCode::Proxy => ErrorCode::Proxy,
+        v1::ErrorCode::OverQuota => ErrorCode::OverQuota,
+        v1::ErrorCode::Expired => ErrorCode::Expired,
+        v1::ErrorCode::Cancelled => ErrorCode::Cancelled,
+        v1::ErrorCode::Render => ErrorCode::Render,
+    })
+}
 
 pub(super) fn status(status: DeliveryStatus) -> i32 {
     let status = match status {
@@ -167,5 +182,31 @@ pub(super) fn from_status(status: v1::DeliveryStatus) -> Result<DeliveryStatus, 
         v1::DeliveryStatus::Delivered => Ok(DeliveryStatus::Delivered),
         v1::DeliveryStatus::Dead => Ok(DeliveryStatus::Dead),
         v1::DeliveryStatus::Cancelled => Ok(DeliveryStatus::Cancelled),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_error_code_but_none_survives_the_wire() {
+        let numbers = 1..;
+        let known: Vec<_> = numbers.map_while(|number| v1::ErrorCode::try_from(number).ok()).collect();
+        assert_eq!(known.len(), 12);
+        for wire in known {
+            assert_eq!(from_code(wire).map(code), Some(wire));
+        }
+        assert_eq!(from_code(v1::ErrorCode::Unspecified), None);
+    }
+
+    #[test]
+    fn every_status_but_none_survives_the_wire() {
+        use DeliveryStatus::{Cancelled, Dead, Delivered, Parked, Pending};
+        for meant in [Pending, Parked, Delivered, Dead, Cancelled] {
+            let wire = v1::DeliveryStatus::try_from(status(meant)).unwrap();
+            assert_eq!(from_status(wire), Ok(meant));
+        }
+        assert!(from_status(v1::DeliveryStatus::Unspecified).is_err());
     }
 }

@@ -41,17 +41,7 @@ impl Nats {
         BrokerSettings {
             urls: vec![format!("nats://127.0.0.1:{}", self.port)],
             partitions: 4,
-            limits: StreamLimits {
-                raw_max_bytes: 16 * MIB,
-                delivery_max_bytes: 16 * MIB,
-                parked_max_bytes: 16 * MIB,
-                dead_max_bytes: 16 * MIB,
-                journal_max_bytes: 16 * MIB,
-                response_max_bytes: 16 * MIB,
-                notice_max_bytes: 16 * MIB,
-                config_max_bytes: 16 * MIB,
-                owner_max_bytes: 16 * MIB,
-            },
+            limits: StreamLimits::all(16 * MIB),
             ..BrokerSettings::default()
         }
     }

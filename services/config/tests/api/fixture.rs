@@ -67,7 +67,7 @@ struct Running {
 impl Fixture {
     async fn start(store: Store) -> Self {
         store.migrate().await.unwrap();
-        let nats = Nats::start();
+        let nats = Nats::start().await;
         let broker = nats.broker().await;
         let (client, running) = serve(&broker, &store);
         Self {

@@ -146,17 +146,7 @@ fn settings(nats: &NatsServer) -> BrokerSettings {
     BrokerSettings {
         urls: vec![nats.url()],
         partitions: 4,
-        limits: StreamLimits {
-            raw_max_bytes: 8 * MIB,
-            delivery_max_bytes: 8 * MIB,
-            parked_max_bytes: 8 * MIB,
-            dead_max_bytes: 8 * MIB,
-            journal_max_bytes: 8 * MIB,
-            response_max_bytes: 8 * MIB,
-            notice_max_bytes: 8 * MIB,
-            config_max_bytes: 8 * MIB,
-            owner_max_bytes: 8 * MIB,
-        },
+        limits: StreamLimits::all(8 * MIB),
         ..BrokerSettings::default()
     }
 }

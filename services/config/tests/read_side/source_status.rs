@@ -1,8 +1,9 @@
 //! `/sources/{id}/status` and `/rejections`.
 
 use hookrail_domain::event::EventStatus;
-use hookrail_domain::ids::SourceId;
+use hookrail_domain::ids::{EventId, SourceId};
 use hookrail_domain::journal::{CountRecord, RejectionRecord};
+use hookrail_store::source_warnings::{self, Finding, WarningKey};
 use hookrail_store::{rejections, source_refusals};
 use serde_json::json;
 
@@ -104,4 +105,41 @@ async fn refused_requests_are_shown_and_counted() {
         (&status["rejected"], &status["rejected_by_cause"]),
         (&json!(7), &json!({"unauthorized": 7}))
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_warning_lasts_until_the_sources_definition_changes() {
+    let running = Running::start().await;
+    let source = running.source(json!({})).await;
+    warn(&running, source.parse().unwrap()).await;
+    let path = format!("/sources/{source}");
+    let status = async || running.api.get(&format!("{path}/status")).await.unwrap();
+    let change = async |fields: serde_json::Value| {
+        running.api.call("PATCH", &path, Some(&fields)).await.unwrap().expect(200).unwrap();
+    };
+    change(json!({"name": "orders"})).await;
+    assert_eq!(status().await["warnings"][0]["field"], json!("title"), "nothing changed");
+    assert_eq!(status().await["state"], json!("warning"));
+    change(json!({"description": "of the shop"})).await;
+    assert_eq!(
+        (&status().await["warnings"], &status().await["state"]),
+        (&json!([]), &json!("waiting"))
+    );
+}
+
+/// Stores what a processor stores when an event's title can't be found.
+async fn warn(running: &Running, source: SourceId) {
+    let key = WarningKey {
+        source,
+        code: "mapping.unresolved",
+        field: "title".to_owned(),
+    };
+    let finding = Finding::Wrong {
+        path: "$.name".to_owned(),
+        event: EventId::from_u128(1),
+        at: 1000,
+    };
+    let tx = running.store.write().await.unwrap();
+    source_warnings::write(&*tx, &[(key, finding)].into()).await.unwrap();
+    tx.commit().await.unwrap();
 }

@@ -188,17 +188,7 @@ fn settings(nats: &NatsServer) -> BrokerSettings {
     BrokerSettings {
         urls: vec![nats.url()],
         partitions: 4,
-        limits: StreamLimits {
-            raw_max_bytes: 4 * MIB,
-            delivery_max_bytes: 4 * MIB,
-            parked_max_bytes: 4 * MIB,
-            dead_max_bytes: 4 * MIB,
-            journal_max_bytes: 4 * MIB,
-            response_max_bytes: 4 * MIB,
-            notice_max_bytes: 4 * MIB,
-            config_max_bytes: 4 * MIB,
-            owner_max_bytes: 4 * MIB,
-        },
+        limits: StreamLimits::all(4 * MIB),
         ..BrokerSettings::default()
     }
 }

@@ -1,0 +1,112 @@
+//! Evaluating a batch of messages: open and read them under the definitions they need, load what is
+//! stored, and let [`crate::evaluate`] decide.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hookrail_broker::{Lease, RawMessage};
+use hookrail_domain::snapshot::Snapshot;
+use hookrail_runtime::clock;
+use hookrail_store::{Store, StoreError, entities, event_keys};
+
+use crate::{
+    arrivals::{Opened, open},
+    back_off::BackOff,
+    commit::Evaluated,
+    consume_partition::Workshop,
+    error::GiveUp,
+    evaluate::{Arrival, Stored, entity_keys, evaluate, key_of},
+    read_event::{Failure, Reading, read},
+};
+
+/// How long a batch waits for its definitions before it says so and waits again.
+const REVISION_WAIT: Duration = Duration::from_secs(5);
+/// How long a sender's or caller's key is remembered.
+const KEYS_REMEMBERED_MS: i64 = 24 * 3600 * 1000;
+/// Bytes of bodies from which a batch is evaluated off the asynchronous threads.
+const OFFLOAD_BYTES: u64 = 64 * 1024;
+
+/// Evaluates a batch. With `poison` its events fail unread: processing them ended the process before.
+pub(crate) async fn evaluate_batch(
+    workshop: &Workshop,
+    lease: &Lease,
+    messages: Vec<RawMessage>,
+    poison: bool,
+) -> Result<Vec<Evaluated>, GiveUp> {
+    let partition = lease.partition();
+    let opened: Vec<Opened> = messages.iter().map(|message| open(partition, message)).collect();
+    let revision = opened.iter().map(|opened| opened.arrival.event.revision).max();
+    let snapshot = snapshot(workshop, lease, revision.unwrap_or_default()).await?;
+    let readings = read_all(&snapshot, &opened, poison).await;
+    let arrivals: Vec<Arrival> = opened.into_iter().map(|opened| opened.arrival).collect();
+    let keys = entity_keys(&snapshot, &arrivals, &readings);
+    let message_ids = arrivals.iter().filter_map(|arrival| key_of(&arrival.event)).collect();
+    let stored = load_stored(workshop, lease, keys, message_ids).await?;
+    let limit = workshop.broker.max_inline_bytes();
+    let evaluations = evaluate(&snapshot, &arrivals, readings, stored, limit);
+    Ok(arrivals.into_iter().zip(evaluations).collect())
+}
+
+/// The definitions, not older than the newest under which an event was accepted.
+async fn snapshot(workshop: &Workshop, lease: &Lease, revision: u64) -> Result<Arc<Snapshot>, GiveUp> {
+    while !workshop.snapshots.wait_for(revision, REVISION_WAIT).await {
+        if !lease.holds() {
+            return Err(GiveUp::LeaseOver);
+        }
+        tracing::warn!(partition = lease.partition(), revision, "waiting for the definitions");
+    }
+    Ok(workshop.snapshots.current())
+}
+
+async fn load_stored(
+    workshop: &Workshop,
+    lease: &Lease,
+    keys: Vec<entities::EntityKey>,
+    message_ids: Vec<String>,
+) -> Result<Stored, GiveUp> {
+    let mut back_off = BackOff::usual();
+    loop {
+        match load(&workshop.store, &keys, &message_ids).await {
+            Ok(stored) => return Ok(stored),
+            Err(error) => {
+                workshop.metrics.store_retries.with_label_values(&["load"]).inc();
+                back_off.again(lease, &error).await?;
+            }
+        }
+    }
+}
+
+async fn load(
+    store: &Store,
+    keys: &[entities::EntityKey],
+    message_ids: &[String],
+) -> Result<Stored, StoreError> {
+    let since = clock::now_ms() - KEYS_REMEMBERED_MS;
+    Ok(Stored {
+        entities: entities::load(store.reader(), keys).await?,
+        first_events: event_keys::load(store.reader(), message_ids, since).await?,
+    })
+}
+
+/// Reads all events; where there is much to decode, off the asynchronous threads.
+async fn read_all(snapshot: &Arc<Snapshot>, opened: &[Opened], poison: bool) -> Vec<Reading> {
+    let one = move |snapshot: &Snapshot, opened: &Opened| match &opened.unreadable {
+        _ if poison => Reading::Failed(Failure::new(
+            "poison",
+            "processing it ended the process several times",
+        )),
+        Some(failure) => Reading::Failed(failure.clone()),
+        None => read(snapshot, &opened.arrival.event),
+    };
+    let bytes: u64 = opened.iter().map(|opened| opened.arrival.event.body.size()).sum();
+    if bytes < OFFLOAD_BYTES {
+        return opened.iter().map(|opened| one(snapshot, opened)).collect();
+    }
+    let (snapshot, opened) = (Arc::clone(snapshot), opened.to_vec());
+    let reading =
+        tokio::task::spawn_blocking(move || opened.iter().map(|opened| one(&snapshot, opened)).collect());
+    match reading.await {
+        Ok(readings) => readings,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}

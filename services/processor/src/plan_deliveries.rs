@@ -1,0 +1,106 @@
+//! Planning an event's deliveries: those of the event itself, then those of its entities' changes.
+
+use hookrail_domain::{
+    delivery::EntityRef,
+    json::{Json, Members},
+    plan::{self, Trigger},
+    snapshot::Snapshot,
+};
+
+use crate::{
+    evaluation::{Arrival, Evaluation},
+    render_delivery::{self, Rendering},
+    rule_findings,
+    take_entities::EntityEvent,
+};
+
+/// Plans deliveries under the definitions in force.
+pub(crate) struct Planner<'a> {
+    pub(crate) snapshot: &'a Snapshot,
+    /// The room that an encoded delivery has in a message.
+    pub(crate) max_inline_bytes: usize,
+}
+
+impl Planner<'_> {
+    /// Plans the deliveries of the event itself, then those of its entities' changes.
+    pub(crate) fn plan_all(
+        &self,
+        arrival: &Arrival,
+        data: &Json,
+        changes: &[EntityEvent],
+        evaluation: &mut Evaluation,
+    ) {
+        let mut index = 0;
+        let event_type = arrival.event.event_type.as_str();
+        let itself = Planning {
+            arrival,
+            event_type,
+            data,
+            entity: None,
+            previous: None,
+        };
+        self.plan(&itself, &mut index, evaluation);
+        for change in changes {
+            let planning = Planning {
+                arrival,
+                event_type: change.event_type,
+                data: &change.data,
+                entity: Some(&change.entity),
+                previous: change.previous.as_ref(),
+            };
+            self.plan(&planning, &mut index, evaluation);
+        }
+    }
+
+    fn plan(&self, planning: &Planning<'_>, index: &mut u32, evaluation: &mut Evaluation) {
+        for planned in plan::plan(self.snapshot, &planning.trigger(), index) {
+            let findings =
+                rule_findings::of_lane_key(self.snapshot, &planning.arrival.event, planning.entity, &planned);
+            evaluation.findings.extend(findings);
+            let rendering = Rendering {
+                snapshot: self.snapshot,
+                arrival: planning.arrival,
+                event_type: planning.event_type,
+                data: planning.data,
+                entity: planning.entity,
+                previous: planning.previous,
+                max_inline_bytes: self.max_inline_bytes,
+            };
+            match render_delivery::render(&rendering, planned) {
+                Ok(delivery) => evaluation.deliveries.push(delivery),
+                Err(dead) => evaluation.stillborn.push(*dead),
+            }
+        }
+    }
+}
+
+/// What deliveries are planned for.
+struct Planning<'a> {
+    arrival: &'a Arrival,
+    event_type: &'a str,
+    data: &'a Json,
+    entity: Option<&'a EntityRef>,
+    previous: Option<&'a Members>,
+}
+
+impl Planning<'_> {
+    fn trigger(&self) -> Trigger<'_> {
+        let event = &self.arrival.event;
+        Trigger {
+            event: event.id,
+            accepted_at: event.accepted_at,
+            workspace: event.workspace,
+            source: event.source,
+            event_type: self.event_type,
+            entity: self.entity,
+            data: self.data,
+            headers: &event.headers,
+            query: &event.query,
+            method: &event.method,
+            ordering_key: event.ordering_key.as_deref(),
+            replay: None,
+            partition: self.arrival.partition,
+            sequence: self.arrival.sequence,
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! What an event says of its source's rules: which work, which don't.
+
+use hookrail_domain::{
+    delivery::EntityRef,
+    entity::Warning,
+    event::Event,
+    plan::Planned,
+    snapshot::Snapshot,
+    source::{OrderingMode, Source},
+};
+use hookrail_store::source_warnings::{Finding, WarningKey};
+
+/// What an event says of one rule.
+type Said = (WarningKey, Finding);
+
+/// Codes of what may be wrong with all entities of a payload together.
+const LIMIT_CODES: [&str; 3] = ["mapping.too_long", "mapping.too_many", "mapping.over_budget"];
+
+/// Which of the entity rules' fields did not resolve, and that the others did.
+pub(crate) fn of_entity_rules(source: &Source, event: &Event, warnings: &[Warning]) -> Vec<Said> {
+    let Some(rules) = &source.spec.entity else { return Vec::new() };
+    let key = |code, field: &str| WarningKey {
+        source: source.id,
+        code,
+        field: field.to_owned(),
+    };
+    let fields = rules.fields.keys().map(|name| format!("fields.{name}"));
+    let all = ["path", "unique_id", "title"].map(str::to_owned).into_iter().chain(fields);
+    let resolved = all.filter(|field| !warnings.iter().any(|warning| &warning.field == field));
+    let mut said: Vec<Said> =
+        resolved.map(|field| (key("mapping.unresolved", &field), Finding::Fine)).collect();
+    let limits = LIMIT_CODES.iter().flat_map(|code| ["path", "unique_id"].map(|field| key(code, field)));
+    said.extend(limits.map(|key| (key, Finding::Fine)));
+    // After what is fine: the last finding of a rule counts.
+    said.extend(warnings.iter().map(|warning| {
+        let finding = wrong(event, &warning.path);
+        (key(warning.code, &warning.field), finding)
+    }));
+    said
+}
+
+/// Whether a delivery's ordering key resolves, and whether it is one by which its source keeps an
+/// order: without that, events with one lane key may be in several raw partitions.
+pub(crate) fn of_lane_key(
+    snapshot: &Snapshot,
+    event: &Event,
+    entity: Option<&EntityRef>,
+    planned: &Planned,
+) -> Vec<Said> {
+    let (Some(source), Some(lane_key)) = (event.source, &planned.lane_key) else {
+        return Vec::new();
+    };
+    let field = planned
+        .route
+        .map_or_else(|| planned.destination.to_string(), |route| route.to_string());
+    let route = planned.route.and_then(|id| snapshot.route(id));
+    let keyed = route.and_then(|route| route.spec.ordering_key.as_ref());
+    let path = keyed.map(|key| key.path.as_str()).unwrap_or_default();
+    let own_key = event.ordering_key.as_deref();
+    let of_source_key = match entity {
+        Some(entity) if keyed.is_none() => own_key == Some(entity.unique_id.as_str()),
+        _ => own_key == Some(lane_key),
+    };
+    let everything_in_one_lane = lane_key == "*";
+    let mode = snapshot.source(source).map(|source| source.spec.effective_ordering().mode);
+    let mismatch = match mode {
+        Some(OrderingMode::Source) | None => false,
+        Some(OrderingMode::Key | OrderingMode::None) => !of_source_key || everything_in_one_lane,
+    };
+    let said = |code, is_wrong: bool| {
+        let field = field.clone();
+        let finding = if is_wrong { wrong(event, path) } else { Finding::Fine };
+        (WarningKey { source, code, field }, finding)
+    };
+    vec![
+        said("ordering.key_unresolved", planned.key_unresolved),
+        said("ordering.key_mismatch", mismatch && !planned.key_unresolved),
+    ]
+}
+
+fn wrong(event: &Event, path: &str) -> Finding {
+    Finding::Wrong {
+        path: path.to_owned(),
+        event: event.id,
+        at: event.accepted_at,
+    }
+}
