@@ -30,8 +30,9 @@ const RECONNECT_PAUSE_MAX: Duration = Duration::from_secs(1);
 /// subject and envelope. A message one header over the server's limit resets the connection.
 const MESSAGE_OVERHEAD_BYTES: usize = 64 * 1024;
 
-/// The largest message that is sent, whatever the server allows.
-const MESSAGE_MAX_BYTES: usize = 1024 * 1024;
+/// The largest message that is sent, whatever the server allows: a body of the size that a source
+/// takes by default, with room for what is around it and for how it grows as JSON.
+const MESSAGE_MAX_BYTES: usize = 2 * 1024 * 1024;
 
 /// One connection to NATS, with the names and settings of the installation. Cheap to clone.
 #[derive(Clone)]

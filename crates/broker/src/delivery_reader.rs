@@ -155,7 +155,11 @@ impl DeliveryReader {
 async fn last_sequence(broker: &Broker, partition: u32) -> Result<u64, ReaderError> {
     let name = broker.names().delivery_stream(partition);
     let failed = |reason: String| BrokerError::request(format!("the state of {name}"), reason);
-    let stream = broker.jetstream().get_stream(&name).await.map_err(|error| failed(error.to_string()))?;
+    let stream = broker
+        .jetstream()
+        .get_stream(&name)
+        .await
+        .map_err(|error| failed(error.to_string()))?;
     Ok(stream.cached_info().state.last_sequence)
 }
 

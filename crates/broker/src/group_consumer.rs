@@ -68,11 +68,18 @@ pub(crate) async fn replace_consumer(
 async fn newest_epoch(broker: &Broker, stream: &str, name: &str) -> Result<Option<u64>, BrokerError> {
     match broker.stream_ref(stream).await?.consumer_info(name).await {
         Ok(info) => {
-            let epochs = info.config.priority_groups.iter().filter_map(|group| epoch_of(group));
+            let epochs = info
+                .config
+                .priority_groups
+                .iter()
+                .filter_map(|group| epoch_of(group));
             Ok(Some(epochs.max().unwrap_or(0)))
         }
         Err(error) if error.kind() == ConsumerInfoErrorKind::NotFound => Ok(None),
-        Err(error) => Err(BrokerError::request(format!("consumer {name} of {stream}"), error)),
+        Err(error) => Err(BrokerError::request(
+            format!("consumer {name} of {stream}"),
+            error,
+        )),
     }
 }
 

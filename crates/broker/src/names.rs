@@ -144,9 +144,10 @@ impl Names {
         format!("{}.jrn.{}.{partition}", self.subject_root, kind.token())
     }
 
-    /// Where notices of a kind are published.
+    /// Where notices of a kind are published. The kind's dots would be tokens of their own.
     pub fn notice_subject(&self, kind: &str) -> String {
-        format!("{}.notice.{}", self.subject_root, kind)
+        let kind = kind.replace('.', "_");
+        format!("{}.notice.{}", self.subject_root, token(&kind))
     }
 
     /// Where the answer to a waiting caller is stored.
@@ -218,6 +219,7 @@ mod tests {
         assert_eq!(names.raw_subject(0, "src_1"), "acme.raw.0.src_1");
         assert_eq!(names.raw_subject(0, "a.b").split('.').count(), 4);
         assert_eq!(names.raw_stream(7), "ACME_RAW_7");
+        assert_eq!(names.notice_subject("a.b"), "acme.notice.a_b");
     }
 
     #[test]

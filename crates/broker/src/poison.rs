@@ -18,25 +18,44 @@ pub struct PoisonMark {
     pub count: u32,
 }
 
+/// A mark as it was read, with the revision that it was written with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FoundMark {
+    /// The mark.
+    pub mark: PoisonMark,
+    /// Its revision.
+    pub revision: u64,
+}
+
 impl Broker {
     /// The mark of a raw partition, if one was ever set.
-    pub async fn poison_mark(&self, partition: u32) -> Result<Option<PoisonMark>, BrokerError> {
+    pub async fn poison_mark(&self, partition: u32) -> Result<Option<FoundMark>, BrokerError> {
         let key = self.names().poison_key(partition);
-        let entry = self.key_read(&self.names().owner_bucket(), &key).await?;
-        let read = entry
-            .map(|entry| serde_json::from_slice(&entry.value))
-            .transpose();
-        read.map_err(|error| BrokerError::Unreadable {
+        let Some(entry) = self.key_read(&self.names().owner_bucket(), &key).await? else {
+            return Ok(None);
+        };
+        let mark = serde_json::from_slice(&entry.value).map_err(|error| BrokerError::Unreadable {
             what: key,
             reason: error.to_string(),
-        })
+        })?;
+        Ok(Some(FoundMark {
+            mark,
+            revision: entry.revision,
+        }))
     }
 
-    /// Sets the mark; on disk when this returns.
-    pub async fn set_poison_mark(&self, partition: u32, mark: PoisonMark) -> Result<(), BrokerError> {
+    /// Sets the mark if its revision is still `expected` (0: never set); on disk when this returns the
+    /// new revision. None: somebody else has set it. After an error the outcome is unknown.
+    pub async fn set_poison_mark(
+        &self,
+        partition: u32,
+        mark: PoisonMark,
+        expected: u64,
+    ) -> Result<Option<u64>, BrokerError> {
         let key = self.names().poison_key(partition);
         let value = serde_json::to_vec(&mark).expect("a struct of numbers is JSON");
         let bucket = self.names().owner_bucket();
-        self.key_write(&bucket, &key, Bytes::from(value)).await.map(drop)
+        self.key_write_expecting(&bucket, &key, Bytes::from(value), expected)
+            .await
     }
 }

@@ -142,7 +142,7 @@ impl Publisher {
         self.publish(subject, OutMessage::plain(id, payload)).await
     }
 
-    /// Publishes a notice to the config service. `kind` is a fixed word without dots.
+    /// Publishes a notice to the config service. `kind` is words joined by dots.
     pub async fn publish_notice(
         &self,
         kind: &str,

@@ -5,13 +5,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use hookrail_domain::partition::MAX_PARTITIONS;
 use serde::Deserialize;
 
 const MIB: i64 = 1024 * 1024;
 const GIB: i64 = 1024 * MIB;
-
-/// The most partitions that event ids have room for (10 bits).
-const PARTITIONS_MAX: u32 = 1024;
 
 /// Copies of a stream that a quorum can be had of.
 const REPLICAS: [usize; 3] = [1, 3, 5];
@@ -135,7 +133,7 @@ impl BrokerSettings {
             "prefix: 1 to 32 of A-Z, a-z, 0-9, '_' and '-'",
         );
         check(
-            (1..=PARTITIONS_MAX).contains(&self.partitions),
+            (1..=MAX_PARTITIONS).contains(&self.partitions),
             "partitions: 1 to 1024",
         );
         check(REPLICAS.contains(&self.replicas), "replicas: 1, 3 or 5");

@@ -11,7 +11,7 @@ use arc_swap::ArcSwap;
 use async_nats::jetstream::kv::{Entry as KeyEntry, Operation, Watch};
 use async_nats::jetstream::stream::LastRawMessageErrorKind;
 use futures::{FutureExt, StreamExt};
-use hookrail_domain::snapshot::{Entry, Snapshot};
+use hookrail_domain::snapshot::{Entry, Key, Snapshot};
 use tokio::sync::watch;
 
 use crate::codec::key_of_id;
@@ -26,8 +26,10 @@ const FIRST_READ_TIMEOUT: Duration = Duration::from_secs(30);
 const CHECK_EVERY: Duration = Duration::from_secs(3);
 /// The pause before a watch that failed is opened again.
 const REOPEN_PAUSE: Duration = Duration::from_millis(200);
-/// How many changes are taken in by one new snapshot.
+/// How many changes are taken from the watch before anything else is looked at.
 const CHANGES_AT_ONCE: usize = 10_000;
+/// How long the first reading waits for a change that the watch has announced.
+const ANNOUNCED_WAIT: Duration = Duration::from_secs(1);
 
 impl Broker {
     /// Publishes one change of the definitions. To be called in the order of the revisions. May be
@@ -38,8 +40,9 @@ impl Broker {
         self.key_write(&bucket, &key, encode_entry(entry)).await.map(drop)
     }
 
-    /// Removes what is left of a deleted definition, once nothing can refer to it any more.
-    pub async fn remove_tombstone(&self, key: hookrail_domain::snapshot::Key) -> Result<(), BrokerError> {
+    /// Removes what is left of a deleted definition, once nothing can refer to it any more. Not for the
+    /// newest revision of all: a snapshot that is read afterwards would never reach it.
+    pub async fn remove_tombstone(&self, key: Key) -> Result<(), BrokerError> {
         let key = format!("{KEY_ENTRY_PREFIX}{}", entry_key(key));
         let bucket = self.names().config_bucket();
         self.key_remove(&bucket, &key, Duration::from_secs(3_600)).await
@@ -87,6 +90,7 @@ impl SnapshotFeed {
             current: Arc::clone(&current),
             revisions: revision_sender,
             seen_sequence: 0,
+            next: None,
         };
         let first = tokio::time::timeout(FIRST_READ_TIMEOUT, follower.read_all()).await;
         let late = |_| BrokerError::request("reading all definitions", "took too long");
@@ -109,27 +113,34 @@ struct Follower {
     revisions: watch::Sender<u64>,
     /// The bucket's sequence up to which everything was taken in.
     seen_sequence: u64,
+    /// What the snapshot becomes once nothing is on its way any more. A bucket keeps a key's newest
+    /// change only: a newer revision may have come while that which stands in for an older one has
+    /// not, and then a revision would be shown without all that belongs to it.
+    next: Option<Snapshot>,
 }
 
 impl Follower {
     /// Opens a watch and takes in all that was there when it was opened.
     async fn read_all(&mut self) -> Result<Watch, BrokerError> {
-        let last = self.last_sequence().await?;
+        let mut last = self.last_sequence().await?;
         let mut watch = self.open_watch().await?;
-        let mut entries = Vec::new();
-        let mut read = self.seen_sequence;
-        while read < last {
+        let mut announced = 0;
+        while self.seen_sequence < last || announced > 0 {
             let failed = |reason: String| BrokerError::request("reading all definitions", reason);
-            match watch.next().await {
-                Some(Ok(entry)) => {
-                    read = read.max(entry.revision);
-                    entries.push(entry);
+            match tokio::time::timeout(ANNOUNCED_WAIT, watch.next()).await {
+                Ok(Some(Ok(entry))) => {
+                    announced = entry.delta;
+                    self.take_in(&entry);
                 }
-                Some(Err(error)) => return Err(failed(error.to_string())),
-                None => return Err(failed("the watch ended".to_owned())),
+                Ok(Some(Err(error))) => return Err(failed(error.to_string())),
+                Ok(None) => return Err(failed("the watch ended".to_owned())),
+                Err(_) => {
+                    announced = 0;
+                    last = self.last_sequence().await?;
+                }
             }
         }
-        self.take_in(entries);
+        self.show();
         Ok(watch)
     }
 
@@ -141,8 +152,7 @@ impl Follower {
             let lost = tokio::select! {
                 entry = watch.next() => match entry {
                     Some(Ok(entry)) => {
-                        let entries = with_more(entry, &mut watch);
-                        self.take_in(entries);
+                        self.take_in_with_more(&entry, &mut watch);
                         behind = false;
                         false
                     }
@@ -152,7 +162,10 @@ impl Follower {
                     // Behind at two checks with nothing in between: the watch is dead.
                     let was_behind = behind;
                     let last = self.last_sequence().await;
-                    behind = last.is_ok_and(|last| last > self.seen_sequence);
+                    behind = last.as_ref().is_ok_and(|last| *last > self.seen_sequence);
+                    if last.is_ok() && !behind {
+                        self.show();
+                    }
                     was_behind && behind
                 }
             };
@@ -176,20 +189,39 @@ impl Follower {
         }
     }
 
-    fn take_in(&mut self, entries: Vec<KeyEntry>) {
-        let mut next: Option<Snapshot> = None;
-        for entry in entries {
-            // A watch that was opened again tells what it told before.
-            if entry.revision <= self.seen_sequence {
-                continue;
-            }
-            self.seen_sequence = entry.revision;
-            if let Some(change) = read_entry(&entry) {
-                let snapshot = next.get_or_insert_with(|| Snapshot::clone(&self.current.load()));
-                snapshot.apply(change);
+    /// Takes in what has come, and shows it unless the watch has announced more.
+    fn take_in_with_more(&mut self, first: &KeyEntry, watch: &mut Watch) {
+        self.take_in(first);
+        let mut announced = first.delta;
+        for _ in 1..CHANGES_AT_ONCE {
+            let Some(Some(Ok(entry))) = watch.next().now_or_never() else { break };
+            self.take_in(&entry);
+            announced = entry.delta;
+        }
+        if announced == 0 {
+            self.show();
+        }
+    }
+
+    fn take_in(&mut self, entry: &KeyEntry) {
+        // A watch that was opened again tells what it told before.
+        if entry.revision <= self.seen_sequence {
+            return;
+        }
+        self.seen_sequence = entry.revision;
+        if let Some(change) = read_change(entry) {
+            let current = &self.current;
+            let next = self.next.get_or_insert_with(|| Snapshot::clone(&current.load()));
+            match change {
+                Change::Entry(entry) => next.apply(entry),
+                Change::Removed(key) => next.forget(key),
             }
         }
-        if let Some(snapshot) = next {
+    }
+
+    /// Gives readers what was taken in.
+    fn show(&mut self) {
+        if let Some(snapshot) = self.next.take() {
             let revision = snapshot.revision();
             self.current.store(Arc::new(snapshot));
             self.revisions.send_replace(revision);
@@ -219,30 +251,22 @@ impl Follower {
     }
 }
 
-fn with_more(first: KeyEntry, watch: &mut Watch) -> Vec<KeyEntry> {
-    let mut entries = vec![first];
-    while entries.len() < CHANGES_AT_ONCE {
-        match watch.next().now_or_never() {
-            Some(Some(Ok(entry))) => entries.push(entry),
-            _ => break,
-        }
-    }
-    entries
+/// What a key of the bucket tells.
+enum Change {
+    /// A change of a definition.
+    Entry(Entry),
+    /// What was left of a deleted definition is gone.
+    Removed(Key),
 }
 
 /// The change that a key's entry stands for. One that can't be read leaves what was in force, and
 /// its revision unreached, so that what needs it waits.
-fn read_entry(entry: &KeyEntry) -> Option<Entry> {
+fn read_change(entry: &KeyEntry) -> Option<Change> {
     if entry.operation != Operation::Put {
-        let key = key_of_id(entry.key.strip_prefix(KEY_ENTRY_PREFIX)?)?;
-        return Some(Entry {
-            revision: 0,
-            key,
-            definition: None,
-        });
+        return key_of_id(entry.key.strip_prefix(KEY_ENTRY_PREFIX)?).map(Change::Removed);
     }
     match decode_entry(&entry.value) {
-        Ok(change) => Some(change),
+        Ok(change) => Some(Change::Entry(change)),
         Err(error) => {
             tracing::error!(key = entry.key, %error, "a definition can't be read");
             None

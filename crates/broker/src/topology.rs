@@ -99,10 +99,10 @@ impl Broker {
                     return Ok(found);
                 }
                 let size = config.max_bytes;
-                    Err(BrokerError::request(
-                        format!("creating stream {name} of at most {size} bytes (--stream-…-max-bytes)"),
-                        error,
-                    ))
+                Err(BrokerError::request(
+                    format!("creating stream {name} of at most {size} bytes (--stream-…-max-bytes)"),
+                    error,
+                ))
             }
         }
     }

@@ -266,7 +266,9 @@ impl DestinationSpec {
     }
 
     fn check_signing(&self, faults: &mut Faults) {
-        let Signing::StandardWebhooks { secrets, .. } = &self.signing else { return };
+        let Signing::StandardWebhooks { secrets, .. } = &self.signing else {
+            return;
+        };
         faults.require(secrets.len() <= 5, "/signing/secrets", "has more than 5 secrets");
         for (i, secret) in secrets.iter().enumerate() {
             let Some(value) = &secret.value else { continue };
@@ -279,8 +281,16 @@ impl DestinationSpec {
     fn check_limits(&self, faults: &mut Faults) {
         let timeout = (100..=MAX_TIMEOUT_MS).contains(&self.timeout_ms);
         faults.require(timeout, "/timeout_ms", "has to be 100 to 60000");
-        faults.require((1..=1024).contains(&self.max_in_flight), "/max_in_flight", "has to be 1 to 1024");
-        faults.require((1..=1024).contains(&self.spread), "/spread", "has to be 1 to 1024");
+        faults.require(
+            (1..=1024).contains(&self.max_in_flight),
+            "/max_in_flight",
+            "has to be 1 to 1024",
+        );
+        faults.require(
+            (1..=1024).contains(&self.spread),
+            "/spread",
+            "has to be 1 to 1024",
+        );
         self.retry.check(faults);
         if let Some(limit) = &self.rate_limit {
             limit.check("/rate_limit", faults);
@@ -290,12 +300,22 @@ impl DestinationSpec {
     fn check_later(&self, faults: &mut Faults) {
         let default = Self::default();
         faults.later(self.method != DestinationMethod::Get, "/method", "GET");
-        faults.later(matches!(self.format, Format::Event | Format::Raw), "/format", "this format");
+        faults.later(
+            matches!(self.format, Format::Event | Format::Raw),
+            "/format",
+            "this format",
+        );
         let oauth = matches!(self.auth, DestinationAuth::Oauth2ClientCredentials { .. });
         faults.later(!oauth, "/auth/type", "OAuth 2");
         let hmac = matches!(self.signing, Signing::Hmac { .. });
         faults.later(!hmac, "/signing/type", "a plain HMAC");
-        let ed25519 = matches!(self.signing, Signing::StandardWebhooks { algorithm: SigningAlgorithm::Ed25519, .. });
+        let ed25519 = matches!(
+            self.signing,
+            Signing::StandardWebhooks {
+                algorithm: SigningAlgorithm::Ed25519,
+                ..
+            }
+        );
         faults.later(!ed25519, "/signing/algorithm", "ed25519");
         faults.later(self.tls.is_none(), "/tls", "own certificates");
         faults.later(self.proxy.is_none(), "/proxy", "an outbound proxy");
@@ -314,11 +334,16 @@ impl DestinationSpec {
             DestinationAuth::Header { value: secret, .. }
             | DestinationAuth::Basic { password: secret, .. }
             | DestinationAuth::Bearer { token: secret }
-            | DestinationAuth::Oauth2ClientCredentials { client_secret: secret, .. } => found.push(secret),
+            | DestinationAuth::Oauth2ClientCredentials {
+                client_secret: secret,
+                ..
+            } => found.push(secret),
         }
         found.extend(&mut self.api_key);
         match &mut self.signing {
-            Signing::StandardWebhooks { secrets, .. } | Signing::Hmac { secrets, .. } => found.extend(secrets),
+            Signing::StandardWebhooks { secrets, .. } | Signing::Hmac { secrets, .. } => {
+                found.extend(secrets)
+            }
             Signing::None => {}
         }
         found.extend(self.tls.iter_mut().filter_map(|tls| tls.key.as_mut()));
@@ -327,10 +352,18 @@ impl DestinationSpec {
 }
 
 fn check_header(name: &str, value: &str, pointer: &str, faults: &mut Faults) {
-    faults.require(validation::is_header_name(name), pointer, "is not a header's name");
+    faults.require(
+        validation::is_header_name(name),
+        pointer,
+        "is not a header's name",
+    );
     let own = OWN_HEADERS.contains(&name.to_ascii_lowercase().as_str());
     faults.require(!own, pointer, "is a header that Hookrail sets itself");
-    faults.require(validation::is_header_value(value), pointer, "is not a header's value: visible ASCII only");
+    faults.require(
+        validation::is_header_value(value),
+        pointer,
+        "is not a header's value: visible ASCII only",
+    );
 }
 
 fn pointer_token(text: &str) -> String {

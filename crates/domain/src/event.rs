@@ -117,6 +117,12 @@ impl Event {
         }
     }
 
+    /// A hash of its body, by which a repetition is told from a key that was used again.
+    pub fn body_hash(&self) -> String {
+        let bytes = self.body.bytes().map_or(&[][..], |bytes| bytes);
+        crate::partition::token(crate::partition::hash(&[bytes]))
+    }
+
     /// Its trace id: the second part of its `traceparent`.
     pub fn trace_id(&self) -> &str {
         trace_id(&self.traceparent)

@@ -136,7 +136,11 @@ fn parse_ulid(text: &str, prefix: &'static str) -> Result<u128, IdError> {
     let body = text.strip_prefix(prefix).ok_or_else(|| wrong.clone())?;
     let ulid = Ulid::from_string(body).map_err(|_| wrong.clone())?;
     // Crockford's alphabet reads lower case and look-alikes too: one id has one text here.
-    if ulid.to_string() == body { Ok(ulid.0) } else { Err(wrong) }
+    if ulid.to_string() == body {
+        Ok(ulid.0)
+    } else {
+        Err(wrong)
+    }
 }
 
 impl EventId {

@@ -91,7 +91,12 @@ pub struct StateRecord {
 impl StateRecord {
     /// What decides between two records of one delivery: the higher one is kept.
     pub fn rank(&self) -> (u32, DeliveryRank, u64, u32) {
-        (self.generation, DeliveryRank::from(self.status), self.epoch, self.attempts)
+        (
+            self.generation,
+            DeliveryRank::from(self.status),
+            self.epoch,
+            self.attempts,
+        )
     }
 }
 

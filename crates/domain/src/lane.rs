@@ -27,9 +27,9 @@ mod single;
 mod tier;
 mod timers;
 
+pub use crate::event::Origin;
 pub use action::{Action, End, HoldReason, LaneState, ParkedSubject, Send, Settle, WaitingLane};
 pub use arrival::{Arrival, LaneId, LaneKey, ParkedMessage, Place};
-pub use crate::event::Origin;
 pub use destination_gate::DestinationRules;
 pub use input::{AttemptId, Command, CommandAnswer, CommandId, FoundLane, Input, ParkedSet, Target, Verb};
 pub use limits::{Limits, Parking, Takeover};

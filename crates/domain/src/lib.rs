@@ -18,6 +18,7 @@ pub mod json;
 pub mod jsonpath;
 pub mod lane;
 pub mod ordering;
+pub mod ordering_key;
 pub mod ownership;
 pub mod partition;
 pub mod payload;

@@ -18,7 +18,10 @@ pub fn check_route(source: &SourceSpec, destination: &DestinationSpec) -> Result
          source an ordering, or set the destination's to none",
         source.name, destination.name
     );
-    Err(FieldError { code: Some("ordering-lost"), ..FieldError::new("/ordering", detail) })
+    Err(FieldError {
+        code: Some("ordering-lost"),
+        ..FieldError::new("/ordering", detail)
+    })
 }
 
 #[cfg(test)]
@@ -27,8 +30,18 @@ mod tests {
     use crate::source::SourceOrdering;
 
     fn check(mode: OrderingMode, ordering: DestinationOrdering) -> bool {
-        let source = SourceSpec { ordering: Some(SourceOrdering { mode, key: None }), ..SourceSpec::default() };
-        check_route(&source, &DestinationSpec { ordering, ..DestinationSpec::default() }).is_ok()
+        let source = SourceSpec {
+            ordering: Some(SourceOrdering { mode, key: None }),
+            ..SourceSpec::default()
+        };
+        check_route(
+            &source,
+            &DestinationSpec {
+                ordering,
+                ..DestinationSpec::default()
+            },
+        )
+        .is_ok()
     }
 
     #[test]

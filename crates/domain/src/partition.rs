@@ -5,8 +5,8 @@ use data_encoding::{BASE32_NOPAD, Encoding};
 use sha2::{Digest, Sha256};
 
 use crate::{
-    ids::{DeliveryId, DestinationId, EventId, Id},
     Millis,
+    ids::{DeliveryId, DestinationId, EventId, Id},
 };
 
 /// Most partitions of an installation: what an event id has room for.
@@ -43,7 +43,11 @@ pub fn of_event(id: EventId, partitions: u32) -> u32 {
 /// The number of a lane: a hash of its destination and ordering key, or of its destination and
 /// delivery where there is no order.
 pub fn lane_hash(destination: DestinationId, key: &str) -> u64 {
-    first_u64(hash(&[b"lane", &destination.as_u128().to_be_bytes(), key.as_bytes()]))
+    first_u64(hash(&[
+        b"lane",
+        &destination.as_u128().to_be_bytes(),
+        key.as_bytes(),
+    ]))
 }
 
 /// The delivery partition of a lane of `destination`.
@@ -81,7 +85,8 @@ mod tests {
 
     #[test]
     fn keys_spread_over_all_partitions_and_stay_where_they_are() {
-        let partitions: std::collections::BTreeSet<u32> = (0..500).map(|n| of_key(7, &n.to_string(), 32)).collect();
+        let partitions: std::collections::BTreeSet<u32> =
+            (0..500).map(|n| of_key(7, &n.to_string(), 32)).collect();
         assert_eq!(partitions.len(), 32);
         assert_eq!(of_key(7, "customer-42", 32), of_key(7, "customer-42", 32));
     }
@@ -90,7 +95,10 @@ mod tests {
     fn these_values_are_at_rest_in_streams_and_must_not_change() {
         let destination = DestinationId::from_u128(1);
         assert_eq!(lane_hash(destination, "customer:42"), 15_038_454_176_200_558_060);
-        assert_eq!((of_key(7, "customer-42", 32), of_lane(destination, 5, 1, 32)), (0, 0));
+        assert_eq!(
+            (of_key(7, "customer-42", 32), of_lane(destination, 5, 1, 32)),
+            (0, 0)
+        );
     }
 
     #[test]

@@ -76,6 +76,12 @@ pub enum PayloadError {
     Form(String),
 }
 
+/// Whether a request has no payload by its method. Many clients declare a content type on such
+/// requests too; there is nothing in them that could be malformed.
+pub fn is_bodyless(method: &str, body: &[u8]) -> bool {
+    body.is_empty() && matches!(method, "GET" | "DELETE")
+}
+
 /// Decodes a body. `force_list` names XML elements that are arrays even when there is one.
 ///
 /// A body without a content type is JSON where it parses as an object or array, else bytes.

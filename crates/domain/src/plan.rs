@@ -10,6 +10,7 @@ use crate::{
     filter::{Filter, FilterInput},
     ids::{DeliveryId, DestinationId, EventId, ReplayId, RouteId, SourceId, WorkspaceId},
     json::Json,
+    ordering_key,
     partition,
     route::Route,
     snapshot::Snapshot,
@@ -169,7 +170,7 @@ fn lane_key(snapshot: &Snapshot, trigger: &Trigger<'_>, destination: &Destinatio
     if let Some(wanted) = route.and_then(|route| route.spec.ordering_key.as_ref()) {
         let found = wanted.path.select(trigger.data).ok();
         let scalar = found.and_then(|nodes| nodes.first().and_then(|node| node.scalar_text()));
-        return scalar.map_or(Lane::Unresolved, Lane::Keyed);
+        return scalar.map_or(Lane::Unresolved, |key| Lane::Keyed(ordering_key::bounded(key)));
     }
     if let (None, Some(posted)) = (trigger.source, trigger.ordering_key) {
         return Lane::Keyed(posted.to_owned());

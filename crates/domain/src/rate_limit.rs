@@ -24,7 +24,15 @@ impl RateLimit {
     /// Adds what is wrong with it.
     pub fn check(&self, pointer: &str, faults: &mut Faults) {
         let rate = self.per_second.is_finite() && self.per_second > 0.0 && self.per_second <= 1e6;
-        faults.require(rate, &format!("{pointer}/per_second"), "has to be above 0 and at most 1000000");
-        faults.require((1..=1_000_000).contains(&self.burst), &format!("{pointer}/burst"), "has to be 1 to 1000000");
+        faults.require(
+            rate,
+            &format!("{pointer}/per_second"),
+            "has to be above 0 and at most 1000000",
+        );
+        faults.require(
+            (1..=1_000_000).contains(&self.burst),
+            &format!("{pointer}/burst"),
+            "has to be 1 to 1000000",
+        );
     }
 }

@@ -127,7 +127,9 @@ pub fn parse_rfc3339(text: &str) -> Option<Millis> {
 
 /// Reads an HTTP date in its preferred form (RFC 9110, section 5.6.7): `Sun, 22 Nov 2026 10:00:05 GMT`.
 pub fn parse_http_date(text: &str) -> Option<Millis> {
-    DateTime::parse_from_rfc2822(text).ok().map(|time| time.timestamp_millis())
+    DateTime::parse_from_rfc2822(text)
+        .ok()
+        .map(|time| time.timestamp_millis())
 }
 
 #[cfg(test)]

@@ -30,7 +30,11 @@ pub struct Secret {
 impl Secret {
     /// A new secret, not stored yet.
     pub fn new(value: impl Into<String>) -> Self {
-        Self { id: None, value: Some(value.into()), expires_at: None }
+        Self {
+            id: None,
+            value: Some(value.into()),
+            expires_at: None,
+        }
     }
 
     /// The value's last four characters, or none of them where it is too short to give any away.
@@ -54,7 +58,10 @@ impl Secret {
 
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Secret").field("id", &self.id).field("expires_at", &self.expires_at).finish_non_exhaustive()
+        f.debug_struct("Secret")
+            .field("id", &self.id)
+            .field("expires_at", &self.expires_at)
+            .finish_non_exhaustive()
     }
 }
 
@@ -104,7 +111,11 @@ impl<'de> Visitor<'de> for SecretVisitor {
                 other => return Err(de::Error::unknown_field(other, &["id", "hint", "expires_at"])),
             }
         }
-        if secret.id.is_none() { Err(de::Error::missing_field("id")) } else { Ok(secret) }
+        if secret.id.is_none() {
+            Err(de::Error::missing_field("id"))
+        } else {
+            Ok(secret)
+        }
     }
 }
 

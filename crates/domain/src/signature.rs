@@ -106,14 +106,6 @@ pub fn sign_all(keys: &[SigningKey], id: &str, timestamp_s: i64, body: &[u8]) ->
     signatures.join(" ")
 }
 
-/// The signature by one secret's text.
-///
-/// # Errors
-/// As [`SigningKey::parse`].
-pub fn sign_standard(secret: &str, id: &str, timestamp_s: i64, body: &[u8]) -> Result<String, SecretError> {
-    Ok(SigningKey::parse(secret)?.sign(id, timestamp_s, body))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -122,9 +114,9 @@ mod tests {
     const ID: &str = "msg_p5jXN8AQM9LWM0D4loKWxJek";
 
     fn check(timestamp_s: i64, body: &str, expected: &str) {
-        let signature = sign_standard(SECRET, ID, timestamp_s, body.as_bytes()).unwrap();
-        assert_eq!(signature, expected);
         let key = SigningKey::parse(SECRET).unwrap();
+        let signature = key.sign(ID, timestamp_s, body.as_bytes());
+        assert_eq!(signature, expected);
         assert!(key.verifies(ID, timestamp_s, body.as_bytes(), &format!("v1,AAAA {signature}")));
         assert!(!key.verifies(ID, timestamp_s + 1, body.as_bytes(), &signature));
         assert!(!key.verifies(ID, timestamp_s, b"", &signature));

@@ -31,6 +31,8 @@ pub enum Definition {
     Workspace(Workspace),
     /// A source.
     Source(Box<Source>),
+    /// What a source was before it was deleted: for events that it accepted, and for nothing else.
+    DeletedSource(Box<Source>),
     /// A destination.
     Destination(Box<Destination>),
     /// A route.
@@ -52,8 +54,11 @@ pub struct Entry {
 #[derive(Debug, Clone, Default)]
 pub struct Snapshot {
     revision: u64,
+    /// Each definition's newest revision, deleted ones' too: what is older must not come back.
+    revisions: HashMap<Key, u64>,
     workspaces: HashMap<WorkspaceId, Arc<Workspace>>,
     sources: HashMap<SourceId, Arc<Source>>,
+    deleted_sources: HashMap<SourceId, Arc<Source>>,
     /// By workspace code and name, current and former.
     names: HashMap<Box<str>, Vec<SourceName>>,
     tokens: HashMap<Box<str>, SourceId>,
@@ -78,23 +83,48 @@ impl Snapshot {
         self.revision
     }
 
-    /// Takes one change in.
+    /// The revision of a definition's newest change, its deletion included.
+    pub fn revision_of(&self, key: Key) -> Option<u64> {
+        self.revisions.get(&key).copied()
+    }
+
+    /// Takes one change in, unless it is not newer than what is known of its definition: changes may
+    /// be published again, beginning with older ones.
     pub fn apply(&mut self, entry: Entry) {
+        let known = self.revisions.entry(entry.key).or_default();
+        if entry.revision <= *known {
+            return;
+        }
+        *known = entry.revision;
         self.revision = self.revision.max(entry.revision);
-        match entry.key {
-            Key::Workspace(id) => match entry.definition {
+        self.put(entry.key, entry.definition);
+    }
+
+    /// Forgets a definition that was deleted so long ago that nothing refers to it.
+    pub fn forget(&mut self, key: Key) {
+        self.put(key, None);
+        self.revisions.remove(&key);
+    }
+
+    fn put(&mut self, key: Key, definition: Option<Definition>) {
+        match key {
+            Key::Workspace(id) => match definition {
                 Some(Definition::Workspace(workspace)) => drop(self.workspaces.insert(id, Arc::new(workspace))),
                 _ => drop(self.workspaces.remove(&id)),
             },
-            Key::Source(id) => match entry.definition {
+            Key::Source(id) => match definition {
                 Some(Definition::Source(source)) => self.put_source(*source),
+                Some(Definition::DeletedSource(source)) => {
+                    self.remove_source(id);
+                    self.deleted_sources.insert(id, Arc::new(*source));
+                }
                 _ => self.remove_source(id),
             },
-            Key::Destination(id) => match entry.definition {
+            Key::Destination(id) => match definition {
                 Some(Definition::Destination(destination)) => self.put_destination(*destination),
                 _ => self.remove_destination(id),
             },
-            Key::Route(id) => match entry.definition {
+            Key::Route(id) => match definition {
                 Some(Definition::Route(route)) => self.put_route(*route),
                 _ => self.remove_route(id),
             },
@@ -106,9 +136,10 @@ impl Snapshot {
         self.workspaces.get(&id)
     }
 
-    /// A source.
+    /// A source by its id. One that was deleted is found for as long as an event that it accepted may
+    /// still be on its way.
     pub fn source(&self, id: SourceId) -> Option<&Arc<Source>> {
-        self.sources.get(&id)
+        self.sources.get(&id).or_else(|| self.deleted_sources.get(&id))
     }
 
     /// The source that answers at `/{path}`, where `path` is `{workspace code}/{name}`: a current
@@ -172,6 +203,7 @@ impl Snapshot {
     }
 
     fn remove_source(&mut self, id: SourceId) {
+        self.deleted_sources.remove(&id);
         let Some(source) = self.sources.remove(&id) else { return };
         self.tokens.remove(source.token.as_str());
         let former = source.old_names.iter().map(|old| &old.name);
@@ -273,5 +305,37 @@ mod tests {
         assert!(snapshot.source_at("default/orders", 0).is_none());
         assert!(snapshot.source_by_token("token-1").is_none());
         assert!(snapshot.names.is_empty() && snapshot.tokens.is_empty());
+    }
+
+    #[test]
+    fn a_deleted_source_is_found_by_its_id_only_until_it_is_forgotten() {
+        let mut snapshot = Snapshot::default();
+        let last = source(1, "orders", &[("sales", 100)]);
+        let (id, key) = (last.id, Key::Source(last.id));
+        put(&mut snapshot, 1, last.clone());
+        let definition = Some(Definition::DeletedSource(Box::new(last.clone())));
+        snapshot.apply(Entry { revision: 2, key, definition });
+        assert_eq!(snapshot.source(id).map(|found| &**found), Some(&last));
+        assert!(snapshot.source_at("default/orders", 0).is_none());
+        assert!(snapshot.source_at("default/sales", 0).is_none());
+        assert!(snapshot.source_by_token("token-1").is_none());
+        assert_eq!(snapshot.sizes().0, 0);
+        snapshot.forget(key);
+        assert!(snapshot.source(id).is_none() && snapshot.revision_of(key).is_none());
+        assert_eq!(snapshot.revision(), 2);
+    }
+
+    #[test]
+    fn an_older_change_that_comes_again_is_ignored() {
+        let mut snapshot = Snapshot::default();
+        let key = Key::Source(SourceId::from_u128(1));
+        put(&mut snapshot, 5, source(1, "old", &[]));
+        put(&mut snapshot, 6, source(1, "new", &[]));
+        put(&mut snapshot, 5, source(1, "old", &[]));
+        assert!(snapshot.source_at("default/new", 0).is_some());
+        snapshot.apply(Entry { revision: 7, key, definition: None });
+        put(&mut snapshot, 6, source(1, "new", &[]));
+        assert!(snapshot.source_at("default/new", 0).is_none(), "a deletion stays");
+        assert_eq!((snapshot.revision(), snapshot.revision_of(key)), (7, Some(7)));
     }
 }

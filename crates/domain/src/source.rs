@@ -113,7 +113,11 @@ pub struct Dedupe {
 
 impl Default for Dedupe {
     fn default() -> Self {
-        Self { enabled: false, key: None, window_s: 3600 }
+        Self {
+            enabled: false,
+            key: None,
+            window_s: 3600,
+        }
     }
 }
 
@@ -224,8 +228,14 @@ impl SourceSpec {
         match &self.entity {
             None => SourceOrdering::NONE,
             Some(rules) => match rules.plain_unique_id() {
-                Some(path) => SourceOrdering { mode: OrderingMode::Key, key: Some(KeyPlace::at_path(path)) },
-                None => SourceOrdering { mode: OrderingMode::Source, key: None },
+                Some(path) => SourceOrdering {
+                    mode: OrderingMode::Key,
+                    key: Some(KeyPlace::at_path(path)),
+                },
+                None => SourceOrdering {
+                    mode: OrderingMode::Source,
+                    key: None,
+                },
             },
         }
     }
@@ -243,22 +253,48 @@ impl SourceSpec {
     fn check_names(&self, faults: &mut Faults) {
         let detail = "has to match [A-Za-z0-9][A-Za-z0-9_-]{0,63}";
         faults.require(validation::is_name(&self.name), "/name", detail);
-        faults.require(self.description.len() <= 4096, "/description", "has more than 4096 bytes");
+        faults.require(
+            self.description.len() <= 4096,
+            "/description",
+            "has more than 4096 bytes",
+        );
         validation::check_labels(&self.labels, faults);
     }
 
     fn check_intake(&self, faults: &mut Faults) {
         faults.require(!self.methods.is_empty(), "/methods", "needs at least one method");
-        let repeated = self.methods.iter().enumerate().any(|(i, m)| self.methods[..i].contains(m));
+        let repeated = self
+            .methods
+            .iter()
+            .enumerate()
+            .any(|(i, m)| self.methods[..i].contains(m));
         faults.require(!repeated, "/methods", "names a method twice");
         let size = (1..=MAX_BODY_BYTES).contains(&self.max_body_bytes);
         faults.require(size, "/max_body_bytes", "has to be 1 to 33554432");
-        faults.require(self.force_list.len() <= 64, "/force_list", "has more than 64 names");
-        if let SourceAuth::ApiKey { header: Some(header), .. } = &self.auth {
-            faults.require(validation::is_header_name(header), "/auth/header", "is not a header's name");
+        faults.require(
+            self.force_list.len() <= 64,
+            "/force_list",
+            "has more than 64 names",
+        );
+        if let SourceAuth::ApiKey {
+            header: Some(header), ..
+        } = &self.auth
+        {
+            faults.require(
+                validation::is_header_name(header),
+                "/auth/header",
+                "is not a header's name",
+            );
         }
-        if let SourceAuth::ApiKey { query: Some(query), .. } = &self.auth {
-            faults.require(!query.is_empty() && query.len() <= 128, "/auth/query", "has 1 to 128 bytes");
+        if let SourceAuth::ApiKey {
+            query: Some(query), ..
+        } = &self.auth
+        {
+            faults.require(
+                !query.is_empty() && query.len() <= 128,
+                "/auth/query",
+                "has 1 to 128 bytes",
+            );
         }
         if let Some(limit) = &self.rate_limit {
             limit.check("/rate_limit", faults);
@@ -269,7 +305,9 @@ impl SourceSpec {
         if let Some(ordering) = &self.ordering {
             match (ordering.mode, &ordering.key) {
                 (OrderingMode::Key, Some(key)) => key.check("/ordering/key", faults),
-                (OrderingMode::Key, None) => faults.require(false, "/ordering/key", "is needed with mode key"),
+                (OrderingMode::Key, None) => {
+                    faults.require(false, "/ordering/key", "is needed with mode key")
+                }
                 (_, Some(_)) => faults.require(false, "/ordering/key", "goes with mode key only"),
                 (_, None) => {}
             }
@@ -277,7 +315,11 @@ impl SourceSpec {
         if let Some(entity) = &self.entity {
             entity.validate("/entity", faults.errors());
         }
-        faults.require(self.retention.events_s >= 60, "/retention/events_s", "has to be at least 60");
+        faults.require(
+            self.retention.events_s >= 60,
+            "/retention/events_s",
+            "has to be at least 60",
+        );
     }
 
     fn check_later(&self, faults: &mut Faults) {
@@ -285,18 +327,42 @@ impl SourceSpec {
         faults.later(auth, "/auth/type", "this way to authenticate");
         faults.later(!self.paused, "/paused", "pausing");
         faults.later(self.allow_ips.is_empty(), "/allow_ips", "a list of networks");
-        faults.later(self.query_params.is_empty(), "/query_params", "declaring query parameters");
-        faults.later(self.max_body_bytes <= 1_048_576, "/max_body_bytes", "a body over 1048576 bytes");
+        faults.later(
+            self.query_params.is_empty(),
+            "/query_params",
+            "declaring query parameters",
+        );
+        faults.later(
+            self.max_body_bytes <= 1_048_576,
+            "/max_body_bytes",
+            "a body over 1048576 bytes",
+        );
         let waits = self.request_response == RequestResponse::default();
         faults.later(waits, "/request_response", "request-response");
         faults.later(self.dedupe == Dedupe::default(), "/dedupe", "deduplication");
         faults.later(self.rate_limit.is_none(), "/rate_limit", "a rate limit");
-        faults.later(self.acknowledgement.is_none(), "/acknowledgement", "an own acknowledgement");
-        faults.later(self.retention == Retention::default(), "/retention", "another retention");
+        faults.later(
+            self.acknowledgement.is_none(),
+            "/acknowledgement",
+            "an own acknowledgement",
+        );
+        faults.later(
+            self.retention == Retention::default(),
+            "/retention",
+            "another retention",
+        );
         if let Some(entity) = &self.entity {
             faults.later(entity.fetcher.is_none(), "/entity/build", "a fetcher");
-            faults.later(entity.delete_when.is_none(), "/entity/delete_when", "deletion by a filter");
-            faults.later(entity.history == EntityRules::DEFAULT_HISTORY, "/entity/history", "another history");
+            faults.later(
+                entity.delete_when.is_none(),
+                "/entity/delete_when",
+                "deletion by a filter",
+            );
+            faults.later(
+                entity.history == EntityRules::DEFAULT_HISTORY,
+                "/entity/history",
+                "another history",
+            );
         }
     }
 

@@ -17,12 +17,20 @@ pub struct FieldError {
 impl FieldError {
     /// A fault in the field at `pointer`.
     pub fn new(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self { pointer: pointer.into(), detail: detail.into(), code: None }
+        Self {
+            pointer: pointer.into(),
+            detail: detail.into(),
+            code: None,
+        }
     }
 
     /// A value that the interface names but this version does not carry out yet.
     pub fn not_yet_supported(pointer: impl Into<String>, what: &str) -> Self {
-        Self { pointer: pointer.into(), detail: format!("{what} is not supported yet"), code: Some("not-yet-supported") }
+        Self {
+            pointer: pointer.into(),
+            detail: format!("{what} is not supported yet"),
+            code: Some("not-yet-supported"),
+        }
     }
 }
 
@@ -66,14 +74,18 @@ pub fn is_name(text: &str) -> bool {
     let bytes = text.as_bytes();
     (1..=64).contains(&bytes.len())
         && bytes[0].is_ascii_alphanumeric()
-        && bytes.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'))
+        && bytes
+            .iter()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'))
 }
 
 /// An HTTP field name (RFC 9110, section 5.1: a token).
 pub fn is_header_name(text: &str) -> bool {
     !text.is_empty()
         && text.len() <= 128
-        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
 }
 
 /// An HTTP field value that can be sent as it is: visible ASCII, spaces and tabs.
@@ -86,6 +98,10 @@ pub fn check_labels(labels: &std::collections::BTreeMap<String, String>, faults:
     faults.require(labels.len() <= 32, "/labels", "has more than 32 labels");
     for (key, value) in labels {
         let fits = is_name(key) && value.len() <= 256;
-        faults.require(fits, &format!("/labels/{key}"), "a label's key is a name, its value has at most 256 bytes");
+        faults.require(
+            fits,
+            &format!("/labels/{key}"),
+            "a label's key is a name, its value has at most 256 bytes",
+        );
     }
 }

@@ -5,14 +5,30 @@ mod key;
 
 use crate::json::{JsonError, Position, event_reader};
 use crate::jsonpath::PlainPath;
+use crate::ordering_key;
 use crate::payload::{self, BodyFormat, Kind, Payload, PayloadError};
 use json_event_parser::JsonEvent;
 use key::KeyReader;
 
+/// Bodies up to this size are not measured: no format grows by more than six times as JSON, which no
+/// limit is below.
+const MEASURED_ABOVE_BYTES: usize = 64 * 1024;
+
+/// What was found out about a body.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Checked {
+    /// Its ordering key.
+    pub key: Option<String>,
+    /// What it has as JSON at the most, bytes; of small bodies and of those that are JSON already,
+    /// their own size.
+    pub json_bytes: usize,
+}
+
 /// Checks a body against its declared type and picks the key at `key_path`; text, bytes and bodies
 /// of no declared type that are no JSON are all well-formed, and have no key.
 ///
-/// The key is what [`crate::json::Json::identity_text`] gives of the value there.
+/// The key is what [`crate::json::Json::identity_text`] gives of the value there, as
+/// [`ordering_key::bounded`] keeps it.
 ///
 /// # Errors
 /// The body is not well-formed for its declared type.
@@ -22,15 +38,25 @@ pub fn check(
     body: &[u8],
     force_list: &[String],
     key_path: Option<&PlainPath>,
-) -> Result<Option<String>, PayloadError> {
+) -> Result<Checked, PayloadError> {
+    let of_json = |key: Option<String>| Checked {
+        key: key.map(ordering_key::bounded),
+        json_bytes: body.len(),
+    };
     match Kind::of(content_type, body_format) {
-        Kind::Json => Ok(check_json(body, key_path)?),
-        Kind::Text | Kind::Bytes => Ok(None),
-        Kind::Undeclared if key_path.is_none() || !payload::looks_like_json(body) => Ok(None),
-        Kind::Undeclared => Ok(check_json(body, key_path).unwrap_or(None)),
-        Kind::Xml | Kind::Form => {
+        Kind::Json => Ok(of_json(check_json(body, key_path)?)),
+        Kind::Bytes => Ok(of_json(None)),
+        Kind::Text if body.len() <= MEASURED_ABOVE_BYTES => Ok(of_json(None)),
+        Kind::Undeclared if key_path.is_none() || !payload::looks_like_json(body) => Ok(of_json(None)),
+        Kind::Undeclared => Ok(of_json(check_json(body, key_path).unwrap_or(None))),
+        Kind::Text | Kind::Xml | Kind::Form => {
             let decoded = payload::decode(content_type, body_format, body, force_list)?;
-            Ok(key_path.and_then(|path| find_key(&decoded, path)))
+            let key = key_path.and_then(|path| find_key(&decoded, path));
+            let mut checked = of_json(key);
+            if body.len() > MEASURED_ABOVE_BYTES {
+                checked.json_bytes = decoded.into_json().to_compact_vec().len();
+            }
+            Ok(checked)
         }
     }
 }

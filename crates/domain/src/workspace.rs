@@ -21,7 +21,9 @@ pub fn is_code(code: &str) -> bool {
     let bytes = code.as_bytes();
     (2..=31).contains(&bytes.len())
         && bytes[0] != b'-'
-        && bytes.iter().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'-')
+        && bytes
+            .iter()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'-')
         && !RESERVED_CODES.contains(&code)
 }
 

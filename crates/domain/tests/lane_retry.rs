@@ -1,8 +1,9 @@
 //! The retry schedule under any policy and any run of failures.
 
 use hookrail_domain::{
+    delivery::ErrorCode,
     destination::RetryPolicy,
-    delivery::ErrorCode, retry::{AttemptResult, Progress, Verdict, delay_ms, judge},
+    retry::{AttemptResult, Progress, Verdict, delay_ms, judge},
 };
 use proptest::{collection::vec, option, prelude::*};
 

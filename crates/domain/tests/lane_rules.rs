@@ -2,13 +2,14 @@
 
 use hookrail_domain::{
     circuit::CircuitState,
+    delivery::ErrorCode,
     destination::{OnDead, RetryPolicy},
     ids::{DeliveryId, DestinationId},
     lane::{
         Action, Arrival, AttemptId, Command, CommandAnswer, CommandId, DestinationRules, End, Input, LaneId,
         LaneKey, Limits, Parking, PartitionLanes, Place, RateRule, Takeover, Target, Verb,
     },
-    delivery::ErrorCode, retry::AttemptResult,
+    retry::AttemptResult,
 };
 
 const DESTINATION: DestinationId = DestinationId::from_u128(7);

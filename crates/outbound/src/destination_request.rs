@@ -76,19 +76,30 @@ pub fn make_request(
     let kept_headers = open_headers(spec, &content, now);
     let is_kept = |name: &str| !CREDENTIALS.contains(&name) && secret.iter().all(|(other, _)| other != name);
     let mut headers = kept_headers.clone();
-    let kept_headers = kept_headers.into_iter().filter(|(name, _)| is_kept(name)).collect();
+    let kept_headers = kept_headers
+        .into_iter()
+        .filter(|(name, _)| is_kept(name))
+        .collect();
     headers.extend(secret);
     let timeout_ms = u64::from(spec.timeout_ms);
     let mut request = OutboundRequest::new(spec.method.as_str(), &spec.url, content.body, timeout_ms);
     request.headers = headers;
-    Ok(MadeRequest { request, kept_headers })
+    Ok(MadeRequest {
+        request,
+        kept_headers,
+    })
 }
 
 fn open_headers(spec: &DestinationSpec, content: &RequestContent<'_>, now: Millis) -> Vec<(String, String)> {
-    let own = spec.headers.iter().map(|(name, value)| (name.to_ascii_lowercase(), value.clone()));
+    let own = spec
+        .headers
+        .iter()
+        .map(|(name, value)| (name.to_ascii_lowercase(), value.clone()));
     let own: Vec<(String, String)> = own.collect();
     let mut headers = Vec::with_capacity(own.len() + content.headers.len() + 4);
-    let content_type = content.content_type.filter(|_| own.iter().all(|(name, _)| name != "content-type"));
+    let content_type = content
+        .content_type
+        .filter(|_| own.iter().all(|(name, _)| name != "content-type"));
     headers.extend(content_type.map(|value| ("content-type".to_owned(), value.to_owned())));
     headers.push(("webhook-id".to_owned(), content.webhook_id.to_owned()));
     headers.push(("webhook-timestamp".to_owned(), (now / 1000).to_string()));
@@ -106,11 +117,17 @@ fn secret_headers(
     match &spec.auth {
         DestinationAuth::None | DestinationAuth::Oauth2ClientCredentials { .. } => {}
         DestinationAuth::Header { name, value } => {
-            headers.push((name.to_ascii_lowercase(), active(value, now, "/auth/value")?.to_owned()));
+            headers.push((
+                name.to_ascii_lowercase(),
+                active(value, now, "/auth/value")?.to_owned(),
+            ));
         }
         DestinationAuth::Basic { username, password } => {
             let pair = format!("{username}:{}", active(password, now, "/auth/password")?);
-            headers.push(("authorization".to_owned(), format!("Basic {}", BASE64.encode(pair))));
+            headers.push((
+                "authorization".to_owned(),
+                format!("Basic {}", BASE64.encode(pair)),
+            ));
         }
         DestinationAuth::Bearer { token } => {
             let token = active(token, now, "/auth/token")?;
@@ -118,7 +135,10 @@ fn secret_headers(
         }
     }
     if let Some(key) = &spec.api_key {
-        headers.push((API_KEY_HEADER.to_owned(), active(key, now, "/api_key")?.to_owned()));
+        headers.push((
+            API_KEY_HEADER.to_owned(),
+            active(key, now, "/api_key")?.to_owned(),
+        ));
     }
     headers.extend(signature(spec, content, now)?.map(|value| (SIGNATURE_HEADER.to_owned(), value)));
     Ok(headers)
@@ -134,13 +154,20 @@ fn signature(
     content: &RequestContent<'_>,
     now: Millis,
 ) -> Result<Option<String>, RequestError> {
-    let Signing::StandardWebhooks { secrets, .. } = &spec.signing else { return Ok(None) };
+    let Signing::StandardWebhooks { secrets, .. } = &spec.signing else {
+        return Ok(None);
+    };
     let in_use = secrets.iter().filter_map(|secret| secret.active(now));
     let keys = in_use.map(SigningKey::parse).collect::<Result<Vec<_>, _>>()?;
     if keys.is_empty() {
         return Err(RequestError::NoSecret("/signing/secrets"));
     }
-    Ok(Some(signature::sign_all(&keys, content.webhook_id, now / 1000, &content.body)))
+    Ok(Some(signature::sign_all(
+        &keys,
+        content.webhook_id,
+        now / 1000,
+        &content.body,
+    )))
 }
 
 #[cfg(test)]

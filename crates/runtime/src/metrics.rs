@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use prometheus::core::Collector;
 use prometheus::{
-    Encoder, Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
-    Opts, Registry, TextEncoder,
+    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, TextEncoder,
 };
 
 /// The prefix of all names.
@@ -55,12 +55,6 @@ impl Metrics {
     #[must_use]
     pub fn gauge_vec(&self, name: &str, help: &str, labels: &[&str]) -> IntGaugeVec {
         self.register(name, IntGaugeVec::new(opts(name, help), labels))
-    }
-
-    /// A gauge of any number, for seconds and ratios.
-    #[must_use]
-    pub fn float_gauge(&self, name: &str, help: &str) -> Gauge {
-        self.register(name, Gauge::with_opts(opts(name, help)))
     }
 
     /// A histogram; [`SECONDS`] are the usual buckets.

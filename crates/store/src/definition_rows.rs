@@ -145,6 +145,20 @@ pub async fn find<C: ConnectionTrait>(
     row.as_ref().map(read).transpose()
 }
 
+/// The id of the workspace that a definition belongs to.
+///
+/// # Errors
+/// When the database can't be read.
+pub async fn workspace_of<C: ConnectionTrait>(
+    connection: &C,
+    table: DefinitionTable,
+    id: &str,
+) -> Result<Option<String>, StoreError> {
+    let sql = format!("SELECT workspace_id FROM {} WHERE id = $1", table.name());
+    let row = first(connection, &sql, vec![id.into()]).await?;
+    row.as_ref().map(|row| column(row, "workspace_id")).transpose()
+}
+
 /// A page of a workspace's definitions.
 ///
 /// # Errors

@@ -67,7 +67,9 @@ impl StoreError {
             return true;
         }
         let wrong = |(sqlite, code): (bool, String)| match sqlite {
-            true => code.parse::<i64>().is_ok_and(|code| code & 0xff == SQLITE_CANTOPEN),
+            true => code
+                .parse::<i64>()
+                .is_ok_and(|code| code & 0xff == SQLITE_CANTOPEN),
             false => code.starts_with("28") || code == "3D000",
         };
         matches!(self, Self::Url(_)) || self.code().is_some_and(wrong)

@@ -11,6 +11,15 @@ use crate::{StoreError, rows, statement};
 /// Keys looked up in one statement.
 const MAX_KEYS: usize = 1_000;
 
+/// The event that was first with a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FirstEvent {
+    /// The event.
+    pub event: EventId,
+    /// The hash of its body; none = it was not kept then.
+    pub body_hash: Option<String>,
+}
+
 /// The events that were first with these keys, seen at `since` or later.
 ///
 /// # Errors
@@ -19,12 +28,12 @@ pub async fn load<C: ConnectionTrait>(
     connection: &C,
     message_ids: &[String],
     since: Millis,
-) -> Result<HashMap<String, EventId>, StoreError> {
+) -> Result<HashMap<String, FirstEvent>, StoreError> {
     let mut found = HashMap::new();
     for some in message_ids.chunks(MAX_KEYS) {
         let places: Vec<String> = (2..some.len() + 2).map(|place| format!("${place}")).collect();
         let sql = format!(
-            "SELECT message_id, event FROM event_keys WHERE seen_at >= $1 AND message_id IN ({})",
+            "SELECT message_id, event, body_hash FROM event_keys WHERE seen_at >= $1 AND message_id IN ({})",
             places.join(", ")
         );
         let mut values = vec![since.into()];
@@ -32,7 +41,9 @@ pub async fn load<C: ConnectionTrait>(
         for row in statement::all(connection, &sql, values).await? {
             let event: String = statement::column(&row, "event")?;
             if let Ok(event) = event.parse() {
-                found.insert(statement::column(&row, "message_id")?, event);
+                let body_hash = statement::column(&row, "body_hash")?;
+                let first = FirstEvent { event, body_hash };
+                found.insert(statement::column(&row, "message_id")?, first);
             }
         }
     }
@@ -45,20 +56,24 @@ pub async fn load<C: ConnectionTrait>(
 /// When the database refuses the data or cannot be used now.
 pub async fn remember<C: ConnectionTrait>(
     connection: &C,
-    keys: &[(String, EventId)],
+    keys: &[(String, FirstEvent)],
     now: Millis,
 ) -> Result<u64, StoreError> {
-    let first: std::collections::BTreeMap<&String, EventId> = keys
+    let first: std::collections::BTreeMap<&String, &FirstEvent> = keys
         .iter()
         .rev()
-        .map(|(message_id, event)| (message_id, *event))
+        .map(|(message_id, event)| (message_id, event))
         .collect();
     let rows = first
         .into_iter()
-        .map(|(key, event)| vec![rows::text(key), rows::id(event), now.into()])
+        .map(|(key, first)| {
+            let body_hash = rows::text_or_null(first.body_hash.as_ref());
+            vec![rows::text(key), rows::id(first.event), now.into(), body_hash]
+        })
         .collect();
-    let tail = "ON CONFLICT (message_id) DO UPDATE SET event = excluded.event, seen_at = excluded.seen_at";
-    rows::insert(connection, "event_keys (message_id, event, seen_at)", rows, tail).await
+    let tail = "ON CONFLICT (message_id) DO UPDATE \
+        SET event = excluded.event, seen_at = excluded.seen_at, body_hash = excluded.body_hash";
+    rows::insert(connection, "event_keys (message_id, event, seen_at, body_hash)", rows, tail).await
 }
 
 /// Forgets the keys seen before `before`.

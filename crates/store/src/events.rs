@@ -1,12 +1,17 @@
 //! Events: what became of each. Bodies are not here but in the log, at the event's partition and
 //! sequence; an event that is not here yet is still queued.
 
+use std::collections::HashMap;
+
 use hookrail_domain::Millis;
 use hookrail_domain::event::{Event, EventStatus};
 use hookrail_domain::ids::EventId;
 use sea_orm::{ConnectionTrait, FromQueryResult};
 
-use crate::{StoreError, rows};
+use crate::{StoreError, rows, statement};
+
+/// Ids looked up in one statement.
+const MAX_IDS: usize = 1_000;
 
 /// What became of an event.
 #[derive(Debug, Clone)]
@@ -69,6 +74,34 @@ pub struct EventRow {
 /// The columns of an [`EventRow`].
 pub const COLUMNS: &str = "id, workspace, source, event_type, status, error_code, error_detail, duplicate_of, \
      accepted_at, processed_at, partition, sequence, revision, content_type, size, method, trace_id";
+
+/// Where those of these events are that are stored: partition and sequence.
+///
+/// # Errors
+/// When the database cannot be used now.
+pub async fn places<C: ConnectionTrait>(
+    connection: &C,
+    ids: &[EventId],
+) -> Result<HashMap<EventId, (u32, u64)>, StoreError> {
+    let mut found = HashMap::new();
+    for some in ids.chunks(MAX_IDS) {
+        let numbers: Vec<String> = (1..=some.len()).map(|place| format!("${place}")).collect();
+        let sql = format!(
+            "SELECT id, partition, sequence FROM events WHERE id IN ({})",
+            numbers.join(", ")
+        );
+        let values = some.iter().map(rows::id).collect();
+        for row in statement::all(connection, &sql, values).await? {
+            let id: String = statement::column(&row, "id")?;
+            let partition: i64 = statement::column(&row, "partition")?;
+            let sequence: i64 = statement::column(&row, "sequence")?;
+            if let (Ok(id), Ok(partition), Ok(sequence)) = (id.parse(), partition.try_into(), sequence.try_into()) {
+                found.insert(id, (partition, sequence));
+            }
+        }
+    }
+    Ok(found)
+}
 
 /// Stores events; those that are stored already stay as they are.
 ///

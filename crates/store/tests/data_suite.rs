@@ -376,7 +376,11 @@ async fn an_event_keeps_what_was_written_first() {
 async fn a_key_belongs_to_its_first_event_until_it_is_forgotten() {
     each_database(async |store| {
         let key = || "k".to_owned();
-        let batch = [(key(), EventId::from_u128(1)), (key(), EventId::from_u128(2))];
+        let first = |number, hash: &str| event_keys::FirstEvent {
+            event: EventId::from_u128(number),
+            body_hash: Some(hash.to_owned()),
+        };
+        let batch = [(key(), first(1, "a")), (key(), first(2, "b"))];
         written!(store, tx => event_keys::remember(&*tx, &batch, 1000));
         let load = async |since| {
             event_keys::load(store.reader(), &[key()], since)
@@ -384,7 +388,7 @@ async fn a_key_belongs_to_its_first_event_until_it_is_forgotten() {
                 .unwrap()
                 .remove("k")
         };
-        assert_eq!(load(1000).await, Some(EventId::from_u128(1)));
+        assert_eq!(load(1000).await, Some(first(1, "a")));
         assert_eq!(load(1001).await, None);
         assert_eq!(written!(store, tx => event_keys::forget(&*tx, 2000)), 1);
     })

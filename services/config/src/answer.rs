@@ -8,8 +8,10 @@ use hookrail_domain::json::Json;
 /// What a creating request made.
 #[derive(Debug, Clone)]
 pub(crate) struct Created {
-    /// Its URL's path.
-    pub(crate) location: String,
+    /// 201, or 202 and 200 for what is to be processed.
+    pub(crate) status: StatusCode,
+    /// Its URL's path, where it has one.
+    pub(crate) location: Option<String>,
     /// The answer.
     pub(crate) body: Json,
     /// The answer when the request is repeated: without secrets.
@@ -20,15 +22,26 @@ impl Created {
     /// Without secrets: the same answer each time.
     pub(crate) fn plain(location: String, body: Json) -> Self {
         Self {
-            location,
+            status: StatusCode::CREATED,
+            location: Some(location),
             repeated: body.clone(),
             body,
         }
     }
 
-    /// 201.
+    /// Taken, and to be processed later.
+    pub(crate) fn accepted(status: StatusCode, body: Json) -> Self {
+        Self {
+            status,
+            location: None,
+            repeated: body.clone(),
+            body,
+        }
+    }
+
+    /// The answer.
     pub(crate) fn to_response(&self) -> HttpResponse {
-        with_status(StatusCode::CREATED, Some(&self.location), &self.body)
+        with_status(self.status, self.location.as_deref(), &self.body)
     }
 }
 

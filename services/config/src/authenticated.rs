@@ -1,5 +1,7 @@
 //! Who sends a request, in which workspace it acts, and whether that token's role may.
 
+use std::sync::Arc;
+
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::http::{ConnectionType, Method, header};
@@ -10,7 +12,7 @@ use hookrail_domain::api_key::hash_key;
 use hookrail_domain::ids::WorkspaceId;
 use hookrail_domain::workspace::{FIRST_CODE, Workspace, is_code};
 use hookrail_runtime::clock;
-use hookrail_store::{tokens, workspaces};
+use hookrail_store::{Store, StoreError, tokens, workspaces};
 use subtle::ConstantTimeEq;
 
 use crate::bounded_body;
@@ -166,12 +168,31 @@ async fn look_up(state: &ConfigState, shown: &str) -> Result<(Option<String>, Ro
         .ok_or(ApiError::Unauthenticated)?;
     let now = clock::now_ms();
     if row.last_used_at.is_none_or(|at| now - at >= LAST_USED_GRAIN_MS) {
-        let transaction = state.store.write().await?;
-        tokens::touch(&*transaction, &row.id, now).await?;
-        transaction.commit().await?;
+        note_use(state, row.id, now);
     }
     let role = Role::parse(&row.role).ok_or(ApiError::Unauthenticated)?;
     Ok((row.workspace_id, role))
+}
+
+/// Remembers that a token was used, beside the request: that neither waits for the database's writer
+/// nor fails with it.
+fn note_use(state: &ConfigState, token_id: String, now: Millis) {
+    let Ok(permit) = Arc::clone(&state.token_uses).try_acquire_owned() else {
+        return;
+    };
+    let store = state.store.clone();
+    tokio::spawn(async move {
+        let _permit = permit;
+        if let Err(error) = touch(&store, &token_id, now).await {
+            tracing::warn!(%error, "a token's last use was not written");
+        }
+    });
+}
+
+async fn touch(store: &Store, token_id: &str, now: Millis) -> Result<(), StoreError> {
+    let transaction = store.write().await?;
+    tokens::touch(&*transaction, token_id, now).await?;
+    transaction.commit().await
 }
 
 fn wanted_workspace(request: &HttpRequest) -> Result<Option<String>, ApiError> {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use hookrail_domain::Millis;
 use hookrail_domain::snapshot::{Definition, Entry, Key};
+use hookrail_domain::validation::FieldError;
 use hookrail_runtime::clock;
 use hookrail_store::outbox::OutboxRow;
 use hookrail_store::{
@@ -20,6 +21,11 @@ use crate::state::ConfigState;
 
 /// How long an answer waits for its change to be in force.
 const IN_FORCE_WAIT: Duration = Duration::from_millis(800);
+
+/// Largest encoded definition, bytes: half of what a message has by default on the broker, so that it
+/// can be published wherever events can. It bounds all that has no limit of its own: filters' values,
+/// mappings, lists of names.
+const MAX_ENTRY_BYTES: usize = 512 * 1024;
 
 /// A change that is being made. Dropped without [`Change::commit`], nothing of it happens.
 pub(crate) struct Change {
@@ -96,11 +102,12 @@ impl Change {
         Ok(())
     }
 
-    /// Says what is in force for `key` from this revision on.
+    /// Says what is in force for `key` from this revision on. Refuses a definition that is too large to
+    /// be published: it would hold up all changes after it.
     pub(crate) async fn publish(&self, key: Key, definition: Option<Definition>) -> Result<(), ApiError> {
         let transaction = &**self.transaction();
         let entry_key = outbox_entry::key_text(key);
-        if definition.is_none() {
+        if matches!(definition, None | Some(Definition::DeletedSource(_))) {
             outbox::bury(transaction, &entry_key, self.now).await?;
         }
         let entry = Entry {
@@ -108,10 +115,14 @@ impl Change {
             key,
             definition,
         };
+        let payload = outbox_entry::encode(&entry);
+        if payload.len() > MAX_ENTRY_BYTES {
+            return Err(too_large(payload.len()));
+        }
         let row = OutboxRow {
             revision: self.revision,
             entry_key,
-            payload: outbox_entry::encode(&entry),
+            payload,
         };
         outbox::insert(transaction, row).await?;
         Ok(())
@@ -137,6 +148,14 @@ impl Change {
 
 fn spec_text<S: Definable>(spec: &S) -> Result<String, ApiError> {
     serde_json::to_string(spec).map_err(|error| ApiError::Internal(error.into()))
+}
+
+fn too_large(bytes: usize) -> ApiError {
+    let detail = format!("the whole definition has {bytes} bytes; it may have {MAX_ENTRY_BYTES}");
+    ApiError::Invalid(vec![FieldError {
+        code: Some("definition-too-large"),
+        ..FieldError::new("", detail)
+    }])
 }
 
 fn name_taken<S: Definable>(error: StoreError) -> ApiError {

@@ -37,11 +37,26 @@ impl Claim {
     ) -> Result<(), ApiError> {
         let Some(key) = &self.0 else { return Ok(()) };
         let answer = RememberedAnswer {
-            status: i64::from(StatusCode::CREATED.as_u16()),
-            location: Some(created.location.clone()),
+            status: i64::from(created.status.as_u16()),
+            location: created.location.clone(),
             body: created.repeated.to_compact_string(),
         };
         Ok(idempotency::finish(&**transaction, key, answer).await?)
+    }
+
+    /// Keeps the answer, where what it says isn't in the database.
+    pub(crate) async fn keep_alone(&self, state: &ConfigState, created: &Created) -> Result<(), ApiError> {
+        if self.0.is_some() {
+            let transaction = state.store.write().await?;
+            self.keep(&transaction, created).await?;
+            transaction.commit().await?;
+        }
+        Ok(())
+    }
+
+    /// The request's key.
+    pub(crate) fn key(&self) -> Option<&str> {
+        self.0.as_ref().map(|key| key.idempotency_key.as_str())
     }
 }
 

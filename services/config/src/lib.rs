@@ -54,7 +54,8 @@ mod test_events;
 // Pages
 mod console;
 mod openapi;
-// Start and publishing
+// Start, publishing and notices
+mod consume_notices;
 mod first_start;
 mod metrics;
 mod outbox_entry;

@@ -125,6 +125,14 @@ async fn publish_rows(broker: &Broker, rows: &[OutboxRow]) -> anyhow::Result<i64
 async fn remove_old(state: &ConfigState, now: Millis) -> anyhow::Result<()> {
     for key in outbox::buried_before(state.store.reader(), now - TOMBSTONE_MS, BATCH).await? {
         if let Some(key) = outbox_entry::read_key(&key) {
+            // Who starts later knows the newest revision from its entry; events wait for it.
+            let snapshot = state.snapshots.current();
+            if snapshot
+                .revision_of(key)
+                .is_some_and(|of_key| of_key >= snapshot.revision())
+            {
+                continue;
+            }
             state.broker.remove_tombstone(key).await?;
         }
         let transaction = state.store.write().await?;

@@ -1,7 +1,7 @@
 //! `POST /events`: an event of one's own, for the destinations that subscribe to its type.
 
 use actix_web::http::StatusCode;
-use actix_web::{HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 use hookrail_domain::event::Event;
 use hookrail_domain::event_type::{BUILT_IN, is_type_name};
 use hookrail_domain::ids::WorkspaceId;
@@ -10,12 +10,13 @@ use hookrail_domain::partition;
 use hookrail_domain::validation::Faults;
 use serde::Deserialize;
 
-use crate::answer;
+use crate::answer::Created;
 use crate::authenticated::Authenticated;
 use crate::error::ApiError;
+use crate::idempotency::once;
 use crate::json_body::JsonBody;
 use crate::state::ConfigState;
-use crate::store_event::{StoredEvent, current_revision, new_event, store_event};
+use crate::store_event::{StoredEvent, new_event, revision_in_force, store_event};
 
 /// Longest key, bytes.
 const MAX_KEY_BYTES: usize = 255;
@@ -92,33 +93,38 @@ fn partition_of(event: &Event, partitions: u32) -> u32 {
 
 /// Post an event of one's own
 #[utoipa::path(post, path = "/api/v1/events", tag = "events", operation_id = "postEvent",
-    request_body = PostedEvent,
+    params(crate::openapi::WriteParams), request_body = PostedEvent,
     responses((status = 202, description = "`event_id`, once it is on disk"),
         (status = 200, description = "`event_id` of an earlier event with the same idempotency key"),
         (status = 422, body = crate::openapi::ProblemDocument)))]
 pub(crate) async fn post(
     state: web::Data<ConfigState>,
     sender: Authenticated,
+    request: HttpRequest,
     body: JsonBody,
 ) -> Result<HttpResponse, ApiError> {
-    let posted: PostedEvent = body.read()?;
+    let mut posted: PostedEvent = body.read()?;
     posted.check()?;
-    let revision = current_revision(&state).await?;
-    let event = posted.into_event(sender.workspace.id, revision, state.broker.settings().partitions);
-    let stored = store_event(&state, &sender.workspace_id(), &event).await?;
-    Ok(accepted(&stored))
+    once(&state, &sender, &request, &body, async |claim| {
+        // Where the answer is lost, the log still knows the event by the request's key.
+        let key = claim.key().map(str::to_owned);
+        posted.idempotency_key = posted.idempotency_key.or(key);
+        let revision = revision_in_force(&state).await?;
+        let event = posted.into_event(sender.workspace.id, revision, state.broker.settings().partitions);
+        let stored = store_event(&state, &sender.workspace_id(), &event).await?;
+        let created = accepted(&stored);
+        claim.keep_alone(&state, &created).await?;
+        Ok(created)
+    })
+    .await
 }
 
 /// 202, or 200 where an earlier request did it.
-pub(crate) fn accepted(stored: &StoredEvent) -> HttpResponse {
+pub(crate) fn accepted(stored: &StoredEvent) -> Created {
     let status = if stored.is_repeated {
         StatusCode::OK
     } else {
         StatusCode::ACCEPTED
     };
-    answer::with_status(
-        status,
-        None,
-        &Json::from([("event_id", stored.id.as_str().into())]),
-    )
+    Created::accepted(status, Json::from([("event_id", stored.id.as_str().into())]))
 }

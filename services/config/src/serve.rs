@@ -16,7 +16,7 @@ use crate::openapi::OpenApiText;
 use crate::problem_bodies::problem_bodies;
 use crate::settings::ConfigSettings;
 use crate::state::ConfigState;
-use crate::{http_api, outbox_publisher};
+use crate::{consume_notices, http_api, outbox_publisher};
 
 /// Threads that answer requests: people and tools ask, not senders.
 const WORKERS: usize = 2;
@@ -35,13 +35,17 @@ pub async fn run(
 ) -> anyhow::Result<()> {
     let listening = context.health.check("config.listener");
     let publishing = context.health.check("config.outbox");
-    let (_feed, snapshots) = SnapshotFeed::start(&broker).await.context("can't follow the definitions")?;
+    let noticing = context.health.check("config.notices");
+    let (_feed, snapshots) = SnapshotFeed::start(&broker)
+        .await
+        .context("can't follow the definitions")?;
     let state = ConfigState::new(&settings, broker, store, outbound, snapshots);
     ensure_first_workspace(&state)
         .await
         .map_err(|error| anyhow::anyhow!("{error}"))
         .context("the first workspace")?;
     let publisher = tokio::spawn(outbox_publisher::run(state.clone(), context.clone(), publishing));
+    let notices = tokio::spawn(consume_notices::run(state.clone(), context.clone(), noticing));
     let server = server(&state, &context, listener)?;
     let handle = server.handle();
     let shutdown = context.shutdown.clone();
@@ -53,6 +57,7 @@ pub async fn run(
     server.await.context("the API's listener")?;
     // What the last requests changed is published by whoever starts next, at the latest.
     publisher.await.context("the publisher")?;
+    notices.await.context("the reader of notices")?;
     outbox_publisher::publish_last(&state).await;
     Ok(())
 }

@@ -5,7 +5,7 @@ use hookrail_domain::api_key::ApiKey;
 use hookrail_domain::ids::SourceId;
 use hookrail_domain::json::Json;
 use hookrail_domain::snapshot::{Definition, Key};
-use hookrail_domain::source::{OLD_NAME_MS, OldName, Source, SourceSpec};
+use hookrail_domain::source::{OLD_NAME_MS, OldName, Source, SourceAuth, SourceSpec};
 use hookrail_domain::workspace::Workspace;
 use hookrail_runtime::random;
 use hookrail_store::{DefinitionRow, DefinitionTable, api_keys, definition_rows, source_warnings};
@@ -156,7 +156,7 @@ async fn delete(
     route_rules::refuse_if_used(transaction, &stored.row).await?;
     change.delete(&stored).await?;
     source_warnings::clear(transaction, stored.id()?).await?;
-    change.publish(Key::Source(stored.id()?), None).await?;
+    publish_deleted(&change, &sender.workspace, &stored).await?;
     change.commit(&state).await?;
     Ok(HttpResponse::NoContent().finish())
 }
@@ -169,17 +169,43 @@ pub(crate) async fn publish(
 ) -> Result<(), ApiError> {
     let keys = api_keys::of_source(&**change.transaction(), &stored.row.id).await?;
     let source = Source {
-        id: stored.id()?,
-        workspace: workspace.id,
-        workspace_code: workspace.code.clone(),
         token: stored.row.token.clone(),
         old_names: old_names(&stored.row)?,
         api_keys: keys.iter().map(read_key).collect::<Result<Vec<ApiKey>, _>>()?,
-        spec: stored.spec.clone(),
+        ..bare(workspace, stored)?
     };
     change
         .publish(Key::Source(source.id), Some(Definition::Source(Box::new(source))))
         .await
+}
+
+/// Puts a source out of force, but for what it accepted before. What only its senders needed is gone.
+async fn publish_deleted(
+    change: &Change,
+    workspace: &Workspace,
+    stored: &Stored<SourceSpec>,
+) -> Result<(), ApiError> {
+    let mut last = bare(workspace, stored)?;
+    last.spec.auth = SourceAuth::None;
+    change
+        .publish(
+            Key::Source(last.id),
+            Some(Definition::DeletedSource(Box::new(last))),
+        )
+        .await
+}
+
+/// A source without what its senders find it by.
+fn bare(workspace: &Workspace, stored: &Stored<SourceSpec>) -> Result<Source, ApiError> {
+    Ok(Source {
+        id: stored.id()?,
+        workspace: workspace.id,
+        workspace_code: workspace.code.clone(),
+        token: String::new(),
+        old_names: Vec::new(),
+        api_keys: Vec::new(),
+        spec: stored.spec.clone(),
+    })
 }
 
 /// A source as reads show it.

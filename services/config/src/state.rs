@@ -8,9 +8,12 @@ use hookrail_domain::ids::Id;
 use hookrail_outbound::OutboundClient;
 use hookrail_runtime::{clock, ids};
 use hookrail_store::Store;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 
 use crate::settings::ConfigSettings;
+
+/// Tokens whose last use is written at a time: that of the others is written at a later request.
+const TOKEN_USES_AT_ONCE: usize = 1;
 
 /// What all requests share. A cheap clone.
 #[derive(Clone)]
@@ -27,6 +30,8 @@ pub(crate) struct ConfigState {
     pub(crate) root_token_hash: Option<[u8; 32]>,
     /// Wakes the publisher of the outbox.
     pub(crate) outbox_changed: Arc<Notify>,
+    /// Lets one token's last use be written at a time.
+    pub(crate) token_uses: Arc<Semaphore>,
     /// The definitions in force, as all services see them.
     pub(crate) snapshots: SnapshotReader,
 }
@@ -49,6 +54,7 @@ impl ConfigState {
                 .as_ref()
                 .map(|token| hash_key(token.expose())),
             outbox_changed: Arc::new(Notify::new()),
+            token_uses: Arc::new(Semaphore::new(TOKEN_USES_AT_ONCE)),
             snapshots,
         }
     }

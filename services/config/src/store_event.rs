@@ -1,5 +1,7 @@
 //! Putting an event that the API made into the log, as the ingress does with a sender's.
 
+use std::time::Duration;
+
 use hookrail_broker::codec::encode_event;
 use hookrail_broker::{OutMessage, PublishError};
 use hookrail_domain::event::{Body, Event};
@@ -14,6 +16,9 @@ use crate::state::ConfigState;
 
 /// How full a partition may be for events of the API, per cent: the rest is for internal ones.
 const FULL_PERCENT: u128 = 85;
+
+/// How long an event waits until the newest change is in force.
+const NEWEST_WAIT: Duration = Duration::from_secs(1);
 
 /// An event in the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,9 +81,12 @@ pub(crate) async fn store_event(
     }
 }
 
-/// The revision under which an event is accepted now.
-pub(crate) async fn current_revision(state: &ConfigState) -> Result<u64, ApiError> {
-    Ok(revision::current(state.store.reader()).await?.unsigned_abs())
+/// The revision under which an event is accepted now: one that is in force, since whoever reads the
+/// event waits for it. A change that was committed just before is waited for a moment.
+pub(crate) async fn revision_in_force(state: &ConfigState) -> Result<u64, ApiError> {
+    let newest = revision::current(state.store.reader()).await?.unsigned_abs();
+    state.snapshots.wait_for(newest, NEWEST_WAIT).await;
+    Ok(state.snapshots.current().revision())
 }
 
 /// An event of now with a JSON body, in a trace of its own, without a source and without keys.

@@ -1,6 +1,6 @@
 //! `POST /sources/{id}/test-events`: an event as if a sender had sent it.
 
-use actix_web::{HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 use hookrail_domain::event::Event;
 use hookrail_domain::event_type::WEBHOOK_RECEIVED;
 use hookrail_domain::ids::{SourceId, WorkspaceId};
@@ -13,10 +13,11 @@ use serde::Deserialize;
 use crate::authenticated::Authenticated;
 use crate::definition::Stored;
 use crate::error::ApiError;
+use crate::idempotency::once;
 use crate::json_body::JsonBody;
 use crate::posted_events::accepted;
 use crate::state::ConfigState;
-use crate::store_event::{current_revision, new_event, store_event};
+use crate::store_event::{new_event, revision_in_force, store_event};
 use crate::test_request::TEST_HEADER;
 
 pub(crate) fn configure(config: &mut web::ServiceConfig) {
@@ -38,34 +39,43 @@ pub(crate) struct TestEvent {
 
 /// Send an event into a source
 #[utoipa::path(post, path = "/api/v1/sources/{id}/test-events", tag = "sources", operation_id = "sendTestEvent",
-    params(crate::openapi::IdParam), request_body = TestEvent,
+    params(crate::openapi::IdParam, crate::openapi::WriteParams), request_body = TestEvent,
     responses((status = 202, description = "`event_id`, once it is on disk"),
         (status = 404, body = crate::openapi::ProblemDocument), (status = 409, body = crate::openapi::ProblemDocument)))]
 async fn send(
     state: web::Data<ConfigState>,
     sender: Authenticated,
+    request: HttpRequest,
     id: web::Path<String>,
     body: JsonBody,
 ) -> Result<HttpResponse, ApiError> {
     let source = Stored::<SourceSpec>::find(state.store.reader(), &sender.workspace_id(), &id).await?;
-    let request: TestEvent = body.read()?;
+    let wanted: TestEvent = body.read()?;
     if !source.spec.enabled {
         return Err(ApiError::conflict(
             "disabled",
             "the source is disabled, so it takes no events",
         ));
     }
-    let payload = request.payload.unwrap_or_else(greeting);
-    let mut event = event(sender.workspace.id, source.id()?, &payload);
-    event.revision = current_revision(&state).await?;
-    place(
-        &mut event,
-        &source.spec,
-        &payload,
-        state.broker.settings().partitions,
-    );
-    let stored = store_event(&state, &source.row.id, &event).await?;
-    Ok(accepted(&stored))
+    let payload = wanted.payload.unwrap_or_else(greeting);
+    once(&state, &sender, &request, &body, async |claim| {
+        let mut event = event(sender.workspace.id, source.id()?, &payload);
+        // Where the answer is lost, the log still knows the event by the request's key.
+        event.idempotency_key = claim.key().map(|key| format!("test-event {key}"));
+        event.revision = revision_in_force(&state).await?;
+        if event.revision < source.row.revision.unsigned_abs() {
+            return Err(ApiError::Unavailable(
+                "the source's last change is not in force yet".to_owned(),
+            ));
+        }
+        let partitions = state.broker.settings().partitions;
+        place(&mut event, &source.spec, &payload, partitions);
+        let stored = store_event(&state, &source.row.id, &event).await?;
+        let created = accepted(&stored);
+        claim.keep_alone(&state, &created).await?;
+        Ok(created)
+    })
+    .await
 }
 
 fn greeting() -> Json {
@@ -92,7 +102,10 @@ fn place(event: &mut Event, spec: &SourceSpec, payload: &Json, partitions: u32) 
     let ordering = spec.effective_ordering();
     let scope = event.source.map_or(0, SourceId::as_u128);
     let partition = match ordering.mode {
-        OrderingMode::None => partition::of_event(event.id, partitions),
+        OrderingMode::None => match event.idempotency_key {
+            Some(_) => partition::of_key(scope, &event.message_id(), partitions),
+            None => partition::of_event(event.id, partitions),
+        },
         OrderingMode::Source => partition::of_key(scope, "", partitions),
         OrderingMode::Key => {
             let path = ordering.key.as_ref().and_then(|key| key.path.as_ref()?.plain());

@@ -30,7 +30,11 @@ pub(crate) fn build(
 pub(crate) fn show(made: &MadeRequest) -> Json {
     let shown = |header: &(String, String)| {
         let (name, value) = header;
-        let value = if made.kept_headers.contains(header) { value.as_str() } else { HIDDEN };
+        let value = if made.kept_headers.contains(header) {
+            value.as_str()
+        } else {
+            HIDDEN
+        };
         (name.clone(), Json::from(value))
     };
     let headers: Members = made.request.headers.iter().map(shown).collect();
@@ -38,6 +42,9 @@ pub(crate) fn show(made: &MadeRequest) -> Json {
         ("method", Json::from(made.request.method.as_str())),
         ("url", made.request.url.as_str().into()),
         ("headers", Json::Object(headers)),
-        ("body", String::from_utf8_lossy(&made.request.body).into_owned().into()),
+        (
+            "body",
+            String::from_utf8_lossy(&made.request.body).into_owned().into(),
+        ),
     ])
 }

@@ -13,7 +13,10 @@ use hookrail_domain::{
     Millis,
     delivery::{Attempt, Delivery, ErrorCode, Failure},
     ids::{DeliveryId, DestinationId},
-    lane::{Action, Arrival, AttemptId, End, Input, LaneKey, Limits, Parking, PartitionLanes, Place, RateRule, Send, Settle, Takeover},
+    lane::{
+        Action, Arrival, AttemptId, End, Input, LaneKey, Limits, Parking, PartitionLanes, Place, RateRule,
+        Send, Settle, Takeover,
+    },
     retry::{AttemptResult, Progress, Verdict},
 };
 use hookrail_runtime::{clock, random};
@@ -47,7 +50,12 @@ pub(crate) struct Orders {
 
 /// What came back from beside the loop.
 enum Done {
-    Attempt { id: AttemptId, place: Place, attempt: Box<Attempt>, result: AttemptResult },
+    Attempt {
+        id: AttemptId,
+        place: Place,
+        attempt: Box<Attempt>,
+        result: AttemptResult,
+    },
     Recorded,
     Settled(Place),
 }
@@ -146,7 +154,10 @@ impl<'a> PartitionTask<'a> {
 
     fn sleep_ms(&self) -> Duration {
         let now = clock::now_ms();
-        let wake = self.lanes.next_wake().map_or(IDLE_MS, |at| (at - now).clamp(0, IDLE_MS));
+        let wake = self
+            .lanes
+            .next_wake()
+            .map_or(IDLE_MS, |at| (at - now).clamp(0, IDLE_MS));
         Duration::from_millis(u64::try_from(wake).unwrap_or_default())
     }
 
@@ -175,14 +186,20 @@ impl<'a> PartitionTask<'a> {
         if self.lanes.holds(message.sequence) {
             return;
         }
-        if let Some(input) = self.known.introduce(delivery.destination, &self.shared.snapshots.current()) {
+        if let Some(input) = self
+            .known
+            .introduce(delivery.destination, &self.shared.snapshots.current())
+        {
             self.apply(input);
         }
         let arrival = Arrival {
             sequence: message.sequence,
             delivery: delivery.id,
             destination: delivery.destination,
-            lane: delivery.lane_key.is_some().then(|| LaneKey::from_u64(delivery.lane())),
+            lane: delivery
+                .lane_key
+                .is_some()
+                .then(|| LaneKey::from_u64(delivery.lane())),
             origin: delivery.replay.is_none().then_some(delivery.origin),
             respond: delivery.reply.is_some(),
             expires_at: None,
@@ -199,9 +216,18 @@ impl<'a> PartitionTask<'a> {
                 self.held.remove(&place);
                 self.apply(Input::Settled(place));
             }
-            Done::Attempt { id, place, attempt, result } => {
+            Done::Attempt {
+                id,
+                place,
+                attempt,
+                result,
+            } => {
                 self.finished.insert(place, *attempt);
-                self.apply(Input::AttemptFinished { attempt: id, result, jitter: random::unit() });
+                self.apply(Input::AttemptFinished {
+                    attempt: id,
+                    result,
+                    jitter: random::unit(),
+                });
             }
         }
     }
@@ -219,26 +245,42 @@ impl<'a> PartitionTask<'a> {
     fn carry_out(&mut self, action: Action) {
         match action {
             Action::Send(send) => self.send(send),
-            Action::Record { place, verdict, progress, .. } => self.record(place, verdict, progress),
+            Action::Record {
+                place,
+                verdict,
+                progress,
+                ..
+            } => self.record(place, verdict, progress),
             Action::Settle(settle) => self.settle(settle),
-            Action::DestinationGone { destination, delivery } => self.tell_gone(destination, delivery),
+            Action::DestinationGone {
+                destination,
+                delivery,
+            } => self.tell_gone(destination, delivery),
             Action::Answer { .. } => {}
             // Only where parking is on.
             parking @ (Action::Append { .. }
             | Action::ReadHead(_)
             | Action::ReadTier { .. }
             | Action::WriteLaneState(..)
-            | Action::DeleteLaneState(..)) => tracing::error!(?parking, "parking is off, yet something is to be parked"),
+            | Action::DeleteLaneState(..)) => {
+                tracing::error!(?parking, "parking is off, yet something is to be parked")
+            }
         }
     }
 
     fn send(&mut self, send: Send) {
-        let delivery = Arc::clone(self.held.get(&send.place).expect("a delivery is held until it is settled"));
+        let delivery = Arc::clone(
+            self.held
+                .get(&send.place)
+                .expect("a delivery is held until it is settled"),
+        );
         let (shared, lease) = (Arc::clone(self.shared), self.lease.clone());
         self.beside.spawn(async move {
             // Whatever breaks one delivery stays with that delivery.
             let attempt = AssertUnwindSafe(attempt(&shared, lease.clone(), &delivery, send)).catch_unwind();
-            attempt.await.unwrap_or_else(|_panic| Ok(broken(&delivery, send, lease.epoch())))
+            attempt
+                .await
+                .unwrap_or_else(|_panic| Ok(broken(&delivery, send, lease.epoch())))
         });
     }
 
@@ -251,7 +293,13 @@ impl<'a> PartitionTask<'a> {
             let notice = format!(r#"{{"destination":"{destination}","delivery":"{delivery}","at":{at}}}"#);
             let id = format!("gone.{delivery}.{at}");
             let payload = bytes::Bytes::from(notice);
-            until_taken(|| async { publisher.publish_notice(GONE_NOTICE, &id, payload.clone()).await.map(drop) }).await?;
+            until_taken(|| async {
+                publisher
+                    .publish_notice(GONE_NOTICE, &id, payload.clone())
+                    .await
+                    .map(drop)
+            })
+            .await?;
             Ok(Done::Recorded)
         });
     }
@@ -261,8 +309,12 @@ impl<'a> PartitionTask<'a> {
         if matches!(verdict, Verdict::Delivered | Verdict::Dead { .. }) {
             return;
         }
-        let Some(attempt) = self.finished.remove(&place) else { return };
-        let Some(delivery) = self.held.get(&place).map(Arc::clone) else { return };
+        let Some(attempt) = self.finished.remove(&place) else {
+            return;
+        };
+        let Some(delivery) = self.held.get(&place).map(Arc::clone) else {
+            return;
+        };
         let recorder = self.recorder.clone();
         self.beside.spawn(async move {
             let failure = attempt.failure.clone();
@@ -273,7 +325,9 @@ impl<'a> PartitionTask<'a> {
     }
 
     fn settle(&mut self, order: Settle) {
-        let Some(delivery) = self.held.get(&order.place).map(Arc::clone) else { return };
+        let Some(delivery) = self.held.get(&order.place).map(Arc::clone) else {
+            return;
+        };
         let attempt = self.finished.remove(&order.place);
         let (recorder, acker) = (self.recorder.clone(), self.acker.clone());
         let metrics = self.shared.metrics.clone();
@@ -298,7 +352,10 @@ fn limits(shared: &Shared) -> Limits {
     Limits {
         in_flight: settings.dispatcher_in_flight,
         destination_in_flight: settings.dispatcher_destination_in_flight,
-        attempts: RateRule { per_second, burst: (per_second / 5.0).max(1.0) },
+        attempts: RateRule {
+            per_second,
+            burst: (per_second / 5.0).max(1.0),
+        },
         ..Limits::default()
     }
 }
@@ -309,7 +366,10 @@ fn takeover(shared: &Shared, reader: &DeliveryReader, now: Millis) -> Takeover {
         return Takeover::default();
     }
     let snapshot = shared.snapshots.current();
-    let longest = snapshot.destinations().map(|destination| destination.spec.timeout_ms).max();
+    let longest = snapshot
+        .destinations()
+        .map(|destination| destination.spec.timeout_ms)
+        .max();
     Takeover {
         delivered: reader.delivered_before(),
         not_before: now + Millis::from(longest.unwrap_or_default()),
@@ -317,13 +377,24 @@ fn takeover(shared: &Shared, reader: &DeliveryReader, now: Millis) -> Takeover {
 }
 
 /// Makes one attempt.
-async fn attempt(shared: &Shared, lease: Lease, delivery: &Delivery, send: Send) -> Result<Done, PartitionError> {
+async fn attempt(
+    shared: &Shared,
+    lease: Lease,
+    delivery: &Delivery,
+    send: Send,
+) -> Result<Done, PartitionError> {
     let started_at = clock::now_ms();
     let snapshot = shared.snapshots.current();
     let made = match snapshot.destination(delivery.destination) {
         Some(destination) => make_request::make_request(delivery, &destination.spec, send.number, started_at)
-            .map_err(|error| Failure { code: ErrorCode::Render, detail: error.to_string() }),
-        None => Err(Failure { code: ErrorCode::Cancelled, detail: "the destination was deleted".to_owned() }),
+            .map_err(|error| Failure {
+                code: ErrorCode::Render,
+                detail: error.to_string(),
+            }),
+        None => Err(Failure {
+            code: ErrorCode::Cancelled,
+            detail: "the destination was deleted".to_owned(),
+        }),
     };
     let epoch = lease.epoch();
     let (attempt, result) = match made {
@@ -339,7 +410,12 @@ async fn attempt(shared: &Shared, lease: Lease, delivery: &Delivery, send: Send)
         }
     };
     log_attempt(shared, delivery, &attempt);
-    Ok(Done::Attempt { id: send.attempt, place: send.place, attempt: Box::new(attempt), result })
+    Ok(Done::Attempt {
+        id: send.attempt,
+        place: send.place,
+        attempt: Box::new(attempt),
+        result,
+    })
 }
 
 /// What a delivery that ended without an attempt failed of.
@@ -350,16 +426,29 @@ fn of_end(end: End) -> Option<Failure> {
         End::Cancelled(_) => "it was cancelled, or its destination was deleted",
         End::Delivered | End::Stale | End::Moved => return None,
     };
-    let (End::Dead(code) | End::Cancelled(code)) = end else { return None };
-    Some(Failure { code, detail: detail.to_owned() })
+    let (End::Dead(code) | End::Cancelled(code)) = end else {
+        return None;
+    };
+    Some(Failure {
+        code,
+        detail: detail.to_owned(),
+    })
 }
 
 /// An attempt that ended in a panic.
 fn broken(delivery: &Delivery, send: Send, epoch: u64) -> Done {
     tracing::error!(delivery = %delivery.id, "an attempt panicked");
-    let failure = Failure { code: ErrorCode::Render, detail: "the attempt broke off inside Hookrail".to_owned() };
+    let failure = Failure {
+        code: ErrorCode::Render,
+        detail: "the attempt broke off inside Hookrail".to_owned(),
+    };
     let (attempt, result) = unsent(failure, send.number, epoch, clock::now_ms());
-    Done::Attempt { id: send.attempt, place: send.place, attempt: Box::new(attempt), result }
+    Done::Attempt {
+        id: send.attempt,
+        place: send.place,
+        attempt: Box::new(attempt),
+        result,
+    }
 }
 
 fn unsent(failure: Failure, number: u32, epoch: u64, started_at: Millis) -> (Attempt, AttemptResult) {
@@ -381,9 +470,15 @@ fn unsent(failure: Failure, number: u32, epoch: u64, started_at: Millis) -> (Att
 }
 
 fn log_attempt(shared: &Shared, delivery: &Delivery, attempt: &Attempt) {
-    let result = attempt.failure.as_ref().map_or("success", |failure| failure.code.as_str());
+    let result = attempt
+        .failure
+        .as_ref()
+        .map_or("success", |failure| failure.code.as_str());
     shared.metrics.attempts.with_label_values(&[result]).inc();
-    shared.metrics.attempt_seconds.observe(attempt.duration_ms as f64 / 1000.0);
+    shared
+        .metrics
+        .attempt_seconds
+        .observe(attempt.duration_ms as f64 / 1000.0);
     let trace_id = hookrail_domain::event::trace_id(&delivery.traceparent);
     let (number, status) = (attempt.number, attempt.status);
     match &attempt.failure {

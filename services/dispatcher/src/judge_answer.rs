@@ -17,7 +17,9 @@ pub(crate) fn result(exchange: &Exchange, now: Millis) -> AttemptResult {
         (Some(error), _) => AttemptResult::Failed(error.code),
         (None, Some(response)) => AttemptResult::Answered {
             status: response.status,
-            retry_after_ms: response.header("retry-after").and_then(|value| retry_after(value, now)),
+            retry_after_ms: response
+                .header("retry-after")
+                .and_then(|value| retry_after(value, now)),
         },
         (None, None) => AttemptResult::Failed(ErrorCode::Connect),
     }
@@ -34,7 +36,13 @@ fn retry_after(value: &str, now: Millis) -> Option<Millis> {
 }
 
 /// What the journal keeps of the attempt.
-pub(crate) fn attempt(exchange: &Exchange, made: &MadeRequest, number: u32, epoch: u64, started_at: Millis) -> Attempt {
+pub(crate) fn attempt(
+    exchange: &Exchange,
+    made: &MadeRequest,
+    number: u32,
+    epoch: u64,
+    started_at: Millis,
+) -> Attempt {
     let response = exchange.response.as_ref();
     Attempt {
         number,
@@ -45,19 +53,29 @@ pub(crate) fn attempt(exchange: &Exchange, made: &MadeRequest, number: u32, epoc
         url: made.request.url.clone(),
         request_headers: made.kept_headers.clone(),
         status: response.map(|response| response.status),
-        response_headers: response.map(|response| response.headers.clone()).unwrap_or_default(),
-        response_body: response.map(|response| response.body.to_vec()).unwrap_or_default(),
+        response_headers: response
+            .map(|response| response.headers.clone())
+            .unwrap_or_default(),
+        response_body: response
+            .map(|response| response.body.to_vec())
+            .unwrap_or_default(),
         failure: failure(exchange),
     }
 }
 
 fn failure(exchange: &Exchange) -> Option<Failure> {
     if let Some(error) = &exchange.error {
-        return Some(Failure { code: error.code, detail: error.detail.clone() });
+        return Some(Failure {
+            code: error.code,
+            detail: error.detail.clone(),
+        });
     }
     let status = exchange.response.as_ref()?.status;
     let failed = !(200..300).contains(&status);
-    failed.then(|| Failure { code: ErrorCode::Status, detail: format!("the receiver answered {status}") })
+    failed.then(|| Failure {
+        code: ErrorCode::Status,
+        detail: format!("the receiver answered {status}"),
+    })
 }
 
 #[cfg(test)]

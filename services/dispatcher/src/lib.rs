@@ -37,7 +37,9 @@ pub async fn run(
 ) -> anyhow::Result<()> {
     settings.check()?;
     let ready = ctx.health.check("dispatcher.partitions");
-    let (_feed, snapshots) = SnapshotFeed::start(&broker).await.context("can't read the definitions")?;
+    let (_feed, snapshots) = SnapshotFeed::start(&broker)
+        .await
+        .context("can't read the definitions")?;
     let shared = Shared {
         publisher: broker.publisher(),
         metrics: DispatcherMetrics::new(&ctx.metrics),

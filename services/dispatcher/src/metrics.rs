@@ -30,7 +30,11 @@ pub(crate) struct DispatcherMetrics {
 impl DispatcherMetrics {
     pub(crate) fn new(metrics: &Metrics) -> Self {
         Self {
-            deliveries: metrics.counter_vec("deliveries_total", "Deliveries settled, by outcome.", &["outcome"]),
+            deliveries: metrics.counter_vec(
+                "deliveries_total",
+                "Deliveries settled, by outcome.",
+                &["outcome"],
+            ),
             attempts: metrics.counter_vec("attempts_total", "Attempts made, by result.", &["result"]),
             in_flight: metrics.gauge("attempts_in_flight", "Attempts under way."),
             attempt_seconds: metrics.histogram("attempt_seconds", "Duration of attempts.", metrics::SECONDS),
@@ -39,10 +43,19 @@ impl DispatcherMetrics {
                 "Time from an event's acceptance to its delivery.",
                 metrics::SECONDS,
             ),
-            partitions: metrics.gauge("delivery_partitions_owned", "Delivery partitions that this worker owns."),
+            partitions: metrics.gauge(
+                "delivery_partitions_owned",
+                "Delivery partitions that this worker owns.",
+            ),
             takeovers: metrics.counter("delivery_takeovers_total", "Delivery partitions taken over."),
-            unreadable: metrics.counter("deliveries_unreadable_total", "Messages left alone since they can't be read."),
-            given_up: metrics.counter("delivery_partitions_given_up_total", "Delivery partitions given up in doubt."),
+            unreadable: metrics.counter(
+                "deliveries_unreadable_total",
+                "Messages left alone since they can't be read.",
+            ),
+            given_up: metrics.counter(
+                "delivery_partitions_given_up_total",
+                "Delivery partitions given up in doubt.",
+            ),
         }
     }
 

@@ -91,7 +91,11 @@ pub(crate) async fn run(shared: Shared, ready: Readiness, ctx: &ServiceContext) 
 }
 
 fn ownership_settings(shared: &Shared) -> anyhow::Result<OwnershipSettings> {
-    let name = shared.settings.dispatcher_worker.clone().unwrap_or_else(random::hex_token::<8>);
+    let name = shared
+        .settings
+        .dispatcher_worker
+        .clone()
+        .unwrap_or_else(random::hex_token::<8>);
     let worker = WorkerId::new(name)
         .map_err(|error| SettingsError::invalid("dispatcher-worker", error.to_string()))?;
     let partitions = shared.broker.settings().partitions;
@@ -112,14 +116,24 @@ impl Partitions {
     fn start(&mut self, lease: Lease) {
         let stop = CancellationToken::new();
         let (drain, drained) = oneshot::channel();
-        let orders = Orders { stop: stop.clone(), drain: drained };
-        let running = Running { epoch: lease.epoch(), stop, drain: Some(drain), done: None };
+        let orders = Orders {
+            stop: stop.clone(),
+            drain: drained,
+        };
+        let running = Running {
+            epoch: lease.epoch(),
+            stop,
+            drain: Some(drain),
+            done: None,
+        };
         // A task of an older epoch ends by itself: its reader and its acks are refused.
         self.running.insert(lease.partition(), running);
         self.shared.metrics.takeovers.inc();
         self.shared.metrics.partitions.set(self.running.len() as i64);
         let (shared, of_task) = (Arc::clone(&self.shared), lease.clone());
-        let task = self.tasks.spawn(async move { consume_partition(&shared, &of_task, orders).await });
+        let task = self
+            .tasks
+            .spawn(async move { consume_partition(&shared, &of_task, orders).await });
         self.leases.insert(task.id(), lease);
     }
 
@@ -146,7 +160,9 @@ impl Partitions {
     }
 
     fn current(&mut self, lease: &Lease) -> Option<&mut Running> {
-        self.running.get_mut(&lease.partition()).filter(|running| running.epoch == lease.epoch())
+        self.running
+            .get_mut(&lease.partition())
+            .filter(|running| running.epoch == lease.epoch())
     }
 
     /// The lease of a task that has ended, and how it ended.
@@ -159,7 +175,9 @@ impl Partitions {
     }
 
     async fn ended(&mut self, ended: Ended, ownership: &Ownership) {
-        let Some((lease, result)) = self.whose(ended) else { return };
+        let Some((lease, result)) = self.whose(ended) else {
+            return;
+        };
         if let Err(error) = &result {
             let (partition, epoch) = (lease.partition(), lease.epoch());
             tracing::warn!(partition, epoch, %error, "delivery partition given up");
@@ -171,7 +189,9 @@ impl Partitions {
 
     /// The task of `lease` has ended: whoever asked for the hand-over learns how.
     fn confirm(&mut self, lease: &Lease, result: Result<HandOver, PartitionError>) {
-        let Some(running) = self.current(lease) else { return };
+        let Some(running) = self.current(lease) else {
+            return;
+        };
         let hand_over = result.unwrap_or(HandOver::Unclean);
         if let Some(done) = running.done.take() {
             // Whoever asked may have gone.

@@ -21,12 +21,20 @@ impl Recorder {
     /// An attempt was made.
     pub(crate) async fn attempt(&self, delivery: &Delivery, attempt: Attempt) -> Result<(), PublishError> {
         let id = format!("{}.a.{}.{}", delivery.id, self.epoch, attempt.number);
-        let record = Record::Attempt(Box::new(AttemptRecord { delivery: delivery.into(), attempt }));
+        let record = Record::Attempt(Box::new(AttemptRecord {
+            delivery: delivery.into(),
+            attempt,
+        }));
         self.publish(&id, &record).await
     }
 
     /// It failed and waits for its next attempt.
-    pub(crate) async fn waits(&self, delivery: &Delivery, progress: Progress, failure: Option<Failure>) -> Result<(), PublishError> {
+    pub(crate) async fn waits(
+        &self,
+        delivery: &Delivery,
+        progress: Progress,
+        failure: Option<Failure>,
+    ) -> Result<(), PublishError> {
         let record = self.state(delivery, DeliveryStatus::Parked, progress, failure);
         self.publish_state(record).await
     }
@@ -57,7 +65,13 @@ impl Recorder {
         self.publish_state(record).await
     }
 
-    fn state(&self, delivery: &Delivery, status: DeliveryStatus, progress: Progress, failure: Option<Failure>) -> StateRecord {
+    fn state(
+        &self,
+        delivery: &Delivery,
+        status: DeliveryStatus,
+        progress: Progress,
+        failure: Option<Failure>,
+    ) -> StateRecord {
         StateRecord {
             delivery: delivery.into(),
             status,
@@ -71,12 +85,21 @@ impl Recorder {
     }
 
     async fn publish_state(&self, record: StateRecord) -> Result<(), PublishError> {
-        let id = format!("{}.s.{}.{}.{}", record.delivery.id, record.epoch, record.attempts, record.status.as_str());
+        let id = format!(
+            "{}.s.{}.{}.{}",
+            record.delivery.id,
+            record.epoch,
+            record.attempts,
+            record.status.as_str()
+        );
         self.publish(&id, &Record::State(Box::new(record))).await
     }
 
     async fn publish(&self, id: &str, record: &Record) -> Result<(), PublishError> {
         let (kind, payload) = codec::encode_record(record);
-        self.publisher.publish_journal(kind, self.partition, id, payload).await.map(drop)
+        self.publisher
+            .publish_journal(kind, self.partition, id, payload)
+            .await
+            .map(drop)
     }
 }

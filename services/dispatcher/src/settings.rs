@@ -44,10 +44,16 @@ impl DispatcherSettings {
             _ => Ok(()),
         };
         at_least_one("dispatcher-in-flight", self.dispatcher_in_flight)?;
-        at_least_one("dispatcher-destination-in-flight", self.dispatcher_destination_in_flight)?;
+        at_least_one(
+            "dispatcher-destination-in-flight",
+            self.dispatcher_destination_in_flight,
+        )?;
         let rate = self.dispatcher_attempts_per_second;
         if !(rate.is_finite() && rate > 0.0) {
-            return Err(SettingsError::invalid("dispatcher-attempts-per-second", "has to be above 0"));
+            return Err(SettingsError::invalid(
+                "dispatcher-attempts-per-second",
+                "has to be above 0",
+            ));
         }
         Ok(())
     }
@@ -60,11 +66,21 @@ mod tests {
     #[test]
     fn settings_that_would_never_send_are_refused_by_name() {
         assert!(DispatcherSettings::default().check().is_ok());
-        let none = DispatcherSettings { dispatcher_in_flight: 0, ..DispatcherSettings::default() };
-        assert!(none.check().unwrap_err().to_string().contains("--dispatcher-in-flight"));
+        let none = DispatcherSettings {
+            dispatcher_in_flight: 0,
+            ..DispatcherSettings::default()
+        };
+        assert!(
+            none.check()
+                .unwrap_err()
+                .to_string()
+                .contains("--dispatcher-in-flight")
+        );
         for rate in [0.0, -1.0, f64::NAN] {
-            let never =
-                DispatcherSettings { dispatcher_attempts_per_second: rate, ..DispatcherSettings::default() };
+            let never = DispatcherSettings {
+                dispatcher_attempts_per_second: rate,
+                ..DispatcherSettings::default()
+            };
             assert!(never.check().is_err(), "{rate}");
         }
     }

@@ -23,7 +23,15 @@ pub(crate) async fn settle(
     settle: Settle,
     failure: Option<Failure>,
 ) -> Result<Place, PartitionError> {
-    let ended = || recorder.ended(&delivery, settle.end, settle.progress, failure.clone(), clock::now_ms());
+    let ended = || {
+        recorder.ended(
+            &delivery,
+            settle.end,
+            settle.progress,
+            failure.clone(),
+            clock::now_ms(),
+        )
+    };
     until_taken(ended).await?;
     if let Place::Queue(sequence) = settle.place {
         acker.ack_confirmed(sequence).await?;

@@ -14,6 +14,7 @@ mod find_source;
 mod intake;
 
 mod authenticate;
+mod body_limit;
 mod content_encoding;
 mod in_flight;
 mod query;

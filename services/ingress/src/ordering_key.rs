@@ -1,9 +1,10 @@
 //! The one pass over a body: is it what it says to be, and what is the event's ordering key?
 
 use actix_web::http::header::HeaderMap;
-use hookrail_domain::payload::PayloadError;
+use hookrail_domain::ordering_key;
+use hookrail_domain::payload::{self, PayloadError};
 use hookrail_domain::source::{KeyPlace, SourceSpec};
-use hookrail_domain::wellformed;
+use hookrail_domain::wellformed::{self, Checked};
 
 use crate::intake::Order;
 
@@ -24,16 +25,14 @@ pub(crate) fn check_body(
     spec: &SourceSpec,
     order: &Order,
     request: &Request<'_>,
-) -> Result<Option<String>, PayloadError> {
+) -> Result<Checked, PayloadError> {
     let place = match order {
         Order::Key(place) => Some(place),
         Order::None | Order::Source => None,
     };
     let path = place.and_then(|place| place.path.as_ref()?.plain());
-    // Many clients declare a type on requests that have no body by their method.
-    let needs_none = request.body.is_empty() && matches!(request.method, "GET" | "DELETE");
-    let in_body = match needs_none {
-        true => None,
+    let mut checked = match payload::is_bodyless(request.method, request.body) {
+        true => Checked::default(),
         false => wellformed::check(
             request.content_type,
             spec.body_format,
@@ -42,7 +41,10 @@ pub(crate) fn check_body(
             path,
         )?,
     };
-    Ok(in_body.or_else(|| place.and_then(|place| beside_body(place, request))))
+    checked.key = checked
+        .key
+        .or_else(|| place.and_then(|place| beside_body(place, request)));
+    Ok(checked)
 }
 
 /// The key in a header or a query parameter; an empty one identifies nothing.
@@ -56,5 +58,8 @@ fn beside_body(place: &KeyPlace, request: &Request<'_>) -> Option<String> {
         let found = request.query.iter().find(|(known, _)| known == name);
         found.map(|(_, value)| value.clone())
     };
-    in_header().or_else(in_query).filter(|key| !key.is_empty())
+    in_header()
+        .or_else(in_query)
+        .filter(|key| !key.is_empty())
+        .map(ordering_key::bounded)
 }

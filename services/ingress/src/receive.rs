@@ -13,6 +13,7 @@ use hookrail_runtime::clock::now_ms;
 
 use crate::answer;
 use crate::authenticate::authenticate;
+use crate::body_limit::{body_limit, deliverable_bytes};
 use crate::content_encoding::{DecodeError, Encoding, decode};
 use crate::find_source::find_source;
 use crate::inbound::Inbound;
@@ -69,7 +70,7 @@ async fn accept(
     let credential = authenticate(intake, request.headers(), &query).map_err(Refusal::Unauthorized)?;
     let _place = ingress.in_flight.enter().ok_or(Refusal::Busy)?;
     let body = body(ingress, intake, request, payload).await?;
-    let ordering_key = ordering_key(intake, request, &query, &body)?;
+    let ordering_key = ordering_key(ingress, intake, request, &query, &body)?;
     ingress.metrics.body_bytes.inc_by(body.len() as u64);
     let inbound = Inbound {
         accepted_at: now_ms(),
@@ -103,7 +104,7 @@ async fn body(
 ) -> Result<Bytes, Refusal> {
     let encoding = Encoding::of(header(request, CONTENT_ENCODING.as_str()));
     let encoding = encoding.ok_or(Refusal::Encoding)?;
-    let limit = usize::try_from(intake.source.spec.max_body_bytes).unwrap_or(usize::MAX);
+    let limit = body_limit(&ingress.broker, &intake.source.spec);
     let declared = header(request, CONTENT_LENGTH.as_str()).and_then(|length| length.parse().ok());
     let read = read_body(payload, declared, limit, ingress.settings.body_timeout()).await;
     let encoded = read.map_err(|error| match error {
@@ -120,6 +121,7 @@ async fn body(
 }
 
 fn ordering_key(
+    ingress: &Ingress,
     intake: &Intake,
     request: &HttpRequest,
     query: &[(String, String)],
@@ -132,8 +134,13 @@ fn ordering_key(
         content_type: header(request, CONTENT_TYPE.as_str()),
         body,
     };
-    let checked = check_body(&intake.source.spec, &intake.order, &request);
-    checked.map_err(|error| Refusal::Malformed(error.to_string()))
+    let checked = check_body(&intake.source.spec, &intake.order, &request)
+        .map_err(|error| Refusal::Malformed(error.to_string()))?;
+    let (bytes, limit) = (checked.json_bytes, deliverable_bytes(&ingress.broker));
+    if bytes > limit {
+        return Err(Refusal::TooLargeAsJson { bytes, limit });
+    }
+    Ok(checked.key)
 }
 
 fn header<'a>(request: &'a HttpRequest, name: &str) -> Option<&'a str> {

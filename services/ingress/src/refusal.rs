@@ -30,6 +30,13 @@ pub(crate) enum Refusal {
         /// The largest one, bytes.
         limit: usize,
     },
+    /// The body is too large as what a delivery carries: text, XML and forms grow.
+    TooLargeAsJson {
+        /// What it has as JSON, bytes.
+        bytes: usize,
+        /// The most that a delivery carries, bytes.
+        limit: usize,
+    },
     /// The content encoding is not supported.
     Encoding,
     /// The body is not well-formed for its type or its encoding.
@@ -56,7 +63,7 @@ impl Refusal {
             Self::Disabled => StatusCode::LOCKED,
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::Unauthorized(_) => StatusCode::UNAUTHORIZED,
-            Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooLarge { .. } | Self::TooLargeAsJson { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Encoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Malformed(_) | Self::BodyBroken => StatusCode::BAD_REQUEST,
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
@@ -74,7 +81,7 @@ impl Refusal {
             Self::Disabled | Self::DisabledForNow => "disabled",
             Self::Method(_) => "method-not-allowed",
             Self::Unauthorized(_) => "unauthorized",
-            Self::TooLarge { .. } => "body-too-large",
+            Self::TooLarge { .. } | Self::TooLargeAsJson { .. } => "body-too-large",
             Self::Encoding => "unsupported-encoding",
             Self::Malformed(_) => "malformed-body",
             Self::BodyTimeout => "body-timeout",
@@ -120,7 +127,7 @@ impl Refusal {
             Self::Disabled | Self::DisabledForNow => "The source is disabled",
             Self::Method(_) => "The source does not take this method",
             Self::Unauthorized(_) => "The credentials are missing or wrong",
-            Self::TooLarge { .. } => "The body is too large",
+            Self::TooLarge { .. } | Self::TooLargeAsJson { .. } => "The body is too large",
             Self::Encoding => "The content encoding is not supported",
             Self::Malformed(_) => "The body is not well-formed",
             Self::BodyTimeout => "The body did not come in time",
@@ -135,6 +142,9 @@ impl Refusal {
         match self {
             Self::Method(allowed) => Some(format!("it takes {allowed}")),
             Self::TooLarge { limit } => Some(format!("it may have {limit} bytes after decoding")),
+            Self::TooLargeAsJson { bytes, limit } => Some(format!(
+                "a delivery carries {limit} bytes; as JSON this body has {bytes}"
+            )),
             Self::Encoding => Some("supported are gzip, deflate and identity".to_owned()),
             Self::Malformed(detail) => Some(detail.clone()),
             Self::Busy => Some("too many requests are in flight".to_owned()),

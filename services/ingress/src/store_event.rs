@@ -6,7 +6,6 @@ use std::time::Instant;
 
 use hookrail_broker::{OutMessage, PublishError, Published, codec};
 use hookrail_domain::event::Event;
-use hookrail_domain::partition;
 
 use crate::intake::Intake;
 use crate::refusal::Refusal;
@@ -49,7 +48,7 @@ pub(crate) async fn store_event(
         .await;
     let took = started.elapsed();
     ingress.metrics.publish_seconds.observe(took.as_secs_f64());
-    match (published.map_err(refusal)?, key) {
+    match (published.map_err(|error| refusal(error, event))?, key) {
         (published, Some(key)) if published.duplicate => {
             first_event(ingress, partition, published, &event_id, &key).await
         }
@@ -69,7 +68,7 @@ impl DuplicateKey {
         let is_keyed = event.idempotency_key.is_some() || event.dedupe_key.is_some();
         is_keyed.then(|| Self {
             message_id: event.message_id(),
-            body_hash: partition::token(partition::hash(&[event.body.bytes().map_or(&[], |bytes| bytes)])),
+            body_hash: event.body_hash(),
         })
     }
 }
@@ -98,13 +97,19 @@ async fn first_event(
     }
 }
 
-fn refusal(error: PublishError) -> Refusal {
+fn refusal(error: PublishError, event: &Event) -> Refusal {
     match error {
         PublishError::Refused { .. } | PublishError::Fenced => {
             tracing::debug!(%error, "the broker refused an event");
             Refusal::Full
         }
-        PublishError::TooLarge { limit, .. } => Refusal::TooLarge { limit },
+        // What is around this body counts too, its headers above all.
+        PublishError::TooLarge { bytes, limit } => {
+            let body = usize::try_from(event.body.size()).unwrap_or(bytes);
+            Refusal::TooLarge {
+                limit: limit.saturating_sub(bytes.saturating_sub(body)),
+            }
+        }
         PublishError::Unknown { reason } => Refusal::Unknown(reason),
     }
 }

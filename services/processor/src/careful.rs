@@ -18,6 +18,8 @@ const NOTHING: PoisonMark = PoisonMark {
 pub(crate) struct Care {
     left: u32,
     found: Option<PoisonMark>,
+    /// The revision of the mark as this worker knows it; it writes over no other.
+    revision: u64,
     marked: bool,
 }
 
@@ -33,19 +35,20 @@ pub(crate) enum Verdict {
 impl Care {
     /// The care after taking a partition over.
     pub(crate) async fn after_takeover(broker: &Broker, lease: &Lease) -> Result<Self, BrokerError> {
-        if !lease.unclean_takeover() {
-            return Ok(Self {
-                left: 0,
-                found: None,
-                marked: false,
-            });
+        let mut care = Self {
+            left: 0,
+            found: None,
+            revision: 0,
+            marked: false,
+        };
+        if lease.unclean_takeover() {
+            let found = broker.poison_mark(lease.partition()).await?;
+            care.left = CAREFUL_EVENTS;
+            care.found = found.map(|found| found.mark);
+            care.revision = found.map_or(0, |found| found.revision);
+            care.marked = true;
         }
-        let found = broker.poison_mark(lease.partition()).await?;
-        Ok(Self {
-            left: CAREFUL_EVENTS,
-            found,
-            marked: true,
-        })
+        Ok(care)
     }
 
     /// Whether events are worked on one by one.
@@ -53,28 +56,32 @@ impl Care {
         self.left > 0
     }
 
-    /// Marks an event before it is begun.
+    /// Marks an event before it is begun. None: somebody else has set the mark meanwhile; to be tried
+    /// again by who still holds the lease.
     pub(crate) async fn begin(
         &mut self,
         broker: &Broker,
         lease: &Lease,
         sequence: u64,
-    ) -> Result<Verdict, BrokerError> {
-        let deaths = deaths(self.found, sequence);
-        if deaths >= DEATHS_MAX {
-            return Ok(Verdict::Poison);
+    ) -> Result<Option<Verdict>, BrokerError> {
+        let count = deaths(self.found, sequence);
+        if count >= DEATHS_MAX {
+            return Ok(Some(Verdict::Poison));
         }
-        broker
-            .set_poison_mark(
-                lease.partition(),
-                PoisonMark {
-                    sequence,
-                    count: deaths,
-                },
-            )
-            .await?;
-        self.marked = true;
-        Ok(Verdict::Begin)
+        let (partition, mark) = (lease.partition(), PoisonMark { sequence, count });
+        match broker.set_poison_mark(partition, mark, self.revision).await? {
+            Some(revision) => {
+                self.revision = revision;
+                self.marked = true;
+                Ok(Some(Verdict::Begin))
+            }
+            // An owner of before that came late, or this one's own write that was not answered.
+            None => {
+                let found = broker.poison_mark(partition).await?;
+                self.revision = found.map_or(0, |found| found.revision);
+                Ok(None)
+            }
+        }
     }
 
     /// Notes that an event is done; removes the mark after the last careful one.
@@ -88,10 +95,14 @@ impl Care {
         }
     }
 
-    /// Removes the mark: this worker leaves the partition without having died.
+    /// Removes the mark: this worker leaves the partition without having died. Not without the lease,
+    /// and never that of another owner.
     pub(crate) async fn clear(&mut self, broker: &Broker, lease: &Lease) -> Result<(), BrokerError> {
-        if std::mem::take(&mut self.marked) {
-            broker.set_poison_mark(lease.partition(), NOTHING).await?;
+        if std::mem::take(&mut self.marked) && lease.holds() {
+            let partition = lease.partition();
+            if broker.set_poison_mark(partition, NOTHING, self.revision).await?.is_none() {
+                tracing::debug!(partition, "the mark is another owner's now");
+            }
         }
         Ok(())
     }

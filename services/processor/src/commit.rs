@@ -9,7 +9,8 @@ use hookrail_broker::Lease;
 use hookrail_domain::{event::EventStatus, ids::SourceId, journal::DeliveryFacts};
 use hookrail_runtime::clock;
 use hookrail_store::{
-    Store, StoreError, WriteTransaction, deliveries, entities, event_entities, event_keys,
+    Store, StoreError, WriteTransaction, deliveries, entities, event_entities,
+    event_keys::{self, FirstEvent},
     events::{self, EventWrite},
     partition_progress,
     source_counters::{self, Counts},
@@ -107,7 +108,7 @@ impl Committer<'_> {
     }
 
     fn count(&self, events: &[Evaluated]) {
-        for (_, evaluation) in events {
+        for (_, evaluation) in events.iter().filter(|(_, evaluation)| evaluation.is_first()) {
             self.metrics.count(evaluation.verdict.status());
             self.metrics
                 .deliveries_planned
@@ -149,7 +150,8 @@ async fn write_all(transaction: &WriteTransaction, events: &[Evaluated], now: i6
         .flat_map(|(_, evaluation)| evaluation.entities.iter().cloned())
         .collect();
     entities::upsert(connection, entities).await?;
-    let rows: Vec<EventWrite<'_>> = events.iter().map(|evaluated| event_row(evaluated, now)).collect();
+    let firsts = || events.iter().filter(|(_, evaluation)| evaluation.is_first());
+    let rows: Vec<EventWrite<'_>> = firsts().map(|evaluated| event_row(evaluated, now)).collect();
     events::insert(connection, &rows).await?;
     let about: Vec<_> = events
         .iter()
@@ -168,7 +170,13 @@ async fn write_all(transaction: &WriteTransaction, events: &[Evaluated], now: i6
     deliveries::raise(connection, &stillborn).await?;
     let keys: Vec<_> = events
         .iter()
-        .filter_map(|(arrival, evaluation)| Some((evaluation.message_id.clone()?, arrival.event.id)))
+        .filter_map(|(arrival, evaluation)| {
+            let first = FirstEvent {
+                event: arrival.event.id,
+                body_hash: Some(arrival.event.body_hash()),
+            };
+            Some((evaluation.message_id.clone()?, first))
+        })
         .collect();
     event_keys::remember(connection, &keys, now).await?;
     source_counters::raise(connection, &counts(events)).await?;
@@ -179,7 +187,7 @@ fn event_row<'a>((arrival, evaluation): &'a Evaluated, now: i64) -> EventWrite<'
     let (error, duplicate_of) = match &evaluation.verdict {
         Verdict::Failed(failure) => (Some((failure.code, failure.detail.as_str())), None),
         Verdict::Duplicate(first) => (None, Some(*first)),
-        Verdict::Processed | Verdict::Filtered => (None, None),
+        Verdict::Processed | Verdict::Filtered | Verdict::Again => (None, None),
     };
     EventWrite {
         event: &arrival.event,
@@ -194,7 +202,7 @@ fn event_row<'a>((arrival, evaluation): &'a Evaluated, now: i64) -> EventWrite<'
 
 fn counts(events: &[Evaluated]) -> BTreeMap<SourceId, Counts> {
     let mut counts: BTreeMap<SourceId, Counts> = BTreeMap::new();
-    for (arrival, evaluation) in events {
+    for (arrival, evaluation) in events.iter().filter(|(_, evaluation)| evaluation.is_first()) {
         let status: EventStatus = evaluation.verdict.status();
         if let Some(source) = arrival.event.source {
             counts

@@ -58,7 +58,10 @@ pub(crate) async fn consume(
         committed,
     };
     let result = work.run(&stop).await;
-    if let Err(error) = work.care.clear(&work.workshop.broker, &work.lease).await {
+    // Who was replaced leaves the mark to its successor, which may have set it.
+    if result.is_ok()
+        && let Err(error) = work.care.clear(&work.workshop.broker, &work.lease).await
+    {
         tracing::warn!(partition = work.lease.partition(), %error, "the mark of the event in work is still set");
     }
     result
@@ -87,7 +90,7 @@ impl PartitionWork {
                 batch = self.reader.next_batch(events, settings.processor_batch_bytes) => batch,
             };
             match batch {
-                Ok(messages) => self.batch(messages).await?,
+                Ok(messages) => self.batch(messages, stop).await?,
                 Err(error) => {
                     let error = GiveUp::of_reader(error)?;
                     tracing::warn!(partition = self.lease.partition(), %error, "reading the partition again");
@@ -97,13 +100,25 @@ impl PartitionWork {
         }
     }
 
-    async fn batch(&mut self, messages: Vec<RawMessage>) -> Result<(), GiveUp> {
-        let Some(through) = messages.last().map(|message| message.sequence) else {
-            return Ok(());
-        };
+    /// Works on a batch in as many commits as its size asks for. After `stop` the commit in work is
+    /// the last one: whoever goes on begins after it.
+    async fn batch(&mut self, messages: Vec<RawMessage>, stop: &CancellationToken) -> Result<(), GiveUp> {
+        let mut left = messages.as_slice();
+        while !left.is_empty() && !stop.is_cancelled() {
+            let done = self.commit_front(left).await?;
+            left = left.get(done..).unwrap_or_default();
+        }
+        Ok(())
+    }
+
+    /// Evaluates, publishes and commits as many of the first events as go together; gives their number.
+    async fn commit_front(&mut self, messages: &[RawMessage]) -> Result<usize, GiveUp> {
         let started = Instant::now();
-        let poison = self.care.is_needed() && self.begin(through).await? == careful::Verdict::Poison;
+        // One by one while care is needed.
+        let first = messages.first().map_or(0, |message| message.sequence);
+        let poison = self.care.is_needed() && self.begin(first).await? == careful::Verdict::Poison;
         let mut evaluated = evaluate_batch(&self.workshop, &self.lease, messages, poison).await?;
+        let through = evaluated.last().map_or(0, |(arrival, _)| arrival.sequence);
         self.publish(&mut evaluated).await?;
         let committer = Committer {
             store: &self.workshop.store,
@@ -125,7 +140,7 @@ impl PartitionWork {
         if self.care.is_needed() {
             self.done().await?;
         }
-        Ok(())
+        Ok(evaluated.len())
     }
 
     async fn begin(&mut self, sequence: u64) -> Result<careful::Verdict, GiveUp> {
@@ -136,7 +151,11 @@ impl PartitionWork {
                 .begin(&self.workshop.broker, &self.lease, sequence)
                 .await
             {
-                Ok(verdict) => return Ok(verdict),
+                Ok(Some(verdict)) => return Ok(verdict),
+                Ok(None) => {
+                    let reason = "the mark of the event in work was set by another owner";
+                    back_off.again(&self.lease, &reason).await?;
+                }
                 Err(error) => back_off.again(&self.lease, &error).await?,
             }
         }

@@ -15,7 +15,10 @@ use hookrail_domain::{
     snapshot::Snapshot,
     source::Source,
 };
-use hookrail_store::entities::{EntityKey, EntityRow};
+use hookrail_store::{
+    entities::{EntityKey, EntityRow},
+    event_keys::FirstEvent,
+};
 
 use crate::{
     plan_deliveries::Planner,
@@ -32,10 +35,17 @@ pub struct Stored {
     /// The entities that the batch's events are about.
     pub entities: HashMap<EntityKey, EntityRow>,
     /// The events that were first with the keys of the batch's events.
-    pub first_events: HashMap<String, EventId>,
+    pub first_events: HashMap<String, FirstEvent>,
+    /// Where those of the batch's events are that are stored already: partition and sequence.
+    pub places: HashMap<EventId, (u32, u64)>,
 }
 
-/// Evaluates the events of a batch in order. `max_inline_bytes` is the room that an encoded delivery
+/// What a batch may write before the events after it are left to the next one: rows of entities and
+/// of deliveries. One transaction, and the bodies of its deliveries, stay that small.
+pub(crate) const BATCH_ROWS: usize = 5_000;
+
+/// Evaluates the events of a batch in order, and at least the first one: those with which it would be
+/// more than [`BATCH_ROWS`] are left out, and whatever comes after them. `max_inline_bytes` is the room that an encoded delivery
 /// has in a message.
 pub fn evaluate(
     snapshot: &Snapshot,
@@ -48,33 +58,43 @@ pub fn evaluate(
         snapshot,
         known: KnownEntities::stored(stored.entities),
         first_events: stored.first_events,
+        places: stored.places,
         planner: Planner {
             snapshot,
             max_inline_bytes,
         },
     };
-    arrivals
-        .iter()
-        .zip(readings)
-        .map(|(arrival, reading)| batch.event(arrival, reading))
-        .collect()
+    let (mut evaluations, mut rows) = (Vec::new(), 0);
+    for (arrival, reading) in arrivals.iter().zip(readings) {
+        let evaluation = batch.event(arrival, reading);
+        rows += evaluation.rows();
+        if rows > BATCH_ROWS && !evaluations.is_empty() {
+            break;
+        }
+        evaluations.push(evaluation);
+    }
+    evaluations
 }
 
 struct Batch<'a> {
     snapshot: &'a Snapshot,
     known: KnownEntities,
-    first_events: HashMap<String, EventId>,
+    first_events: HashMap<String, FirstEvent>,
+    places: HashMap<EventId, (u32, u64)>,
     planner: Planner<'a>,
 }
 
 impl Batch<'_> {
     fn event(&mut self, arrival: &Arrival, reading: Reading) -> Evaluation {
         let mut evaluation = Evaluation::default();
+        let place = (arrival.partition, arrival.sequence);
+        if *self.places.entry(arrival.event.id).or_insert(place) != place {
+            evaluation.verdict = Verdict::Again;
+            return evaluation;
+        }
         if let Some(message_id) = key_of(&arrival.event) {
-            let own = arrival.event.id;
-            let first = *self.first_events.entry(message_id.clone()).or_insert(own);
-            if first != own {
-                evaluation.verdict = Verdict::Duplicate(first);
+            if let Some(verdict) = self.repetition(&arrival.event, &message_id) {
+                evaluation.verdict = verdict;
                 return evaluation;
             }
             evaluation.message_id = Some(message_id);
@@ -88,6 +108,26 @@ impl Batch<'_> {
             }
         }
         evaluation
+    }
+
+    /// What an event with a key is where another was first with it.
+    fn repetition(&mut self, event: &Event, message_id: &str) -> Option<Verdict> {
+        let body_hash = event.body_hash();
+        let own = || FirstEvent {
+            event: event.id,
+            body_hash: Some(body_hash.clone()),
+        };
+        let first = self.first_events.entry(message_id.to_owned()).or_insert_with(own);
+        let is_other = first.body_hash.as_ref().is_some_and(|first| *first != body_hash);
+        match first.event {
+            id if id == event.id => None,
+            // A sender's own id may come with another body; a key says that the request is the same.
+            id if is_other && event.idempotency_key.is_some() => Some(Verdict::Failed(Failure::new(
+                "idempotency.key_reused",
+                format!("event {id} came before with this Idempotency-Key and another body"),
+            ))),
+            id => Some(Verdict::Duplicate(id)),
+        }
     }
 
     fn accepted(

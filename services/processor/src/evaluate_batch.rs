@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hookrail_broker::{Lease, RawMessage};
+use hookrail_domain::ids::EventId;
 use hookrail_domain::snapshot::Snapshot;
 use hookrail_runtime::clock;
-use hookrail_store::{Store, StoreError, entities, event_keys};
+use hookrail_store::{Store, StoreError, entities, event_keys, events};
 
 use crate::{
     arrivals::{Opened, open},
@@ -15,7 +16,7 @@ use crate::{
     commit::Evaluated,
     consume_partition::Workshop,
     error::GiveUp,
-    evaluate::{Arrival, Stored, entity_keys, evaluate, key_of},
+    evaluate::{Arrival, BATCH_ROWS, Stored, entity_keys, evaluate, key_of},
     read_event::{Failure, Reading, read},
 };
 
@@ -26,11 +27,12 @@ const KEYS_REMEMBERED_MS: i64 = 24 * 3600 * 1000;
 /// Bytes of bodies from which a batch is evaluated off the asynchronous threads.
 const OFFLOAD_BYTES: u64 = 64 * 1024;
 
-/// Evaluates a batch. With `poison` its events fail unread: processing them ended the process before.
+/// Evaluates a batch, or as much of its front as may be committed together: at least one event.
+/// With `poison` its events fail unread: processing them ended the process before.
 pub(crate) async fn evaluate_batch(
     workshop: &Workshop,
     lease: &Lease,
-    messages: Vec<RawMessage>,
+    messages: &[RawMessage],
     poison: bool,
 ) -> Result<Vec<Evaluated>, GiveUp> {
     let partition = lease.partition();
@@ -38,10 +40,18 @@ pub(crate) async fn evaluate_batch(
     let revision = opened.iter().map(|opened| opened.arrival.event.revision).max();
     let snapshot = snapshot(workshop, lease, revision.unwrap_or_default()).await?;
     let readings = read_all(&snapshot, &opened, poison).await;
-    let arrivals: Vec<Arrival> = opened.into_iter().map(|opened| opened.arrival).collect();
+    let arrivals: Vec<Arrival> = opened
+        .into_iter()
+        .map(|opened| opened.arrival)
+        .take(readings.len())
+        .collect();
     let keys = entity_keys(&snapshot, &arrivals, &readings);
-    let message_ids = arrivals.iter().filter_map(|arrival| key_of(&arrival.event)).collect();
-    let stored = load_stored(workshop, lease, keys, message_ids).await?;
+    let wanted = Wanted {
+        entities: keys,
+        message_ids: arrivals.iter().filter_map(|arrival| key_of(&arrival.event)).collect(),
+        events: arrivals.iter().map(|arrival| arrival.event.id).collect(),
+    };
+    let stored = load_stored(workshop, lease, &wanted).await?;
     let limit = workshop.broker.max_inline_bytes();
     let evaluations = evaluate(&snapshot, &arrivals, readings, stored, limit);
     Ok(arrivals.into_iter().zip(evaluations).collect())
@@ -58,15 +68,17 @@ async fn snapshot(workshop: &Workshop, lease: &Lease, revision: u64) -> Result<A
     Ok(workshop.snapshots.current())
 }
 
-async fn load_stored(
-    workshop: &Workshop,
-    lease: &Lease,
-    keys: Vec<entities::EntityKey>,
+/// What a batch needs to know of what is stored.
+struct Wanted {
+    entities: Vec<entities::EntityKey>,
     message_ids: Vec<String>,
-) -> Result<Stored, GiveUp> {
+    events: Vec<EventId>,
+}
+
+async fn load_stored(workshop: &Workshop, lease: &Lease, wanted: &Wanted) -> Result<Stored, GiveUp> {
     let mut back_off = BackOff::usual();
     loop {
-        match load(&workshop.store, &keys, &message_ids).await {
+        match load(&workshop.store, wanted).await {
             Ok(stored) => return Ok(stored),
             Err(error) => {
                 workshop.metrics.store_retries.with_label_values(&["load"]).inc();
@@ -76,37 +88,52 @@ async fn load_stored(
     }
 }
 
-async fn load(
-    store: &Store,
-    keys: &[entities::EntityKey],
-    message_ids: &[String],
-) -> Result<Stored, StoreError> {
+async fn load(store: &Store, wanted: &Wanted) -> Result<Stored, StoreError> {
     let since = clock::now_ms() - KEYS_REMEMBERED_MS;
     Ok(Stored {
-        entities: entities::load(store.reader(), keys).await?,
-        first_events: event_keys::load(store.reader(), message_ids, since).await?,
+        entities: entities::load(store.reader(), &wanted.entities).await?,
+        first_events: event_keys::load(store.reader(), &wanted.message_ids, since).await?,
+        places: events::places(store.reader(), &wanted.events).await?,
     })
 }
 
-/// Reads all events; where there is much to decode, off the asynchronous threads.
+/// Reads the events, as [`read_front`] does; where there is much to decode, off the asynchronous
+/// threads.
 async fn read_all(snapshot: &Arc<Snapshot>, opened: &[Opened], poison: bool) -> Vec<Reading> {
-    let one = move |snapshot: &Snapshot, opened: &Opened| match &opened.unreadable {
+    let bytes: u64 = opened.iter().map(|opened| opened.arrival.event.body.size()).sum();
+    if bytes < OFFLOAD_BYTES {
+        return read_front(snapshot, opened, poison);
+    }
+    let (snapshot, opened) = (Arc::clone(snapshot), opened.to_vec());
+    let reading = tokio::task::spawn_blocking(move || read_front(&snapshot, &opened, poison));
+    match reading.await {
+        Ok(readings) => readings,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}
+
+/// Reads events in order, and at least the first one, up to that with which their entities would be
+/// more than may be committed together.
+fn read_front(snapshot: &Snapshot, opened: &[Opened], poison: bool) -> Vec<Reading> {
+    let (mut readings, mut entities) = (Vec::new(), 0);
+    for opened in opened {
+        let reading = read_one(snapshot, opened, poison);
+        entities += reading.entities();
+        if entities > BATCH_ROWS && !readings.is_empty() {
+            break;
+        }
+        readings.push(reading);
+    }
+    readings
+}
+
+fn read_one(snapshot: &Snapshot, opened: &Opened, poison: bool) -> Reading {
+    match &opened.unreadable {
         _ if poison => Reading::Failed(Failure::new(
             "poison",
             "processing it ended the process several times",
         )),
         Some(failure) => Reading::Failed(failure.clone()),
         None => read(snapshot, &opened.arrival.event),
-    };
-    let bytes: u64 = opened.iter().map(|opened| opened.arrival.event.body.size()).sum();
-    if bytes < OFFLOAD_BYTES {
-        return opened.iter().map(|opened| one(snapshot, opened)).collect();
-    }
-    let (snapshot, opened) = (Arc::clone(snapshot), opened.to_vec());
-    let reading =
-        tokio::task::spawn_blocking(move || opened.iter().map(|opened| one(&snapshot, opened)).collect());
-    match reading.await {
-        Ok(readings) => readings,
-        Err(error) => std::panic::resume_unwind(error.into_panic()),
     }
 }

@@ -57,6 +57,18 @@ pub struct Evaluation {
     pub message_id: Option<String>,
 }
 
+impl Evaluation {
+    /// The rows that it writes of its own: the size of its commit.
+    pub(crate) fn rows(&self) -> usize {
+        self.entities.len() + self.deliveries.len() + self.stillborn.len()
+    }
+
+    /// Whether it is the first of its event in the log.
+    pub(crate) fn is_first(&self) -> bool {
+        self.verdict != Verdict::Again
+    }
+}
+
 /// How an event ended.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Verdict {
@@ -67,6 +79,8 @@ pub enum Verdict {
     Filtered,
     /// It repeats another.
     Duplicate(EventId),
+    /// It lies in the log a second time: what it comes to is there already. Not counted.
+    Again,
     /// It could not be decoded or mapped.
     Failed(Failure),
 }
@@ -77,7 +91,7 @@ impl Verdict {
         match self {
             Self::Processed => EventStatus::Processed,
             Self::Filtered => EventStatus::Filtered,
-            Self::Duplicate(_) => EventStatus::Duplicate,
+            Self::Duplicate(_) | Self::Again => EventStatus::Duplicate,
             Self::Failed(_) => EventStatus::Failed,
         }
     }

@@ -5,8 +5,8 @@ use hookrail_domain::{
     entity::{self, Extraction, Warning},
     event::Event,
     filter::FilterInput,
-    json::Json,
-    payload::{self, BodyFormat},
+    json::{Json, Members},
+    payload::{self, BodyFormat, Payload},
     snapshot::Snapshot,
 };
 
@@ -26,6 +26,19 @@ pub enum Reading {
         /// What the entity rules gave; `None` = the source has none.
         extraction: Option<Extraction>,
     },
+}
+
+impl Reading {
+    /// How many entities it gave.
+    pub(crate) fn entities(&self) -> usize {
+        match self {
+            Self::Accepted {
+                extraction: Some(extraction),
+                ..
+            } => extraction.entities.len(),
+            _ => 0,
+        }
+    }
 }
 
 /// Why an event failed.
@@ -72,7 +85,11 @@ pub fn read(snapshot: &Snapshot, event: &Event) -> Reading {
     };
     let spec = &source.spec;
     let content_type = event.content_type.as_deref();
-    let payload = match payload::decode(content_type, spec.body_format, bytes, &spec.force_list) {
+    let decoded = match payload::is_bodyless(&event.method, bytes) {
+        true => Ok(Payload::Json(Json::Object(Members::new()))),
+        false => payload::decode(content_type, spec.body_format, bytes, &spec.force_list),
+    };
+    let payload = match decoded {
         Ok(payload) => payload,
         Err(error) => return Reading::Failed(Failure::new("payload.malformed", error.to_string())),
     };

@@ -18,18 +18,26 @@ const LIMIT_CODES: [&str; 3] = ["mapping.too_long", "mapping.too_many", "mapping
 
 /// Which of the entity rules' fields did not resolve, and that the others did.
 pub(crate) fn of_entity_rules(source: &Source, event: &Event, warnings: &[Warning]) -> Vec<Said> {
-    let Some(rules) = &source.spec.entity else { return Vec::new() };
+    let Some(rules) = &source.spec.entity else {
+        return Vec::new();
+    };
     let key = |code, field: &str| WarningKey {
         source: source.id,
         code,
         field: field.to_owned(),
     };
     let fields = rules.fields.keys().map(|name| format!("fields.{name}"));
-    let all = ["path", "unique_id", "title"].map(str::to_owned).into_iter().chain(fields);
+    let all = ["path", "unique_id", "title"]
+        .map(str::to_owned)
+        .into_iter()
+        .chain(fields);
     let resolved = all.filter(|field| !warnings.iter().any(|warning| &warning.field == field));
-    let mut said: Vec<Said> =
-        resolved.map(|field| (key("mapping.unresolved", &field), Finding::Fine)).collect();
-    let limits = LIMIT_CODES.iter().flat_map(|code| ["path", "unique_id"].map(|field| key(code, field)));
+    let mut said: Vec<Said> = resolved
+        .map(|field| (key("mapping.unresolved", &field), Finding::Fine))
+        .collect();
+    let limits = LIMIT_CODES
+        .iter()
+        .flat_map(|code| ["path", "unique_id"].map(|field| key(code, field)));
     said.extend(limits.map(|key| (key, Finding::Fine)));
     // After what is fine: the last finding of a rule counts.
     said.extend(warnings.iter().map(|warning| {
@@ -62,14 +70,20 @@ pub(crate) fn of_lane_key(
         _ => own_key == Some(lane_key),
     };
     let everything_in_one_lane = lane_key == "*";
-    let mode = snapshot.source(source).map(|source| source.spec.effective_ordering().mode);
+    let mode = snapshot
+        .source(source)
+        .map(|source| source.spec.effective_ordering().mode);
     let mismatch = match mode {
         Some(OrderingMode::Source) | None => false,
         Some(OrderingMode::Key | OrderingMode::None) => !of_source_key || everything_in_one_lane,
     };
     let said = |code, is_wrong: bool| {
         let field = field.clone();
-        let finding = if is_wrong { wrong(event, path) } else { Finding::Fine };
+        let finding = if is_wrong {
+            wrong(event, path)
+        } else {
+            Finding::Fine
+        };
         (WarningKey { source, code, field }, finding)
     };
     vec![

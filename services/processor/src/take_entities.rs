@@ -56,7 +56,9 @@ impl Known {
 impl KnownEntities {
     /// What was stored before the batch.
     pub(crate) fn stored(rows: HashMap<EntityKey, EntityRow>) -> Self {
-        let known = rows.into_iter().filter_map(|(key, row)| Some((key, Known::read(row)?)));
+        let known = rows
+            .into_iter()
+            .filter_map(|(key, row)| Some((key, Known::read(row)?)));
         Self(known.collect())
     }
 

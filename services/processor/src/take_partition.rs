@@ -49,7 +49,11 @@ pub(crate) async fn open_reader(
 }
 
 fn stopped<T>(stop: &CancellationToken) -> Result<Option<T>, GiveUp> {
-    if stop.is_cancelled() { Ok(None) } else { Err(GiveUp::LeaseOver) }
+    if stop.is_cancelled() {
+        Ok(None)
+    } else {
+        Err(GiveUp::LeaseOver)
+    }
 }
 
 /// How carefully the partition has to be worked on.

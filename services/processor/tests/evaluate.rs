@@ -18,6 +18,7 @@ use hookrail_processor::{
 };
 use hookrail_store::{
     entities::{EntityKey, EntityRow},
+    event_keys::FirstEvent,
     source_warnings::Finding,
 };
 
@@ -314,7 +315,7 @@ fn a_repetition_by_its_key_is_a_duplicate_of_the_first() {
     assert_eq!(evaluations[1].verdict, Verdict::Duplicate(EventId::from_u128(1)));
     let message_id = evaluations[0].message_id.clone().unwrap();
     let stored = |first| Stored {
-        first_events: [(message_id.clone(), EventId::from_u128(first))].into(),
+        first_events: [(message_id.clone(), first_event(first, "{}"))].into(),
         ..Stored::default()
     };
     assert_eq!(
@@ -326,6 +327,111 @@ fn a_repetition_by_its_key_is_a_duplicate_of_the_first() {
         Verdict::Processed,
         "itself again"
     );
+}
+
+fn first_event(number: u128, body: &str) -> FirstEvent {
+    let event = arrival(1, body).event;
+    FirstEvent {
+        event: EventId::from_u128(number),
+        body_hash: Some(event.body_hash()),
+    }
+}
+
+#[test]
+fn a_key_that_came_before_with_another_body_fails() {
+    let keyed = |sequence, body| {
+        let mut keyed = arrival(sequence, body);
+        keyed.event.idempotency_key = Some("k".into());
+        keyed
+    };
+    let snapshot = snapshot(r#"{"name": "s"}"#, &[ALL]);
+    let arrivals = [keyed(1, r#"{"id": 1}"#), keyed(2, r#"{"id": 2}"#)];
+    let evaluations = evaluated(&snapshot, &arrivals, Stored::default());
+    let check = |evaluation: &Evaluation| {
+        let Verdict::Failed(failure) = &evaluation.verdict else {
+            panic!("{:?}", evaluation.verdict)
+        };
+        assert_eq!(failure.code, "idempotency.key_reused");
+        assert!(evaluation.deliveries.is_empty() && evaluation.message_id.is_none());
+    };
+    check(&evaluations[1]);
+    let stored = Stored {
+        first_events: [(arrivals[0].event.message_id(), first_event(1, r#"{"id": 1}"#))].into(),
+        ..Stored::default()
+    };
+    check(&evaluated(&snapshot, &arrivals[1..], stored)[0]);
+}
+
+#[test]
+fn an_event_that_is_stored_from_another_place_comes_to_nothing_again() {
+    let snapshot = snapshot(CUSTOMERS, &[ALL]);
+    let one = arrival(7, r#"{"id": 1}"#);
+    for (place, verdict) in [((3, 7), Verdict::Processed), ((3, 6), Verdict::Again)] {
+        let stored = Stored {
+            places: [(one.event.id, place)].into(),
+            ..Stored::default()
+        };
+        let evaluations = evaluated(&snapshot, std::slice::from_ref(&one), stored);
+        assert_eq!(evaluations[0].deliveries.is_empty(), verdict == Verdict::Again);
+        assert_eq!(evaluations[0].verdict, verdict);
+    }
+}
+
+#[test]
+fn a_batch_ends_before_the_event_with_which_it_would_be_too_large() {
+    let snapshot = snapshot(CUSTOMERS, &[ALL]);
+    let many = |first: u32, count: u32| {
+        let ids: Vec<String> = (first..first + count).map(|id| format!(r#"{{"id":{id}}}"#)).collect();
+        format!("[{}]", ids.join(","))
+    };
+    let count = |bodies: [String; 3]| {
+        let arrivals: Vec<_> = (1..).zip(&bodies).map(|(sequence, body)| arrival(sequence, body)).collect();
+        evaluated(&snapshot, &arrivals, Stored::default()).len()
+    };
+    // An entity, its delivery, and the delivery of the event itself.
+    assert_eq!(count([many(0, 1_200), many(2_000, 1_200), many(4_000, 1_200)]), 2);
+    assert_eq!(count([many(0, 3_000), many(3_000, 1), many(4_000, 1)]), 1, "never none");
+    assert_eq!(count([many(0, 10), many(10, 10), many(20, 10)]), 3);
+}
+
+#[test]
+fn a_get_or_delete_without_a_body_has_an_empty_object_as_its_payload() {
+    let without_body = |method: &str| {
+        let mut event = arrival(1, "");
+        event.event.method = method.into();
+        event
+    };
+    let filtered = r#"{"name": "s", "body_format": "json", "filter": {"all": [{"path": "$.type", "op": "exists", "value": false}]}}"#;
+    for (source, method, outcome) in [
+        (r#"{"name": "s"}"#, "GET", "processed"),
+        (r#"{"name": "s", "body_format": "xml"}"#, "DELETE", "processed"),
+        (filtered, "GET", "processed"),
+        (r#"{"name": "s"}"#, "POST", "failed"),
+    ] {
+        let evaluations = evaluated(&snapshot(source, &[ALL]), &[without_body(method)], Stored::default());
+        assert_eq!(evaluations[0].verdict.status().as_str(), outcome, "{method} {source}");
+    }
+}
+
+#[test]
+fn a_lane_key_that_is_too_long_is_the_hash_that_the_source_keeps() {
+    let long = "k".repeat(600);
+    let mut snapshot = snapshot(r#"{"name": "s"}"#, &[r#"{"name": "d", "url": "http://127.0.0.1/", "ordering": "key"}"#]);
+    let (id, destination) = (RouteId::from_u128(20), DestinationId::from_u128(10));
+    let spec: RouteSpec = serde_json::from_str(&format!(
+        r#"{{"name": "r", "source": "{SOURCE}", "events": ["webhook.received"], "destination": "{destination}",
+            "ordering_key": {{"path": "$.id"}}}}"#
+    ))
+    .unwrap();
+    snapshot.apply(Entry {
+        revision: 6,
+        key: Key::Route(id),
+        definition: Some(Definition::Route(Box::new(Route { id, workspace: WORKSPACE, spec }))),
+    });
+    let body = format!(r#"{{"id": "{long}"}}"#);
+    let evaluations = evaluated(&snapshot, &[arrival(1, &body)], Stored::default());
+    let key = hookrail_domain::ordering_key::bounded(long);
+    assert_eq!(evaluations[0].deliveries[0].lane_key.as_deref(), Some(key.as_str()));
 }
 
 #[test]

@@ -112,6 +112,12 @@ async fn define(broker: &Broker) {
 
 async fn send(broker: &Broker, partition: u32, number: u128, body: &str) -> EventId {
     let id = EventId::from_u128(number).with_partition(partition);
+    send_as(broker, partition, number, body, &id.to_string()).await
+}
+
+/// Sends the event under another id of its message: stored again, where the broker has forgotten it.
+async fn send_as(broker: &Broker, partition: u32, number: u128, body: &str, message: &str) -> EventId {
+    let id = EventId::from_u128(number).with_partition(partition);
     let event = Event {
         id,
         workspace: WORKSPACE,
@@ -134,8 +140,7 @@ async fn send(broker: &Broker, partition: u32, number: u128, body: &str) -> Even
         reply: None,
         internal: false,
     };
-    let text = id.to_string();
-    let message = OutMessage::plain(&text, codec::encode_event(&event));
+    let message = OutMessage::plain(message, codec::encode_event(&event));
     broker
         .publisher()
         .publish_event(partition, &SOURCE.to_string(), message)
@@ -367,6 +372,97 @@ async fn the_journal_is_written_once_whatever_comes_twice() {
         column::<Vec<u8>>(&store, "SELECT body AS x FROM dead_letters").await,
         [b"body".to_vec()]
     );
+    ctx.shutdown.cancel();
+    running.await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_body_of_a_mebibyte_is_delivered_in_both_formats_where_the_server_takes_2_mib() {
+    let nats = Nats::start_allowing(2 * 1024 * 1024).await;
+    let directory = tempfile::tempdir().unwrap();
+    let broker = nats.broker().await;
+    let store = store(&directory).await;
+    define(&broker).await;
+    for (number, format) in [(11, "event"), (12, "raw")] {
+        let spec = format!(
+            r#"{{"name": "{format}", "url": "http://127.0.0.1/", "format": "{format}", "events": ["webhook.received"]}}"#
+        );
+        let id = DestinationId::from_u128(number);
+        let destination = Destination {
+            id,
+            workspace: WORKSPACE,
+            spec: serde_json::from_str(&spec).unwrap(),
+        };
+        let entry = Entry {
+            revision: 3,
+            key: Key::Destination(id),
+            definition: Some(Definition::Destination(Box::new(destination))),
+        };
+        broker.publish_entry(&entry).await.unwrap();
+    }
+    let (_watching, seen) = watch_deliveries(&nats, &broker).await;
+    let (ctx, running) = start(&broker, &store);
+    let frame = r#"{"id": 1, "text": ""}"#.len();
+    let body = format!(r#"{{"id": 1, "text": "{}"}}"#, "x".repeat(1_048_576 - frame));
+    send(&broker, 1, 1, &body).await;
+    eventually("all three deliveries are seen", || async {
+        seen.lock().unwrap().len() == 3
+    })
+    .await;
+    assert_eq!(count(&store, "deliveries WHERE status = 'dead'").await, 0);
+    ctx.shutdown.cancel();
+    running.await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_event_that_lies_in_the_log_twice_counts_once_whether_in_one_batch_or_not() {
+    let (nats, directory) = (Nats::start().await, tempfile::tempdir().unwrap());
+    let broker = nats.broker().await;
+    let store = store(&directory).await;
+    define(&broker).await;
+    let body = r#"{"id": 1, "email": "x"}"#;
+    send_as(&broker, 1, 1, body, "first").await;
+    send_as(&broker, 1, 1, body, "again, in one batch").await;
+    let (ctx, running) = start(&broker, &store);
+    let committed = async |sequence| {
+        eventually("the partition is processed", || async {
+            partition_progress::committed(store.reader(), 1).await.unwrap() == Some(sequence)
+        })
+        .await;
+    };
+    committed(2).await;
+    send_as(&broker, 1, 1, body, "again, in another").await;
+    committed(3).await;
+    let counts = source_counters::of_source(store.reader(), SOURCE).await.unwrap();
+    assert_eq!((counts.processed, counts.duplicate, counts.failed), (1, 0, 0));
+    assert_eq!((count(&store, "events").await, count(&store, "deliveries").await), (1, 1));
+    let sequence: Vec<i64> = column(&store, "SELECT sequence AS x FROM events").await;
+    assert_eq!(sequence, [1]);
+    ctx.shutdown.cancel();
+    running.await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_batch_with_more_entities_than_a_commit_takes_is_committed_in_parts() {
+    let (nats, directory) = (Nats::start().await, tempfile::tempdir().unwrap());
+    let broker = nats.broker().await;
+    let store = store(&directory).await;
+    define(&broker).await;
+    for number in 0..4_u128 {
+        let ids = (0..2_000).map(|n| format!(r#"{{"id":{}}}"#, number * 2_000 + n));
+        let body = format!("[{}]", ids.collect::<Vec<_>>().join(","));
+        send(&broker, 1, number + 1, &body).await;
+    }
+    let (ctx, running) = start(&broker, &store);
+    eventually("all four events are processed", || async {
+        partition_progress::committed(store.reader(), 1).await.unwrap() == Some(4)
+    })
+    .await;
+    let counts = (count(&store, "events").await, count(&store, "entities").await);
+    assert_eq!(counts, (4, 8_000));
+    assert_eq!(count(&store, "deliveries").await, 8_000);
+    let commits: Vec<i64> = column(&store, "SELECT COUNT(DISTINCT processed_at) AS x FROM events").await;
+    assert!(commits[0] > 1, "in several commits");
     ctx.shutdown.cancel();
     running.await.unwrap().unwrap();
 }

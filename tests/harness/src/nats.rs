@@ -24,7 +24,20 @@ impl NatsServer {
     /// # Errors
     /// When it does not start.
     pub async fn start(folder: &Path) -> anyhow::Result<Self> {
+        Self::start_configured(folder, "").await
+    }
+
+    /// Starts one that takes messages of up to `max_payload_bytes`.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub async fn start_allowing(folder: &Path, max_payload_bytes: u32) -> anyhow::Result<Self> {
+        Self::start_configured(folder, &format!("max_payload: {max_payload_bytes}\n")).await
+    }
+
+    async fn start_configured(folder: &Path, configuration: &str) -> anyhow::Result<Self> {
         std::fs::create_dir_all(folder)?;
+        std::fs::write(folder.join("nats.conf"), configuration)?;
         let mut server = Self { folder: folder.to_owned(), port: free_port()?, child: None };
         server.start_again().await?;
         Ok(server)
@@ -52,6 +65,7 @@ impl NatsServer {
     pub async fn start_again(&mut self) -> anyhow::Result<()> {
         let mut command = Command::new(program()?);
         command.arg("--addr").arg("127.0.0.1").arg("--port").arg(self.port.to_string());
+        command.arg("--config").arg(self.folder.join("nats.conf"));
         command.arg("--jetstream").arg("--store_dir").arg(self.folder.join("store"));
         self.child = Some(Child::start(&mut command, &self.folder.join("nats.log"))?);
         let url = self.url();

@@ -192,7 +192,9 @@ mod tests {
     #[test]
     fn every_error_code_but_none_survives_the_wire() {
         let numbers = 1..;
-        let known: Vec<_> = numbers.map_while(|number| v1::ErrorCode::try_from(number).ok()).collect();
+        let known: Vec<_> = numbers
+            .map_while(|number| v1::ErrorCode::try_from(number).ok())
+            .collect();
         assert_eq!(known.len(), 12);
         for wire in known {
             assert_eq!(from_code(wire).map(code), Some(wire));

@@ -77,6 +77,7 @@ fn definition(definition: &Definition) -> v1::snapshot_entry::Definition {
             code: workspace.code.clone(),
         }),
         Definition::Source(found) => Wire::Source(source::to_message(found)),
+        Definition::DeletedSource(found) => Wire::DeletedSource(source::to_message(found)),
         Definition::Destination(found) => Wire::Destination(destination::to_message(found)),
         Definition::Route(found) => Wire::Route(route::to_message(found)),
     }
@@ -91,6 +92,9 @@ fn from_definition(key: Key, definition: v1::snapshot_entry::Definition) -> Resu
         }
         (Key::Source(id), Wire::Source(found)) => {
             source::from_message(id, found).map(|source| Definition::Source(Box::new(source)))
+        }
+        (Key::Source(id), Wire::DeletedSource(found)) => {
+            source::from_message(id, found).map(|source| Definition::DeletedSource(Box::new(source)))
         }
         (Key::Destination(id), Wire::Destination(found)) => destination::from_message(id, found)
             .map(|destination| Definition::Destination(Box::new(destination))),

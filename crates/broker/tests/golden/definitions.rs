@@ -101,6 +101,7 @@ pub(crate) fn all() -> Vec<Golden> {
         route("entry_route", ROUTE_SPEC),
         route("entry_route_bare", BARE_ROUTE_SPEC),
         entry("entry_tombstone_source", Key::Source(SOURCE), None),
+        deleted_source("entry_tombstone_source_kept"),
         entry("entry_tombstone_destination", Key::Destination(DESTINATION), None),
         entry("entry_tombstone_route", Key::Route(ROUTE), None),
     ];
@@ -116,12 +117,24 @@ fn entry(name: &'static str, key: Key, definition: Option<Definition>) -> Golden
 }
 
 fn source(name: &'static str, auth: Option<&str>) -> Golden {
+    let definition = Definition::Source(Box::new(whole_source(auth)));
+    entry(name, Key::Source(SOURCE), Some(definition))
+}
+
+/// Without what only its senders needed.
+fn deleted_source(name: &'static str) -> Golden {
+    let last = Source { token: String::new(), api_keys: Vec::new(), ..whole_source(None) };
+    let definition = Definition::DeletedSource(Box::new(last));
+    entry(name, Key::Source(SOURCE), Some(definition))
+}
+
+fn whole_source(auth: Option<&str>) -> Source {
     let mut spec: SourceSpec = serde_json::from_str(SOURCE_SPEC).unwrap();
     if let Some(auth) = auth {
         spec.auth = serde_json::from_str(auth).unwrap();
     }
     store(spec.secrets_mut());
-    let source = Source {
+    Source {
         id: SOURCE,
         workspace: WORKSPACE,
         workspace_code: "default".into(),
@@ -135,8 +148,7 @@ fn source(name: &'static str, auth: Option<&str>) -> Golden {
             created_at: 1_764_000_000_000,
         }],
         spec,
-    };
-    entry(name, Key::Source(SOURCE), Some(Definition::Source(Box::new(source))))
+    }
 }
 
 fn destination(name: &'static str, parts: Option<(&str, &str)>) -> Golden {

@@ -15,15 +15,31 @@ const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 const ACCEPTED_AT: i64 = 1_764_000_000_000;
 
 pub(crate) fn all() -> Vec<Golden> {
-    let object = Body::Object { name: "evt_01KASP9800000000000000000A".into(), size: 5_000_000_000 };
-    let bare = Event { source: None, event_type: "order.paid".into(), body: object, ..bare_event() };
-    let dead = DeadLetter { delivery: delivery(), state: dead_state() };
+    let object = Body::Object {
+        name: "evt_01KASP9800000000000000000A".into(),
+        size: 5_000_000_000,
+    };
+    let bare = Event {
+        source: None,
+        event_type: "order.paid".into(),
+        body: object,
+        ..bare_event()
+    };
+    let dead = DeadLetter {
+        delivery: delivery(),
+        state: dead_state(),
+    };
     vec![
         event("inbound_event", received_event()),
         event("inbound_event_bare", bare),
         of_delivery("delivery", delivery()),
         of_delivery("delivery_bare", bare_delivery()),
-        Golden::new("dead_letter", dead.clone(), codec::encode_dead(&dead.delivery, &dead.state), codec::decode_dead),
+        Golden::new(
+            "dead_letter",
+            dead.clone(),
+            codec::encode_dead(&dead.delivery, &dead.state),
+            codec::decode_dead,
+        ),
     ]
 }
 
@@ -47,7 +63,10 @@ fn received_event() -> Event {
         accepted_at: ACCEPTED_AT,
         method: "POST".into(),
         query: vec![("a".into(), "1".into()), ("a".into(), "ü".into())],
-        headers: vec![("content-type".into(), "application/json".into()), ("x-shop".into(), "north".into())],
+        headers: vec![
+            ("content-type".into(), "application/json".into()),
+            ("x-shop".into(), "north".into()),
+        ],
         content_type: Some("application/json".into()),
         body: Body::inline(&br#"{"id":12345678901234567890.10}"#[..]),
         remote_addr: Some("192.0.2.7".into()),
@@ -89,9 +108,17 @@ pub(crate) fn delivery() -> Delivery {
         source: Some(SourceId::from_u128(2)),
         destination: DestinationId::from_u128(12),
         route: Some(RouteId::from_u128(13)),
-        entity: Some(EntityRef { entity_type: "customer".into(), unique_id: "42".into(), version: "3.17".into() }),
+        entity: Some(EntityRef {
+            entity_type: "customer".into(),
+            unique_id: "42".into(),
+            version: "3.17".into(),
+        }),
         lane_key: Some("42".into()),
-        origin: Origin { partition: 3, sequence: u64::MAX, index: 7 },
+        origin: Origin {
+            partition: 3,
+            sequence: u64::MAX,
+            index: 7,
+        },
         revision: 42,
         accepted_at: ACCEPTED_AT,
         content_type: Some("application/json".into()),
@@ -110,7 +137,10 @@ fn bare_delivery() -> Delivery {
         entity: None,
         lane_key: None,
         content_type: None,
-        body: Body::Object { name: "dlv_0000000000000000000000000A".into(), size: 2_000_000 },
+        body: Body::Object {
+            name: "dlv_0000000000000000000000000A".into(),
+            size: 2_000_000,
+        },
         replay: None,
         reply: None,
         ..delivery()
@@ -125,11 +155,18 @@ pub(crate) fn dead_state() -> StateRecord {
         attempts: 19,
         next_at: None,
         settled_at: Some(ACCEPTED_AT + 259_200_000),
-        failure: Some(Failure { code: ErrorCode::Status, detail: "it answered 503".into() }),
+        failure: Some(Failure {
+            code: ErrorCode::Status,
+            detail: "it answered 503".into(),
+        }),
         generation: 2,
     }
 }
 
 fn reply() -> Reply {
-    Reply { instance: "ingress-1".into(), request: "req-1".into(), deadline: ACCEPTED_AT + 30_000 }
+    Reply {
+        instance: "ingress-1".into(),
+        request: "req-1".into(),
+        deadline: ACCEPTED_AT + 30_000,
+    }
 }

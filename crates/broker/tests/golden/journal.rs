@@ -52,7 +52,10 @@ fn answered() -> Attempt {
         status: Some(503),
         response_headers: vec![("retry-after".into(), "5".into()), ("server".into(), "x".into())],
         response_body: b"later\0\xff".to_vec(),
-        failure: Some(Failure { code: ErrorCode::Status, detail: "it answered 503".into() }),
+        failure: Some(Failure {
+            code: ErrorCode::Status,
+            detail: "it answered 503".into(),
+        }),
     }
 }
 
@@ -61,7 +64,10 @@ fn failed() -> Attempt {
         status: None,
         response_headers: Vec::new(),
         response_body: Vec::new(),
-        failure: Some(Failure { code: ErrorCode::AddressRefused, detail: "10.0.0.1 is private".into() }),
+        failure: Some(Failure {
+            code: ErrorCode::AddressRefused,
+            detail: "10.0.0.1 is private".into(),
+        }),
         ..answered()
     }
 }

@@ -39,7 +39,11 @@ impl Golden {
             Ok(found) if found == meant => Ok(()),
             found => Err(format!("is read as {found:#?}\nbut meant {meant:#?}")),
         };
-        Self { name, bytes, check: Box::new(check) }
+        Self {
+            name,
+            bytes,
+            check: Box::new(check),
+        }
     }
 
     fn path(&self) -> PathBuf {
@@ -89,8 +93,13 @@ fn what_is_written_now_is_read_too_and_is_the_same_every_time() {
 
 #[test]
 fn every_file_has_its_meaning() {
-    let known: BTreeSet<PathBuf> = all().iter().map(|golden| golden.path().file_name().unwrap().into()).collect();
-    let found = std::fs::read_dir(folder()).unwrap().map(|entry| PathBuf::from(entry.unwrap().file_name()));
+    let known: BTreeSet<PathBuf> = all()
+        .iter()
+        .map(|golden| golden.path().file_name().unwrap().into())
+        .collect();
+    let found = std::fs::read_dir(folder())
+        .unwrap()
+        .map(|entry| PathBuf::from(entry.unwrap().file_name()));
     let unknown: Vec<PathBuf> = found.filter(|name| !known.contains(name)).collect();
     assert!(unknown.is_empty(), "{unknown:?}");
 }

@@ -42,16 +42,38 @@ impl Default for RetryPolicy {
 impl RetryPolicy {
     pub(super) fn check(&self, faults: &mut Faults) {
         const DAYS_30_MS: u64 = 30 * 24 * 3600 * 1000;
-        faults.require((100..=DAYS_30_MS).contains(&self.initial_ms), "/retry/initial_ms", "has to be 100 to 2592000000");
+        faults.require(
+            (100..=DAYS_30_MS).contains(&self.initial_ms),
+            "/retry/initial_ms",
+            "has to be 100 to 2592000000",
+        );
         let max = (self.initial_ms..=DAYS_30_MS).contains(&self.max_ms);
-        faults.require(max, "/retry/max_ms", "has to be at least initial_ms and at most 2592000000");
-        faults.require((1.0..=100.0).contains(&self.multiplier), "/retry/multiplier", "has to be 1 to 100");
-        faults.require((0.0..=1.0).contains(&self.jitter), "/retry/jitter", "has to be 0 to 1");
-        let age = self.give_up_after_ms.is_none_or(|ms| (1..=12 * DAYS_30_MS).contains(&ms));
+        faults.require(
+            max,
+            "/retry/max_ms",
+            "has to be at least initial_ms and at most 2592000000",
+        );
+        faults.require(
+            (1.0..=100.0).contains(&self.multiplier),
+            "/retry/multiplier",
+            "has to be 1 to 100",
+        );
+        faults.require(
+            (0.0..=1.0).contains(&self.jitter),
+            "/retry/jitter",
+            "has to be 0 to 1",
+        );
+        let age = self
+            .give_up_after_ms
+            .is_none_or(|ms| (1..=12 * DAYS_30_MS).contains(&ms));
         faults.require(age, "/retry/give_up_after_ms", "has to be 1 to 31104000000");
         let attempts = self.max_attempts.is_none_or(|n| (1..=100_000).contains(&n));
         faults.require(attempts, "/retry/max_attempts", "has to be 1 to 100000");
         let statuses = self.permanent_statuses.iter().all(|s| (300..=599).contains(s));
-        faults.require(statuses && self.permanent_statuses.len() <= 64, "/retry/permanent_statuses", "names statuses from 300 to 599, at most 64");
+        faults.require(
+            statuses && self.permanent_statuses.len() <= 64,
+            "/retry/permanent_statuses",
+            "names statuses from 300 to 599, at most 64",
+        );
     }
 }

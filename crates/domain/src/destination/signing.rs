@@ -51,7 +51,10 @@ pub enum Signing {
 
 impl Default for Signing {
     fn default() -> Self {
-        Self::StandardWebhooks { algorithm: SigningAlgorithm::HmacSha256, secrets: Vec::new() }
+        Self::StandardWebhooks {
+            algorithm: SigningAlgorithm::HmacSha256,
+            secrets: Vec::new(),
+        }
     }
 }
 

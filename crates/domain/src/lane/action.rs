@@ -3,8 +3,9 @@
 use super::{AttemptId, Command, CommandAnswer, CommandId, LaneId, Place};
 use crate::{
     Millis,
+    delivery::ErrorCode,
     ids::{DeliveryId, DestinationId},
-    delivery::ErrorCode, retry::{AttemptResult, Progress, Verdict},
+    retry::{AttemptResult, Progress, Verdict},
 };
 
 /// Why a lane waits.

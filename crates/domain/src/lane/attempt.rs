@@ -9,9 +9,10 @@ use super::{
 use crate::{
     Millis,
     circuit::Permit,
+    delivery::ErrorCode,
     destination::OnDead,
     ids::DestinationId,
-    delivery::ErrorCode, retry::{self, AttemptResult, Verdict},
+    retry::{self, AttemptResult, Verdict},
 };
 
 /// An attempt in flight.

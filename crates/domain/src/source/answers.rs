@@ -19,7 +19,11 @@ pub struct RequestResponse {
 
 impl Default for RequestResponse {
     fn default() -> Self {
-        Self { enabled: false, timeout_ms: 30_000, on_late: OnLate::Send }
+        Self {
+            enabled: false,
+            timeout_ms: 30_000,
+            on_late: OnLate::Send,
+        }
     }
 }
 

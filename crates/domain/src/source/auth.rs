@@ -82,7 +82,10 @@ impl SourceAuth {
     /// names neither, both defaults count.
     pub fn key_places(&self) -> (Option<&str>, Option<&str>) {
         match self {
-            Self::ApiKey { header: None, query: None } => (Some(DEFAULT_KEY_HEADER), Some(DEFAULT_KEY_QUERY)),
+            Self::ApiKey {
+                header: None,
+                query: None,
+            } => (Some(DEFAULT_KEY_HEADER), Some(DEFAULT_KEY_QUERY)),
             Self::ApiKey { header, query } => (header.as_deref(), query.as_deref()),
             _ => (None, None),
         }

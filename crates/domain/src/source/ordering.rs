@@ -27,7 +27,10 @@ pub struct KeyPlace {
 impl KeyPlace {
     /// The place at a path into the payload.
     pub fn at_path(path: JsonPath) -> Self {
-        Self { path: Some(path), ..Self::default() }
+        Self {
+            path: Some(path),
+            ..Self::default()
+        }
     }
 
     pub(super) fn check(&self, pointer: &str, faults: &mut Faults) {
@@ -35,7 +38,11 @@ impl KeyPlace {
         let one = set.iter().filter(|is_set| **is_set).count() == 1;
         faults.require(one, pointer, "needs exactly one of header, query and path");
         if let Some(header) = &self.header {
-            faults.require(validation::is_header_name(header), &format!("{pointer}/header"), "is not a header's name");
+            faults.require(
+                validation::is_header_name(header),
+                &format!("{pointer}/header"),
+                "is not a header's name",
+            );
         }
         if let Some(path) = &self.path {
             let detail = "has to be a plain path, such as $.user.id, to be read at the edge";
@@ -68,5 +75,8 @@ pub struct SourceOrdering {
 }
 
 impl SourceOrdering {
-    pub(super) const NONE: Self = Self { mode: OrderingMode::None, key: None };
+    pub(super) const NONE: Self = Self {
+        mode: OrderingMode::None,
+        key: None,
+    };
 }

@@ -80,7 +80,7 @@ fn malformed_bodies_are_refused_by_their_declared_type() {
 fn keys_come_from_every_format_that_has_structure() {
     let path = JsonPath::parse("$.order.id").unwrap();
     let key = |content_type: Option<&str>, body: &str| {
-        check(content_type, BodyFormat::Auto, body.as_bytes(), &[], path.plain()).unwrap()
+        check(content_type, BodyFormat::Auto, body.as_bytes(), &[], path.plain()).unwrap().key
     };
     assert_eq!(
         key(Some("application/xml"), "<order><id>7</id></order>").as_deref(),
@@ -91,6 +91,28 @@ fn keys_come_from_every_format_that_has_structure() {
     assert_eq!(key(None, r#"{"order":{"id":7}}"#).as_deref(), Some("7"));
     assert_eq!(key(None, r#"{"order":{"id":7}"#), None);
     assert_eq!(key(Some("text/plain"), "order"), None);
+}
+
+#[test]
+fn a_key_that_is_too_long_is_kept_as_its_hash() {
+    let path = JsonPath::parse("$.id").unwrap();
+    let body = format!(r#"{{"id":"{}"}}"#, "k".repeat(513));
+    let xml = format!("<o><id>{}</id></o>", "k".repeat(513));
+    let json = check(None, BodyFormat::Json, body.as_bytes(), &[], path.plain()).unwrap();
+    let key = json.key.unwrap();
+    assert!(key.starts_with("sha256:") && key.len() == 71, "{key}");
+    let path = JsonPath::parse("$.o.id").unwrap();
+    let in_xml = check(None, BodyFormat::Xml, xml.as_bytes(), &[], path.plain()).unwrap();
+    assert!(in_xml.key.is_none_or(|other| other == key));
+}
+
+#[test]
+fn what_grows_as_json_is_measured() {
+    let text = "\"".repeat(MEASURED_ABOVE_BYTES + 1);
+    let measured = check(Some("text/plain"), BodyFormat::Auto, text.as_bytes(), &[], None).unwrap();
+    assert_eq!(measured.json_bytes, 2 * text.len() + 2);
+    let json = check(Some("application/json"), BodyFormat::Auto, b"[ 1 ]", &[], None).unwrap();
+    assert_eq!(json.json_bytes, 5);
 }
 
 /// Every plain path to a node of a value.

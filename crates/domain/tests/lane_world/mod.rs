@@ -7,13 +7,14 @@ use std::collections::{HashMap, HashSet};
 
 use hookrail_domain::{
     Millis,
+    delivery::ErrorCode,
     destination::{OnDead, RetryPolicy},
     ids::{DeliveryId, DestinationId},
     lane::{
         Action, Arrival, Command, CommandId, DestinationRules, End, Input, LaneId, LaneKey, Limits, Origin,
         ParkedSubject, Parking, PartitionLanes, Place, Send, Settle, Takeover, Target, Verb,
     },
-    delivery::ErrorCode, retry::{AttemptResult, Progress},
+    retry::{AttemptResult, Progress},
 };
 
 use parked_stream::ParkedStream;

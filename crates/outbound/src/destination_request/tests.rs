@@ -24,7 +24,10 @@ fn made(spec: &DestinationSpec) -> Result<MadeRequest, RequestError> {
 }
 
 fn pairs(expected: &[(&str, &str)]) -> Vec<(String, String)> {
-    expected.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    expected
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect()
 }
 
 /// The headers are the usual ones, then `more`, then `secret`, of which nothing is kept.
@@ -46,18 +49,32 @@ fn a_request_is_made_of_definition_and_content() {
     spec.headers.insert("X-Team".into(), "a".into());
     check(&spec, &[("x-team", "a")], &[]);
     let request = made(&spec).unwrap().request;
-    assert_eq!((request.method.as_str(), request.url.as_str()), ("POST", "https://receiver.example/hook"));
+    assert_eq!(
+        (request.method.as_str(), request.url.as_str()),
+        ("POST", "https://receiver.example/hook")
+    );
     assert_eq!((&request.body[..], request.timeout_ms), (&b"{}"[..], 15_000));
 }
 
 #[test]
 fn credentials_are_sent_and_never_kept() {
-    let header = DestinationAuth::Header { name: "X-Own".into(), value: Secret::new("v") };
+    let header = DestinationAuth::Header {
+        name: "X-Own".into(),
+        value: Secret::new("v"),
+    };
     check(&spec(header), &[], &[("x-own", "v")]);
-    let basic = DestinationAuth::Basic { username: "u".into(), password: Secret::new("p") };
+    let basic = DestinationAuth::Basic {
+        username: "u".into(),
+        password: Secret::new("p"),
+    };
     check(&spec(basic), &[], &[("authorization", "Basic dTpw")]);
-    let bearer = DestinationAuth::Bearer { token: Secret::new("t") };
-    let both = DestinationSpec { api_key: Some(Secret::new("k")), ..spec(bearer) };
+    let bearer = DestinationAuth::Bearer {
+        token: Secret::new("t"),
+    };
+    let both = DestinationSpec {
+        api_key: Some(Secret::new("k")),
+        ..spec(bearer)
+    };
     check(&both, &[], &[("authorization", "Bearer t"), ("x-api-key", "k")]);
 }
 
@@ -66,7 +83,11 @@ fn a_credential_among_the_plain_headers_is_not_kept_either() {
     let mut spec = spec(DestinationAuth::None);
     spec.headers.insert("Authorization".into(), "Bearer t".into());
     let made = made(&spec).unwrap();
-    assert!(made.request.headers.contains(&("authorization".into(), "Bearer t".into())));
+    assert!(
+        made.request
+            .headers
+            .contains(&("authorization".into(), "Bearer t".into()))
+    );
     assert!(made.kept_headers.iter().all(|(name, _)| name != "authorization"));
 }
 
@@ -75,7 +96,11 @@ fn a_content_type_of_the_definition_is_the_only_one() {
     let mut spec = spec(DestinationAuth::None);
     spec.headers.insert("Content-Type".into(), "text/plain".into());
     let headers = made(&spec).unwrap().request.headers;
-    let types: Vec<_> = headers.iter().filter(|(name, _)| name == "content-type").map(|(_, v)| v.as_str()).collect();
+    let types: Vec<_> = headers
+        .iter()
+        .filter(|(name, _)| name == "content-type")
+        .map(|(_, v)| v.as_str())
+        .collect();
     assert_eq!(types, ["text/plain"]);
 }
 
@@ -83,27 +108,68 @@ fn a_content_type_of_the_definition_is_the_only_one() {
 fn a_signature_by_every_secret_in_use_is_sent_and_not_kept() {
     let secrets = [[1; 32], [2; 32], [3; 32]].map(|key| Secret::new(format_standard_secret(&key)));
     let [first, second, over] = secrets;
-    let over = Secret { expires_at: Some(NOW), ..over };
+    let over = Secret {
+        expires_at: Some(NOW),
+        ..over
+    };
     let text = [&first, &second].map(|secret| secret.value.clone().unwrap());
-    let signing = Signing::StandardWebhooks { algorithm: Default::default(), secrets: vec![first, second, over] };
-    let made = made(&DestinationSpec { signing, ..spec(DestinationAuth::None) }).unwrap();
+    let signing = Signing::StandardWebhooks {
+        algorithm: Default::default(),
+        secrets: vec![first, second, over],
+    };
+    let made = made(&DestinationSpec {
+        signing,
+        ..spec(DestinationAuth::None)
+    })
+    .unwrap();
     let (name, value) = made.request.headers.last().unwrap();
-    assert_eq!((name.as_str(), value.split(' ').count()), ("webhook-signature", 2));
+    assert_eq!(
+        (name.as_str(), value.split(' ').count()),
+        ("webhook-signature", 2)
+    );
     for secret in text {
-        assert!(SigningKey::parse(&secret).unwrap().verifies("dlv_1", NOW / 1000, b"{}", value));
+        assert!(
+            SigningKey::parse(&secret)
+                .unwrap()
+                .verifies("dlv_1", NOW / 1000, b"{}", value)
+        );
     }
-    assert!(made.kept_headers.iter().all(|(name, _)| name != "webhook-signature"));
+    assert!(
+        made.kept_headers
+            .iter()
+            .all(|(name, _)| name != "webhook-signature")
+    );
 }
 
 #[test]
 fn a_secret_that_can_not_be_used_is_named_by_its_place() {
     let pointer = |spec: DestinationSpec| made(&spec).unwrap_err().pointer();
-    let bearer = DestinationAuth::Bearer { token: Secret::default() };
+    let bearer = DestinationAuth::Bearer {
+        token: Secret::default(),
+    };
     assert_eq!(pointer(spec(bearer)), "/auth/token");
-    let over = Secret { expires_at: Some(NOW), ..Secret::new("k") };
-    assert_eq!(pointer(DestinationSpec { api_key: Some(over), ..spec(DestinationAuth::None) }), "/api_key");
+    let over = Secret {
+        expires_at: Some(NOW),
+        ..Secret::new("k")
+    };
+    assert_eq!(
+        pointer(DestinationSpec {
+            api_key: Some(over),
+            ..spec(DestinationAuth::None)
+        }),
+        "/api_key"
+    );
     for secrets in [Vec::new(), vec![Secret::new("whsec_short")]] {
-        let signing = Signing::StandardWebhooks { algorithm: Default::default(), secrets };
-        assert_eq!(pointer(DestinationSpec { signing, ..spec(DestinationAuth::None) }), "/signing/secrets");
+        let signing = Signing::StandardWebhooks {
+            algorithm: Default::default(),
+            secrets,
+        };
+        assert_eq!(
+            pointer(DestinationSpec {
+                signing,
+                ..spec(DestinationAuth::None)
+            }),
+            "/signing/secrets"
+        );
     }
 }

@@ -7,7 +7,7 @@ use sea_orm_migration::{MigrationName, MigrationTrait, SchemaManager, async_trai
 
 /// The steps, in order.
 pub(super) fn steps() -> Vec<Box<dyn MigrationTrait>> {
-    vec![Box::new(CreateData)]
+    vec![Box::new(CreateData), Box::new(KeepBodyHashes)]
 }
 
 struct CreateData;
@@ -24,6 +24,22 @@ impl MigrationTrait for CreateData {
         super::execute(manager, &PROCESSING).await?;
         super::execute(manager, &DELIVERING).await?;
         super::execute(manager, &SOURCES).await
+    }
+}
+
+/// Adds the hash of the first event's body to a key.
+struct KeepBodyHashes;
+
+impl MigrationName for KeepBodyHashes {
+    fn name(&self) -> &'static str {
+        "0002_event_key_body_hashes"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for KeepBodyHashes {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        super::execute(manager, &["ALTER TABLE event_keys ADD COLUMN body_hash TEXT"]).await
     }
 }
 

@@ -1,6 +1,38 @@
 //! Workspaces, tokens and roles.
 
+use std::time::Duration;
+
+use hookrail_store::tokens;
+
 use crate::fixture::{Fixture, each_database};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn reads_go_on_while_the_database_cannot_be_written() {
+    each_database(async |fixture: Fixture| {
+        let made = fixture
+            .client
+            .post("/tokens", r#"{"label": "ci", "role": "viewer"}"#)
+            .await;
+        let viewer = fixture.client.with_token(made.json()["token"].as_str().unwrap());
+        // Another writer holds the database, and the token's row.
+        let writer = fixture.store.write().await.unwrap();
+        tokens::touch(&*writer, &made.id(), 1).await.unwrap();
+        for _ in 0..3 {
+            let answer = tokio::time::timeout(Duration::from_secs(10), viewer.get("/sources")).await;
+            assert_eq!(answer.expect("it doesn't wait for the writer").status, 200);
+        }
+        drop(writer);
+        let path = format!("/tokens/{}", made.id());
+        let noted = async {
+            while fixture.client.get(&path).await.json()["last_used_at"].is_null() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let noted = tokio::time::timeout(Duration::from_secs(20), noted).await;
+        noted.expect("the use is written once it can be");
+    })
+    .await;
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn tokens_act_in_their_workspace_and_within_their_role() {

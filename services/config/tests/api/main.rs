@@ -8,6 +8,8 @@ mod destinations;
 mod fixture;
 mod idempotency;
 mod nats;
+mod notices;
+mod posted_events;
 mod publishing;
 mod receiver;
 mod routes;

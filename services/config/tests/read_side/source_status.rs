@@ -115,10 +115,20 @@ async fn a_warning_lasts_until_the_sources_definition_changes() {
     let path = format!("/sources/{source}");
     let status = async || running.api.get(&format!("{path}/status")).await.unwrap();
     let change = async |fields: serde_json::Value| {
-        running.api.call("PATCH", &path, Some(&fields)).await.unwrap().expect(200).unwrap();
+        running
+            .api
+            .call("PATCH", &path, Some(&fields))
+            .await
+            .unwrap()
+            .expect(200)
+            .unwrap();
     };
     change(json!({"name": "orders"})).await;
-    assert_eq!(status().await["warnings"][0]["field"], json!("title"), "nothing changed");
+    assert_eq!(
+        status().await["warnings"][0]["field"],
+        json!("title"),
+        "nothing changed"
+    );
     assert_eq!(status().await["state"], json!("warning"));
     change(json!({"description": "of the shop"})).await;
     assert_eq!(
@@ -140,6 +150,8 @@ async fn warn(running: &Running, source: SourceId) {
         at: 1000,
     };
     let tx = running.store.write().await.unwrap();
-    source_warnings::write(&*tx, &[(key, finding)].into()).await.unwrap();
+    source_warnings::write(&*tx, &[(key, finding)].into())
+        .await
+        .unwrap();
     tx.commit().await.unwrap();
 }

@@ -145,6 +145,16 @@ async fn events_with_one_key_share_its_partition() {
         .check_key("by-header", &[("x-customer", "42")], b"no json", Some("42"))
         .await;
     gateway.check_key("by-header", &[], b"", None).await;
+    let long = "k".repeat(600);
+    let hashed = hookrail_domain::ordering_key::bounded(long.clone());
+    assert_eq!(hashed.len(), "sha256:".len() + 64);
+    gateway
+        .check_key("by-header", &[("x-customer", &long)], b"", Some(&hashed))
+        .await;
+    let body = format!(r#"{{"user": {{"id": "{long}"}}}}"#);
+    gateway
+        .check_key("by-id", &[JSON], body.as_bytes(), Some(&hashed))
+        .await;
     let answer = gateway.send("POST", "/default/whole", &[], b"").await;
     let event = gateway.stored(&answer.event_id()).await;
     let scope = gateway.source("whole").id.as_u128();

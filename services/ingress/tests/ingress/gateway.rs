@@ -55,6 +55,18 @@ impl Gateway {
     pub(crate) async fn start(specs: Vec<SourceSpec>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let nats = NatsServer::start(folder.path()).await.unwrap();
+        Self::start_with(folder, nats, specs).await
+    }
+
+    /// Starts both, the nats-server taking messages of up to `max_payload_bytes`.
+    pub(crate) async fn start_allowing(max_payload_bytes: u32, specs: Vec<SourceSpec>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let nats = NatsServer::start_allowing(folder.path(), max_payload_bytes);
+        let nats = nats.await.unwrap();
+        Self::start_with(folder, nats, specs).await
+    }
+
+    async fn start_with(folder: tempfile::TempDir, nats: NatsServer, specs: Vec<SourceSpec>) -> Self {
         let broker = Broker::connect(&settings(&nats), "test").await.unwrap();
         broker.ensure_topology().await.unwrap();
         let sources: Vec<_> = specs

@@ -71,7 +71,11 @@ fn sources_survive_the_wire_with_all_that_an_owner_can_write() {
     let (key, definition) = source(source_spec(full));
     check(key, definition);
     let (key, definition) = source(SourceSpec::default());
-    check(key, definition);
+    check(key, definition.clone());
+    let Some(Definition::Source(deleted)) = definition else {
+        panic!("a source's definition is one");
+    };
+    check(key, Some(Definition::DeletedSource(deleted)));
     for auth in [
         r#"{"type":"api_key","header":"X-Key"}"#,
         r#"{"type":"basic","username":"u","password":"p"}"#,

@@ -1,0 +1,132 @@
+//! Takes notices in: a destination whose receiver wants no more is disabled.
+//!
+//! A notice is acknowledged once what it asks for is committed, so a crash at any point loses none; one
+//! that comes twice changes nothing.
+
+use std::time::Duration;
+
+use hookrail_broker::{BrokerError, Notice, NoticeKind, NoticeReader};
+use hookrail_domain::Millis;
+use hookrail_domain::destination::DestinationSpec;
+use hookrail_domain::ids::{DeliveryId, DestinationId};
+use hookrail_domain::workspace::Workspace;
+use hookrail_runtime::{Readiness, ServiceContext};
+use hookrail_store::{DefinitionTable, definition_rows, workspaces};
+use serde::Deserialize;
+
+use crate::change::Change;
+use crate::definition::Stored;
+use crate::destinations;
+use crate::error::ApiError;
+use crate::state::ConfigState;
+
+/// The pause before what failed is tried again.
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
+
+/// A receiver answered 410.
+#[derive(Debug, Deserialize)]
+struct DestinationGone {
+    destination: DestinationId,
+    /// The delivery that was answered so.
+    delivery: DeliveryId,
+    /// When it was answered.
+    at: Millis,
+}
+
+/// Takes notices in until shutdown.
+pub(crate) async fn run(state: ConfigState, context: ServiceContext, ready: Readiness) {
+    tokio::select! {
+        () = context.shutdown.cancelled() => {}
+        () = follow(&state, &ready) => {}
+    }
+}
+
+async fn follow(state: &ConfigState, ready: &Readiness) {
+    loop {
+        let failed = match NoticeReader::open(&state.broker).await {
+            Ok(reader) => {
+                ready.ready();
+                take_all(state, reader).await
+            }
+            Err(error) => error,
+        };
+        tracing::warn!(error = %failed, "notices can't be read");
+        tokio::time::sleep(RETRY_PAUSE).await;
+    }
+}
+
+async fn take_all(state: &ConfigState, mut reader: NoticeReader) -> BrokerError {
+    loop {
+        let notice = match reader.next().await {
+            Ok(notice) => notice,
+            Err(error) => return error,
+        };
+        while let Err(error) = take(state, &notice).await {
+            tracing::warn!(%error, "a notice waits to be taken in");
+            tokio::time::sleep(RETRY_PAUSE).await;
+        }
+        if let Err(error) = reader.ack(&notice).await {
+            return error;
+        }
+    }
+}
+
+async fn take(state: &ConfigState, notice: &Notice) -> Result<(), ApiError> {
+    match notice.kind {
+        Some(NoticeKind::DestinationGone) => match serde_json::from_slice(&notice.payload) {
+            Ok(gone) => disable(state, &gone).await,
+            Err(error) => {
+                tracing::error!(%error, "a notice can't be read");
+                Ok(())
+            }
+        },
+        None => {
+            tracing::error!("a notice of an unknown kind");
+            Ok(())
+        }
+    }
+}
+
+/// Disables the destination, unless somebody changed it since: then the answer says nothing of what it
+/// is now.
+async fn disable(state: &ConfigState, gone: &DestinationGone) -> Result<(), ApiError> {
+    let change = Change::begin(state).await?;
+    let Some(mut stored) = find(&change, gone.destination).await? else {
+        return Ok(());
+    };
+    if !stored.spec.enabled || stored.row.updated_at > gone.at {
+        return Ok(());
+    }
+    let Some(workspace) = workspace_of(&change, &stored).await? else {
+        return Ok(());
+    };
+    stored.spec.enabled = false;
+    let stored = change.update(stored).await?;
+    destinations::publish(&change, &workspace, &stored).await?;
+    change.commit(state).await?;
+    tracing::warn!(destination = %gone.destination, delivery = %gone.delivery, "disabled: the receiver is gone (410)");
+    Ok(())
+}
+
+async fn find(change: &Change, id: DestinationId) -> Result<Option<Stored<DestinationSpec>>, ApiError> {
+    let (transaction, id) = (&**change.transaction(), id.to_string());
+    match definition_rows::workspace_of(transaction, DefinitionTable::Destinations, &id).await? {
+        Some(workspace_id) => Stored::look_up(transaction, &workspace_id, &id).await,
+        None => Ok(None),
+    }
+}
+
+async fn workspace_of(
+    change: &Change,
+    stored: &Stored<DestinationSpec>,
+) -> Result<Option<Workspace>, ApiError> {
+    let row = workspaces::find(&**change.transaction(), &stored.row.workspace_id).await?;
+    let read = |row: workspaces::WorkspaceRow| {
+        let id = row
+            .id
+            .parse()
+            .map_err(|error| ApiError::Internal(anyhow::Error::new(error)))?;
+        Ok(Workspace { id, code: row.code })
+    };
+    row.map(read).transpose()
+}
