@@ -23,6 +23,12 @@ pub(crate) enum PartitionError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A parked message that was counted is not there; what there is has to be counted anew.
+    #[error("parked message {sequence} is gone")]
+    Gone {
+        /// Its sequence.
+        sequence: u64,
+    },
     /// A task beside the loop broke off.
     #[error("a task broke off: {0}")]
     Beside(String),
