@@ -9,6 +9,8 @@ use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge};
 pub(crate) struct DispatcherMetrics {
     /// Deliveries settled, by outcome.
     pub(crate) deliveries: IntCounterVec,
+    /// Deliveries appended to the parked stream.
+    pub(crate) parked: IntCounter,
     /// Attempts made, by result.
     pub(crate) attempts: IntCounterVec,
     /// Attempts under way.
@@ -31,6 +33,7 @@ impl DispatcherMetrics {
     pub(crate) fn new(metrics: &Metrics) -> Self {
         Self {
             deliveries: metrics.counter_vec("deliveries_total", "Deliveries settled, by outcome.", &["outcome"]),
+            parked: metrics.counter("deliveries_parked_total", "Deliveries put aside until they can be sent."),
             attempts: metrics.counter_vec("attempts_total", "Attempts made, by result.", &["result"]),
             in_flight: metrics.gauge("attempts_in_flight", "Attempts under way."),
             attempt_seconds: metrics.histogram("attempt_seconds", "Duration of attempts.", metrics::SECONDS),
