@@ -8,6 +8,7 @@ mod destination;
 mod entry;
 mod event;
 mod journal;
+mod parked;
 mod route;
 mod source;
 mod words;
@@ -17,6 +18,7 @@ pub(crate) use entry::key_of_id;
 pub use entry::{decode_entry, encode_entry, entry_key};
 pub use event::{decode_event, encode_event};
 pub use journal::{DeadLetter, decode_dead, decode_record, encode_dead, encode_record};
+pub use parked::{ParkedDelivery, decode_lane_state, decode_parked, encode_lane_state, encode_parked};
 
 /// Bytes that are not what a contract says.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -20,6 +20,8 @@ pub(crate) struct Delivered {
     pub(crate) consumer_sequence: u64,
     /// When the stream stored the message.
     pub(crate) timestamp_ms: Millis,
+    /// Messages that the consumer has not given out yet.
+    pub(crate) pending: u64,
 }
 
 /// Reads a reply subject; none if it isn't one of JetStream's.
@@ -33,11 +35,13 @@ pub(crate) fn parse(reply: &str) -> Option<Delivered> {
     let stream_sequence = numbers.next()?.ok()?;
     let consumer_sequence = numbers.next()?.ok()?;
     let nanoseconds = numbers.next()?.ok()?;
+    let pending = numbers.next()?.ok()?;
     Some(Delivered {
         times,
         stream_sequence,
         consumer_sequence,
         timestamp_ms: Millis::try_from(nanoseconds / 1_000_000).ok()?,
+        pending,
     })
 }
 
@@ -52,6 +56,7 @@ mod tests {
             stream_sequence: 34,
             consumer_sequence: 56,
             timestamp_ms: 1_700_000_000_123,
+            pending: 7,
         };
         for reply in [
             "$JS.ACK.S.proc.2.34.56.1700000000123456789.7",

@@ -19,6 +19,7 @@ use crate::group_consumer::{group_of, replace_consumer, replaced};
 use crate::lease::Lease;
 use crate::message::MessageHeaders;
 use crate::names::CONSUMER_DISPATCHER;
+use crate::parked_store::ParkedStore;
 use crate::pull::{PullFeed, PullSettings, Pulled};
 
 /// How many deliveries an owner may hold unacknowledged.
@@ -53,6 +54,7 @@ pub struct DeliveryReader {
     held: Arc<HeldMessages>,
     delivered_before: u64,
     fence_sequence: u64,
+    caught_up: bool,
 }
 
 impl DeliveryReader {
@@ -67,6 +69,7 @@ impl DeliveryReader {
             true => last_sequence(broker, lease.partition()).await?,
             false => 0,
         };
+        let caught_up = !lease.unclean_takeover() || has_nothing_pending(broker, lease.partition()).await?;
         Ok(DeliveryReader {
             broker: broker.clone(),
             lease: lease.clone(),
@@ -74,6 +77,7 @@ impl DeliveryReader {
             held: Arc::new(HeldMessages::default()),
             delivered_before,
             fence_sequence,
+            caught_up,
         })
     }
 
@@ -88,9 +92,14 @@ impl DeliveryReader {
         self.lease.unclean_takeover()
     }
 
-    /// The sequence that fenced writes of this owner must name.
-    pub fn fence_sequence(&self) -> u64 {
-        self.fence_sequence
+    /// Whether all that the owner before may have had was given by now.
+    pub fn caught_up(&self) -> bool {
+        self.caught_up
+    }
+
+    /// The parked deliveries of the same partition, for the same owner.
+    pub fn parked_store(&self) -> ParkedStore {
+        ParkedStore::new(&self.broker, &self.lease, self.fence_sequence)
     }
 
     /// Acknowledges what this reader gives.
@@ -110,6 +119,7 @@ impl DeliveryReader {
             match self.feed.next().await {
                 Pulled::Message(message, delivered) => {
                     let sequence = delivered.stream_sequence;
+                    self.caught_up |= delivered.pending == 0;
                     if self.held.came(sequence, message.reply) {
                         return Ok(DeliveryMessage {
                             sequence,
@@ -149,6 +159,15 @@ impl DeliveryReader {
             }
         }
     }
+}
+
+/// Whether a consumer that was just created has nothing to give.
+async fn has_nothing_pending(broker: &Broker, partition: u32) -> Result<bool, ReaderError> {
+    let name = broker.names().delivery_stream(partition);
+    let failed = |reason: String| BrokerError::request(format!("the consumer of {name}"), reason);
+    let stream = broker.stream_ref(&name).await?;
+    let info = stream.consumer_info(CONSUMER_DISPATCHER).await;
+    Ok(info.map_err(|error| failed(error.to_string()))?.num_pending == 0)
 }
 
 /// The last sequence of a delivery partition's stream, from its leader.

@@ -13,9 +13,9 @@ use crate::group_consumer::replaced;
 use crate::lease::Lease;
 use crate::publish::PublishError;
 
-const HEADER_EXPECTED_SEQUENCE: &str = "Nats-Expected-Last-Subject-Sequence";
-const HEADER_EXPECTED_SUBJECT: &str = "Nats-Expected-Last-Subject-Sequence-Subject";
-const HEADER_ROLLUP: &str = "Nats-Rollup";
+pub(crate) const HEADER_EXPECTED_SEQUENCE: &str = "Nats-Expected-Last-Subject-Sequence";
+pub(crate) const HEADER_EXPECTED_SUBJECT: &str = "Nats-Expected-Last-Subject-Sequence-Subject";
+pub(crate) const HEADER_ROLLUP: &str = "Nats-Rollup";
 
 /// How often a fence whose publish has an unknown outcome is looked at again.
 const TRIES_MAX: usize = 3;

@@ -4,6 +4,8 @@
 //! other text, so nothing that a user chose can add a token or a wildcard to a subject.
 
 use data_encoding::BASE32_NOPAD;
+use hookrail_domain::ids::DestinationId;
+use hookrail_domain::lane::{LaneId, LaneKey, ParkedSubject};
 use hookrail_domain::ownership::{Role, WorkerId};
 use sha2::{Digest, Sha256};
 
@@ -25,6 +27,17 @@ pub(crate) const CONSUMER_CONFIG: &str = "config";
 pub(crate) const KEY_INSTALL: &str = "install";
 /// What every definition's key begins with; other keys of the bucket aren't definitions.
 pub(crate) const KEY_ENTRY_PREFIX: &str = "d.";
+
+/// What a subject of the parked stream is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ParkedName {
+    /// The partition's fence.
+    Fence,
+    /// Deliveries of a lane or a tier.
+    Parked(ParkedSubject),
+    /// A lane's state.
+    State(LaneId),
+}
 
 /// Names under one prefix.
 #[derive(Clone, Debug)]
@@ -134,6 +147,53 @@ impl Names {
         format!("{}.parked.{partition}.>", self.subject_root)
     }
 
+    /// A partition's subjects of one kind: `k`, `u` or `s`.
+    pub(crate) fn parked_kind(&self, partition: u32, kind: &str) -> String {
+        format!("{}.parked.{partition}.{kind}.>", self.subject_root)
+    }
+
+    /// Where the deliveries of a lane or a tier are parked.
+    pub fn parked_subject(&self, partition: u32, to: ParkedSubject) -> String {
+        let root = &self.subject_root;
+        match to {
+            ParkedSubject::Lane(lane) => {
+                let number = lane.key.as_u64();
+                format!("{root}.parked.{partition}.k.{}.{number:016x}", lane.destination)
+            }
+            ParkedSubject::Tier(destination, tier) => {
+                format!("{root}.parked.{partition}.u.{destination}.{tier}")
+            }
+        }
+    }
+
+    /// Where a parked lane's state is written.
+    pub fn lane_state_subject(&self, partition: u32, lane: LaneId) -> String {
+        let (root, number) = (&self.subject_root, lane.key.as_u64());
+        format!("{root}.parked.{partition}.s.{}.{number:016x}", lane.destination)
+    }
+
+    /// Reads a subject of the parked stream back; none for one that has no meaning here.
+    pub(crate) fn read_parked(&self, subject: &str) -> Option<ParkedName> {
+        let rest = subject.strip_prefix(&self.subject_root)?.strip_prefix(".parked.")?;
+        let mut tokens = rest.split('.').skip(1);
+        let kind = tokens.next()?;
+        if kind == "fence" {
+            return Some(ParkedName::Fence);
+        }
+        let destination: DestinationId = tokens.next()?.parse().ok()?;
+        let last = tokens.next()?;
+        let lane = || {
+            let key = LaneKey::from_u64(u64::from_str_radix(last, 16).ok()?);
+            Some(LaneId { destination, key })
+        };
+        match kind {
+            "k" => Some(ParkedName::Parked(ParkedSubject::Lane(lane()?))),
+            "u" => Some(ParkedName::Parked(ParkedSubject::Tier(destination, last.parse().ok()?))),
+            "s" => Some(ParkedName::State(lane()?)),
+            _ => None,
+        }
+    }
+
     /// Where a partition's dead deliveries are published.
     pub fn dead_subject(&self, partition: u32) -> String {
         format!("{}.dead.{partition}", self.subject_root)
@@ -220,6 +280,30 @@ mod tests {
         assert_eq!(names.raw_subject(0, "a.b").split('.').count(), 4);
         assert_eq!(names.raw_stream(7), "ACME_RAW_7");
         assert_eq!(names.notice_subject("a.b"), "acme.notice.a_b");
+    }
+
+    #[test]
+    fn parked_subjects_are_read_back() {
+        let names = Names::new("Acme");
+        let destination = DestinationId::from_u128(7);
+        for number in [0, 1, u64::MAX] {
+            let lane = LaneId {
+                destination,
+                key: LaneKey::from_u64(number),
+            };
+            let of_lane = ParkedSubject::Lane(lane);
+            let subject = names.parked_subject(3, of_lane);
+            assert_eq!(names.read_parked(&subject), Some(ParkedName::Parked(of_lane)));
+            let subject = names.lane_state_subject(3, lane);
+            assert_eq!(names.read_parked(&subject), Some(ParkedName::State(lane)));
+        }
+        let tier = ParkedSubject::Tier(destination, 8);
+        let read = names.read_parked(&names.parked_subject(0, tier));
+        assert_eq!(read, Some(ParkedName::Parked(tier)));
+        assert_eq!(names.read_parked(&names.fence_subject(3)), Some(ParkedName::Fence));
+        for other in ["acme.parked.3.k.x.0", "acme.dlv.3.k.x.0", "other.parked.3.fence", ""] {
+            assert_eq!(names.read_parked(other), None, "{other}");
+        }
     }
 
     #[test]

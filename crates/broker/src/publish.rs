@@ -284,19 +284,24 @@ fn classify(error: &NatsError) -> AttemptError {
 
 /// An answer of the server is final where it says why the message was not stored.
 fn classify_answer(error: &NatsError) -> AttemptError {
-    match answer(error).map(|answer| (answer.error_code(), answer)) {
-        Some((
-            ErrorCode::STREAM_STORE_FAILED
+    match answer(error).filter(|answer| is_refusal(answer.error_code())) {
+        Some(answer) => AttemptError::Final(PublishError::Refused {
+            reason: answer.to_string(),
+        }),
+        None => AttemptError::Unknown(error.to_string()),
+    }
+}
+
+/// Whether an answer's code says that the message was certainly not stored.
+pub(crate) fn is_refusal(code: ErrorCode) -> bool {
+    matches!(
+        code,
+        ErrorCode::STREAM_STORE_FAILED
             | ErrorCode::STORAGE_RESOURCES_EXCEEDED
             | ErrorCode::INSUFFICIENT_RESOURCES
             | ErrorCode::MEMORY_RESOURCES_EXCEEDED
             | ErrorCode::STREAM_MESSAGE_EXCEEDS_MAXIMUM
             | ErrorCode::STREAM_HEADER_EXCEEDS_MAXIMUM
-            | ErrorCode::STREAM_SEALED,
-            answer,
-        )) => AttemptError::Final(PublishError::Refused {
-            reason: answer.to_string(),
-        }),
-        _ => AttemptError::Unknown(error.to_string()),
-    }
+            | ErrorCode::STREAM_SEALED
+    )
 }

@@ -15,6 +15,12 @@ pub(crate) enum PartitionError {
     /// A record's fate is unknown, so nothing may be settled after it.
     #[error("the journal's record could not be published: {0}")]
     Publish(#[from] PublishError),
+    /// A parked message that was counted is not there; what there is has to be counted anew.
+    #[error("parked message {sequence} is gone")]
+    Gone {
+        /// Its sequence.
+        sequence: u64,
+    },
     /// A task beside the loop broke off.
     #[error("a task broke off: {0}")]
     Beside(String),

@@ -4,12 +4,17 @@
 //! (`hookrail_domain::lane`) and carries out what it decides. It has no database: what happened goes
 //! to the journal through the broker.
 
+mod attempt;
+mod bodies;
+mod carry_out;
 mod consume_partition;
 mod error;
 mod judge_answer;
 mod make_request;
 mod metrics;
 mod own_partitions;
+mod park;
+mod partition_task;
 mod read_ahead;
 mod record;
 mod rules;

@@ -10,31 +10,49 @@ use tokio::{sync::mpsc, task::JoinHandle};
 /// Deliveries that are read and not taken yet.
 const AHEAD: usize = 64;
 
+/// What was read.
+pub(crate) enum Read {
+    /// A delivery.
+    Message(DeliveryMessage),
+    /// All that the owner before may have had was given by now.
+    CaughtUp,
+}
+
 /// A partition's deliveries, in order.
 pub(crate) struct ReadAhead {
-    messages: mpsc::Receiver<Result<DeliveryMessage, ReaderError>>,
+    read: mpsc::Receiver<Result<Read, ReaderError>>,
     task: JoinHandle<()>,
 }
 
 impl ReadAhead {
     /// Starts reading.
-    pub(crate) fn start(mut reader: DeliveryReader) -> Self {
-        let (sender, messages) = mpsc::channel(AHEAD);
-        let task = tokio::spawn(async move {
-            loop {
-                let message = reader.next().await;
-                let ended = message.is_err();
-                if sender.send(message).await.is_err() || ended {
-                    return;
-                }
-            }
-        });
-        Self { messages, task }
+    pub(crate) fn start(reader: DeliveryReader) -> Self {
+        let (sender, read) = mpsc::channel(AHEAD);
+        let task = tokio::spawn(forward(reader, sender));
+        Self { read, task }
     }
 
-    /// The next delivery; may be dropped while it waits. `None` after an error was given.
-    pub(crate) async fn next(&mut self) -> Option<Result<DeliveryMessage, ReaderError>> {
-        self.messages.recv().await
+    /// What comes next; may be dropped while it waits. `None` after an error was given.
+    pub(crate) async fn next(&mut self) -> Option<Result<Read, ReaderError>> {
+        self.read.recv().await
+    }
+}
+
+/// Reads until an error, or until nobody listens.
+async fn forward(mut reader: DeliveryReader, sender: mpsc::Sender<Result<Read, ReaderError>>) {
+    let mut told = false;
+    loop {
+        if !told && reader.caught_up() {
+            told = true;
+            if sender.send(Ok(Read::CaughtUp)).await.is_err() {
+                return;
+            }
+        }
+        let message = reader.next().await;
+        let ended = message.is_err();
+        if sender.send(message.map(Read::Message)).await.is_err() || ended {
+            return;
+        }
     }
 }
 

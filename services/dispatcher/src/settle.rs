@@ -1,11 +1,9 @@
-//! Settles a delivery: first the journal has its end, then the broker confirms the ack.
+//! Records a delivery's end. Only when the journal has it may the message be acked or deleted.
 
-use std::sync::Arc;
-
-use hookrail_broker::{DeliveryAcker, PublishError};
+use hookrail_broker::PublishError;
 use hookrail_domain::{
     delivery::{Delivery, Failure},
-    lane::{Place, Settle},
+    lane::Settle,
 };
 use hookrail_runtime::clock;
 
@@ -15,28 +13,15 @@ use crate::{error::PartitionError, record::Recorder};
 /// since the lane waits for its settlement.
 const REFUSED_PAUSE_MS: u64 = 250;
 
-/// Records the end of `delivery` and acks its message, in this order.
+/// Records the end of `delivery`.
 pub(crate) async fn settle(
-    recorder: Recorder,
-    acker: DeliveryAcker,
-    delivery: Arc<Delivery>,
+    recorder: &Recorder,
+    delivery: &Delivery,
     settle: Settle,
     failure: Option<Failure>,
-) -> Result<Place, PartitionError> {
-    let ended = || {
-        recorder.ended(
-            &delivery,
-            settle.end,
-            settle.progress,
-            failure.clone(),
-            clock::now_ms(),
-        )
-    };
-    until_taken(ended).await?;
-    if let Place::Queue(sequence) = settle.place {
-        acker.ack_confirmed(sequence).await?;
-    }
-    Ok(settle.place)
+) -> Result<(), PartitionError> {
+    let ended = || recorder.ended(delivery, settle.end, settle.progress, failure.clone(), clock::now_ms());
+    until_taken(ended).await
 }
 
 /// Publishes until the broker takes it. A full stream is waited for; an unknown fate ends the

@@ -13,6 +13,8 @@ mod entities;
 mod fixtures;
 #[path = "suite/operations.rs"]
 mod operations;
+#[path = "suite/parking.rs"]
+mod parking;
 #[path = "suite/payloads.rs"]
 mod payloads;
 #[path = "suite/senders.rs"]
@@ -45,6 +47,9 @@ const SCENARIOS: &[(&str, Scenario)] = scenarios! {
         the_raw_format_sends_the_bytes_as_received,
         deliveries_and_attempts_can_be_looked_at,
         a_redirect_is_not_followed;
+    parking: a_failing_destination_holds_up_no_other_and_loses_nothing,
+        unordered_deliveries_wait_for_a_dead_destination_too,
+        deliveries_of_a_disabled_destination_wait;
     definitions: a_source_without_ordering_can_not_feed_an_ordered_destination,
         a_change_is_in_force_within_a_second,
         an_api_key_lets_its_sender_in_and_nobody_else,

@@ -5,6 +5,7 @@ mod delivery;
 mod journal;
 mod nats;
 mod ownership;
+mod parked;
 mod publishing;
 mod raw;
 mod snapshot;

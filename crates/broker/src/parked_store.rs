@@ -1,0 +1,184 @@
+//! What an owner writes to the parked stream: deliveries that wait, and the states of their lanes.
+//!
+//! Every write names the partition's fence, so one of an older owner is refused however late it
+//! comes. A write is sent once and never repeated: a second copy in an ordered lane would be a
+//! delivery out of order, so of a write whose fate is unknown nothing may follow.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_nats::client::{Request, RequestErrorKind};
+use async_nats::jetstream::ErrorCode;
+use async_nats::jetstream::publish::PublishAck;
+use async_nats::jetstream::response::Response;
+use async_nats::{HeaderMap, Subject};
+use bytes::Bytes;
+use hookrail_domain::lane::{LaneId, LaneState, ParkedSubject};
+use serde::{Deserialize, Serialize};
+use tokio::sync::Semaphore;
+
+use crate::codec::{ParkedDelivery, encode_lane_state, encode_parked};
+use crate::connection::Broker;
+use crate::error::{BrokerError, ReaderError};
+use crate::fence::{HEADER_EXPECTED_SEQUENCE, HEADER_EXPECTED_SUBJECT, HEADER_ROLLUP};
+use crate::group_consumer::replaced;
+use crate::lease::Lease;
+use crate::publish::is_refusal;
+
+/// The sequence that a parked delivery had in its queue, so that a takeover needs no bodies.
+pub(crate) const HEADER_QUEUE_SEQUENCE: &str = "Hookrail-Queue-Sequence";
+/// The revision of the definitions that a parked delivery was planned under.
+pub(crate) const HEADER_REVISION: &str = "Hookrail-Revision";
+
+/// How many writes of a partition may be on their way at once, one of a lane at most.
+const WRITES_IN_FLIGHT_MAX: usize = 200;
+/// With replicas the server takes one write at a time that names the same fence, and refuses others
+/// as if the fence had moved.
+const WRITES_IN_FLIGHT_MAX_REPLICATED: usize = 1;
+
+/// What became of a write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Append {
+    /// It is on disk, with this sequence of the parked stream.
+    Stored(u64),
+    /// It was certainly not stored: the stream is full, or is not there at the moment.
+    Refused {
+        /// What the server said.
+        reason: String,
+    },
+}
+
+/// The parked deliveries of one partition, under a lease. Clones are the same.
+#[derive(Clone)]
+pub struct ParkedStore {
+    pub(crate) broker: Broker,
+    pub(crate) lease: Lease,
+    pub(crate) stream: Arc<str>,
+    pub(crate) fence_sequence: u64,
+    writes: Arc<Semaphore>,
+}
+
+#[derive(Serialize)]
+struct DeleteRequest {
+    seq: u64,
+    /// Without it the server overwrites the message's bytes, which takes far longer.
+    no_erase: bool,
+}
+
+#[derive(Deserialize)]
+struct Deleted {}
+
+impl ParkedStore {
+    pub(crate) fn new(broker: &Broker, lease: &Lease, fence_sequence: u64) -> ParkedStore {
+        let writes = match broker.settings().replicas {
+            0 | 1 => WRITES_IN_FLIGHT_MAX,
+            _ => WRITES_IN_FLIGHT_MAX_REPLICATED,
+        };
+        ParkedStore {
+            broker: broker.clone(),
+            lease: lease.clone(),
+            stream: broker.names().parked_stream(lease.partition()).into(),
+            fence_sequence,
+            writes: Arc::new(Semaphore::new(writes)),
+        }
+    }
+
+    /// Appends a delivery to its lane or tier.
+    ///
+    /// Appends of one lane must follow each other; those of different lanes may be under way at once.
+    ///
+    /// # Errors
+    /// [`ReaderError::Replaced`] where a newer owner has moved the fence; [`ReaderError::Broker`] where
+    /// the outcome is unknown. Give the partition up on both.
+    pub async fn append(&self, to: ParkedSubject, parked: &ParkedDelivery) -> Result<Append, ReaderError> {
+        let subject = self.broker.names().parked_subject(self.lease.partition(), to);
+        let mut headers = self.fenced();
+        headers.insert(HEADER_QUEUE_SEQUENCE, parked.queue_sequence.to_string());
+        headers.insert(HEADER_REVISION, parked.delivery.revision.to_string());
+        self.write(subject, headers, encode_parked(parked)).await
+    }
+
+    /// Writes a lane's state in the place of the one before.
+    ///
+    /// # Errors
+    /// As [`ParkedStore::append`].
+    pub async fn write_state(&self, lane: LaneId, state: &LaneState) -> Result<Append, ReaderError> {
+        let subject = self.broker.names().lane_state_subject(self.lease.partition(), lane);
+        let mut headers = self.fenced();
+        headers.insert(HEADER_ROLLUP, "sub");
+        self.write(subject, headers, encode_lane_state(state)).await
+    }
+
+    /// Deletes a message, a delivery or a state, by its sequence; one that is gone already is fine.
+    ///
+    /// # Errors
+    /// [`ReaderError::Replaced`] where the lease is over. [`ReaderError::Broker`]: call again.
+    pub async fn delete(&self, sequence: u64) -> Result<(), ReaderError> {
+        self.check_lease()?;
+        let subject = format!("STREAM.MSG.DELETE.{}", self.stream);
+        let request = DeleteRequest {
+            seq: sequence,
+            no_erase: true,
+        };
+        let failed = |reason: String| BrokerError::request(format!("deleting parked message {sequence}"), reason);
+        let answer = self.broker.jetstream().request(subject, &request).await;
+        match answer.map_err(|error| failed(error.to_string()))? {
+            Response::Ok(Deleted {}) => Ok(()),
+            Response::Err { error } if is_gone(error.error_code()) => Ok(()),
+            Response::Err { .. } if !self.is_stored(sequence).await? => Ok(()),
+            Response::Err { error } => Err(failed(error.to_string()).into()),
+        }
+    }
+
+    pub(crate) fn check_lease(&self) -> Result<(), ReaderError> {
+        if self.lease.holds() { Ok(()) } else { Err(replaced(&self.lease)) }
+    }
+
+    fn fenced(&self) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        let fence = self.broker.names().fence_subject(self.lease.partition());
+        headers.insert(HEADER_EXPECTED_SEQUENCE, self.fence_sequence.to_string());
+        headers.insert(HEADER_EXPECTED_SUBJECT, fence.as_str());
+        headers
+    }
+
+    async fn write(&self, subject: String, headers: HeaderMap, payload: Bytes) -> Result<Append, ReaderError> {
+        let _slot = self.writes.acquire().await.expect("the semaphore is never closed");
+        self.check_lease()?;
+        let timeout = Duration::from_millis(self.broker.settings().publish_total_timeout_ms);
+        let request = Request::new().headers(headers).payload(payload).timeout(Some(timeout));
+        let client = self.broker.client();
+        let answer = match client.send_request(Subject::from(subject.as_str()), request).await {
+            Ok(answer) => answer,
+            // Nobody listened, so nobody stored it.
+            Err(error) if error.kind() == RequestErrorKind::NoResponders => {
+                return Ok(Append::Refused { reason: error.to_string() });
+            }
+            Err(error) => return Err(unknown(&subject, error)),
+        };
+        match serde_json::from_slice(&answer.payload) {
+            Ok(Response::Ok(PublishAck { sequence, .. })) => Ok(Append::Stored(sequence)),
+            Ok(Response::Err { error }) => self.refused(&subject, &error),
+            Err(error) => Err(unknown(&subject, error)),
+        }
+    }
+
+    fn refused(&self, subject: &str, error: &async_nats::jetstream::Error) -> Result<Append, ReaderError> {
+        match error.error_code() {
+            ErrorCode::STREAM_WRONG_LAST_SEQUENCE | ErrorCode::STREAM_WRONG_LAST_SEQUENCE_CONSTANT => {
+                Err(replaced(&self.lease))
+            }
+            code if is_refusal(code) => Ok(Append::Refused { reason: error.to_string() }),
+            _ => Err(unknown(subject, error)),
+        }
+    }
+}
+
+/// What the server answers where there is no such message (any more).
+fn is_gone(code: ErrorCode) -> bool {
+    matches!(code, ErrorCode::NO_MESSAGE_FOUND | ErrorCode::SEQUENCE_NOT_FOUND)
+}
+
+fn unknown(subject: &str, reason: impl std::fmt::Display) -> ReaderError {
+    BrokerError::request(format!("the outcome of a write to {subject} is unknown"), reason).into()
+}

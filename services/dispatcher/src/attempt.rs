@@ -1,0 +1,100 @@
+//! Makes one attempt: the request, the exchange, and what the engine and the journal need of it.
+
+use std::sync::Arc;
+
+use hookrail_broker::{Lease, ParkedStore};
+use hookrail_domain::{
+    Millis,
+    delivery::{Attempt, Delivery, ErrorCode, Failure},
+    lane::Send,
+    retry::AttemptResult,
+};
+use hookrail_runtime::clock;
+
+use crate::{bodies::Held, carry_out::Done, error::PartitionError, judge_answer, make_request, own_partitions::Shared, park::body_of};
+
+/// An attempt that was made, with its delivery, for the journal.
+pub(crate) struct Finished {
+    pub(crate) delivery: Arc<Delivery>,
+    pub(crate) attempt: Attempt,
+}
+
+/// Makes one attempt. The delivery is read again where it is not in memory.
+pub(crate) async fn attempt(
+    shared: &Shared,
+    lease: Lease,
+    store: ParkedStore,
+    held: Option<Held>,
+    send: Send,
+) -> Result<Done, PartitionError> {
+    let delivery = body_of(held, &store, send.place).await?.delivery;
+    let started_at = clock::now_ms();
+    let snapshot = shared.snapshots.current();
+    let made = match snapshot.destination(delivery.destination) {
+        Some(destination) => make_request::make_request(&delivery, &destination.spec, send.number, started_at)
+            .map_err(|error| Failure { code: ErrorCode::Render, detail: error.to_string() }),
+        None => Err(Failure { code: ErrorCode::Cancelled, detail: "the destination was deleted".to_owned() }),
+    };
+    let epoch = lease.epoch();
+    let (attempt, result) = match made {
+        Err(failure) => unsent(failure, send.number, epoch, started_at),
+        Ok(made) => {
+            shared.metrics.in_flight.inc();
+            let check = Arc::new(move || lease.holds());
+            let exchange = shared.outbound.send_while(&made.request, check).await;
+            shared.metrics.in_flight.dec();
+            let exchange = exchange.map_err(|_withheld| PartitionError::Replaced)?;
+            let attempt = judge_answer::attempt(&exchange, &made, send.number, epoch, started_at);
+            (attempt, judge_answer::result(&exchange, clock::now_ms()))
+        }
+    };
+    log_attempt(shared, &delivery, &attempt);
+    Ok(Done::Attempt { id: send.attempt, finished: Box::new(Finished { delivery, attempt }), result })
+}
+
+/// An attempt that ended in a panic.
+pub(crate) async fn broken(
+    held: Option<Held>,
+    store: &ParkedStore,
+    send: Send,
+    epoch: u64,
+) -> Result<Done, PartitionError> {
+    tracing::error!(delivery = %send.delivery, "an attempt panicked");
+    let delivery = body_of(held, store, send.place).await?.delivery;
+    let detail = "the attempt broke off inside Hookrail".to_owned();
+    let failure = Failure { code: ErrorCode::Render, detail };
+    let (attempt, result) = unsent(failure, send.number, epoch, clock::now_ms());
+    Ok(Done::Attempt { id: send.attempt, finished: Box::new(Finished { delivery, attempt }), result })
+}
+
+fn unsent(failure: Failure, number: u32, epoch: u64, started_at: Millis) -> (Attempt, AttemptResult) {
+    let result = AttemptResult::Failed(failure.code);
+    let attempt = Attempt {
+        number,
+        epoch,
+        started_at,
+        duration_ms: 0,
+        method: String::new(),
+        url: String::new(),
+        request_headers: Vec::new(),
+        status: None,
+        response_headers: Vec::new(),
+        response_body: Vec::new(),
+        failure: Some(failure),
+    };
+    (attempt, result)
+}
+
+fn log_attempt(shared: &Shared, delivery: &Delivery, attempt: &Attempt) {
+    let result = attempt.failure.as_ref().map_or("success", |failure| failure.code.as_str());
+    shared.metrics.attempts.with_label_values(&[result]).inc();
+    shared.metrics.attempt_seconds.observe(attempt.duration_ms as f64 / 1000.0);
+    let trace_id = hookrail_domain::event::trace_id(&delivery.traceparent);
+    let (number, status) = (attempt.number, attempt.status);
+    match &attempt.failure {
+        None => tracing::debug!(trace_id, delivery = %delivery.id, number, status, "attempt delivered"),
+        Some(failure) => {
+            tracing::info!(trace_id, delivery = %delivery.id, number, status, code = result, detail = %failure.detail, "attempt failed");
+        }
+    }
+}

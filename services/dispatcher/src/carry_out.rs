@@ -1,0 +1,231 @@
+//! Carries out what the order engine decides: attempts, records and settlements run beside the loop and
+//! come back as [`Done`].
+
+use std::{panic::AssertUnwindSafe, sync::Arc};
+
+use hookrail_broker::{FoundParked, StoredParked};
+use futures::FutureExt as _;
+use hookrail_domain::{
+    delivery::{ErrorCode, Failure},
+    lane::{Action, AttemptId, End, Input, LaneId, ParkedSubject, Place, Send, Settle},
+    ids::{DeliveryId, DestinationId},
+    retry::{AttemptResult, Progress, Verdict},
+};
+use hookrail_runtime::{clock, random};
+
+use crate::{
+    attempt::{Finished, attempt, broken},
+    error::PartitionError,
+    park::{body_of, parked_arrival},
+    partition_task::PartitionTask,
+    settle::{settle, until_taken},
+};
+
+/// The notice that a receiver has answered 410.
+const GONE_NOTICE: &str = "destination.gone";
+
+/// What came back from beside the loop.
+pub(crate) enum Done {
+    Attempt { id: AttemptId, finished: Box<Finished>, result: AttemptResult },
+    Recorded,
+    Settled(Place),
+    Appended { place: Place, to: ParkedSubject, parked: u64 },
+    AppendRefused(Place),
+    HeadRead(LaneId, Option<Box<StoredParked>>),
+    TierRead { destination: DestinationId, tier: u8, messages: Vec<StoredParked> },
+    StateWritten(LaneId, u64),
+    StateDeleted,
+}
+
+impl PartitionTask<'_> {
+    /// Tells the engine what was parked before it came, destinations first.
+    pub(crate) fn load(&mut self, found: FoundParked) {
+        let lanes = found.set.lanes.iter().map(|found| found.lane.destination);
+        let tiers = found.set.tiers.iter().map(|(destination, ..)| *destination);
+        let destinations: std::collections::BTreeSet<DestinationId> = lanes.chain(tiers).collect();
+        for destination in destinations {
+            self.introduce(destination);
+        }
+        self.apply(Input::Parked(found.set));
+    }
+
+    /// Tells the engine what was done.
+    pub(crate) fn done(&mut self, done: Done) {
+        match done {
+            Done::Recorded | Done::StateDeleted => {}
+            Done::Settled(place) => {
+                self.bodies.drop_body(place);
+                self.apply(Input::Settled(place));
+            }
+            Done::Attempt { id, finished, result } => {
+                self.finished.insert(id, *finished);
+                self.apply(Input::AttemptFinished { attempt: id, result, jitter: random::unit() });
+                self.finished.remove(&id);
+            }
+            Done::Appended { place, to, parked } => self.appended(place, to, parked),
+            Done::AppendRefused(place) => self.apply(Input::AppendRefused(place)),
+            Done::HeadRead(lane, stored) => {
+                let message = stored.as_deref().map(|stored| self.read_parked(stored));
+                self.apply(Input::HeadRead(lane, message.map(Box::new)));
+            }
+            Done::TierRead { destination, tier, messages } => {
+                let messages = messages.iter().map(|stored| self.read_parked(stored)).collect();
+                self.apply(Input::TierRead { destination, tier, messages });
+            }
+            Done::StateWritten(lane, sequence) => self.apply(Input::LaneStateWritten(lane, sequence)),
+        }
+    }
+
+    fn read_parked(&mut self, stored: &StoredParked) -> hookrail_domain::lane::ParkedMessage {
+        self.bodies.keep_parked(stored);
+        parked_arrival(stored)
+    }
+
+    /// An outcome that waits for its settlement goes on under the message's new place.
+    fn appended(&mut self, place: Place, to: ParkedSubject, parked: u64) {
+        self.shared.metrics.parked.inc();
+        if let (ParkedSubject::Lane(_), Some(outcome)) = (to, self.outcomes.remove(&place)) {
+            self.outcomes.insert(Place::Parked(parked), outcome);
+        }
+        self.apply(Input::Appended { place, parked });
+    }
+
+    /// Tells the engine, and carries out what it decides.
+    pub(crate) fn apply(&mut self, input: Input) {
+        let mut actions = std::mem::take(&mut self.actions);
+        self.lanes.apply(clock::now_ms(), input, &mut actions);
+        for action in actions.drain(..) {
+            self.carry_out(action);
+        }
+        self.actions = actions;
+    }
+
+    fn carry_out(&mut self, action: Action) {
+        match action {
+            Action::Send(send) => self.send(send),
+            Action::Record { attempt, place, verdict, progress, .. } => self.record(attempt, place, verdict, progress),
+            Action::Settle(settle) => self.settle(settle),
+            Action::Append { place, to, progress, reason } => self.append(place, to, progress, reason),
+            Action::ReadHead(lane) => self.read_head(lane),
+            Action::ReadTier { destination, tier, after, most } => self.read_tier(destination, tier, after, most),
+            Action::WriteLaneState(lane, state) => self.write_state(lane, state),
+            Action::DeleteLaneState(_, sequence) => self.delete_state(sequence),
+            Action::DestinationGone { destination, delivery } => self.tell_gone(destination, delivery),
+            Action::Answer { .. } => {}
+        }
+    }
+
+    fn send(&mut self, send: Send) {
+        let held = self.bodies.get(send.place);
+        let (shared, lease, store) = (Arc::clone(self.shared), self.lease.clone(), self.store.clone());
+        self.beside.spawn(async move {
+            // Whatever breaks one delivery stays with that delivery.
+            let (epoch, again) = (lease.epoch(), (store.clone(), held.clone()));
+            match AssertUnwindSafe(attempt(&shared, lease, store, held, send)).catch_unwind().await {
+                Ok(done) => done,
+                Err(_panic) => broken(again.1, &again.0, send, epoch).await,
+            }
+        });
+    }
+
+    /// Tells the definitions' owner that a receiver wants no more: it is disabled there.
+    fn tell_gone(&mut self, destination: DestinationId, delivery: DeliveryId) {
+        tracing::warn!(%destination, %delivery, "the receiver is gone (410): it is to be disabled");
+        let publisher = self.shared.publisher.clone();
+        self.beside.spawn(async move {
+            let at = clock::now_ms();
+            let notice = format!(r#"{{"destination":"{destination}","delivery":"{delivery}","at":{at}}}"#);
+            let (id, payload) = (format!("gone.{delivery}.{at}"), bytes::Bytes::from(notice));
+            let publish = || async { publisher.publish_notice(GONE_NOTICE, &id, payload.clone()).await.map(drop) };
+            until_taken(publish).await?;
+            Ok(Done::Recorded)
+        });
+    }
+
+    /// Writes a failed attempt down at once; one that settles its delivery goes with the settlement.
+    fn record(&mut self, attempt: AttemptId, place: Place, verdict: Verdict, progress: Progress) {
+        let Some(finished) = self.finished.remove(&attempt) else { return };
+        let settles = match verdict {
+            Verdict::Delivered => true,
+            Verdict::Dead { .. } => !self.known.holds_dead(&finished.delivery),
+            Verdict::Retry { .. } | Verdict::DisableDestination => false,
+        };
+        if settles {
+            self.outcomes.insert(place, finished);
+            return;
+        }
+        // A lane may wait for days; what is unordered goes to its next tier at once.
+        if finished.delivery.lane_key.is_some() && matches!(place, Place::Parked(_)) {
+            self.bodies.drop_body(place);
+        }
+        let recorder = self.recorder.clone();
+        self.beside.spawn(async move {
+            let Finished { delivery, attempt } = finished;
+            let failure = attempt.failure.clone();
+            until_taken(|| recorder.attempt(&delivery, attempt.clone())).await?;
+            until_taken(|| recorder.waits(&delivery, progress, failure.clone())).await?;
+            Ok(Done::Recorded)
+        });
+    }
+
+    fn settle(&mut self, order: Settle) {
+        if matches!(order.end, End::Moved | End::Stale) {
+            return self.remove(order.place);
+        }
+        let (outcome, held) = (self.outcomes.remove(&order.place), self.bodies.get(order.place));
+        let (recorder, acker, store) = (self.recorder.clone(), self.acker.clone(), self.store.clone());
+        let metrics = self.shared.metrics.clone();
+        self.beside.spawn(async move {
+            let (delivery, attempt) = match outcome {
+                Some(Finished { delivery, attempt }) => (delivery, Some(attempt)),
+                None => (body_of(held, &store, order.place).await?.delivery, None),
+            };
+            let failure = attempt.as_ref().and_then(|attempt| attempt.failure.clone());
+            let failure = failure.or_else(|| of_end(order.end));
+            if let Some(attempt) = attempt {
+                until_taken(|| recorder.attempt(&delivery, attempt.clone())).await?;
+            }
+            settle(&recorder, &delivery, order, failure).await?;
+            take_away(&acker, &store, order.place).await?;
+            metrics.settled(order.end);
+            if order.end == End::Delivered {
+                let waited = (clock::now_ms() - delivery.accepted_at).max(0);
+                metrics.delivered_seconds.observe(waited as f64 / 1000.0);
+            }
+            Ok(Done::Settled(order.place))
+        });
+    }
+
+    /// Takes a message away of which there is nothing to record.
+    fn remove(&mut self, place: Place) {
+        let (acker, store) = (self.acker.clone(), self.store.clone());
+        self.beside.spawn(async move {
+            take_away(&acker, &store, place).await?;
+            Ok(Done::Settled(place))
+        });
+    }
+}
+
+/// What a delivery that ended without an attempt failed of.
+fn of_end(end: End) -> Option<Failure> {
+    let detail = match end {
+        End::Dead(_) => "it was given up",
+        End::Cancelled(ErrorCode::Expired) => "its caller had gone",
+        End::Cancelled(_) => "it was cancelled, or its destination was deleted",
+        End::Delivered | End::Stale | End::Moved => return None,
+    };
+    let (End::Dead(code) | End::Cancelled(code)) = end else { return None };
+    Some(Failure { code, detail: detail.to_owned() })
+}
+
+/// Acks or deletes a message, and returns once it is surely gone.
+async fn take_away(
+    acker: &hookrail_broker::DeliveryAcker,
+    store: &hookrail_broker::ParkedStore,
+    place: Place,
+) -> Result<(), PartitionError> {
+    match place {
+        Place::Queue(sequence) => Ok(acker.ack_confirmed(sequence).await?),
+        Place::Parked(sequence) => crate::park::until_answered(|| store.delete(sequence)).await,
+    }
+}

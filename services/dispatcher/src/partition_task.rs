@@ -1,0 +1,135 @@
+//! What one partition's task has in hand: the engine, the deliveries in memory, and what runs beside it.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use hookrail_broker::{DeliveryAcker, DeliveryMessage, DeliveryReader, Lease, ParkedStore, codec};
+use hookrail_domain::{
+    Millis,
+    delivery::Delivery,
+    ids::DestinationId,
+    lane::{Action, AttemptId, Input, Limits, Parking, PartitionLanes, Place, RateRule, Takeover},
+};
+use hookrail_runtime::clock;
+use tokio::task::JoinSet;
+
+use crate::{
+    attempt::Finished, bodies::Bodies, carry_out::Done, error::PartitionError, own_partitions::Shared, park::arrival,
+    record::Recorder, rules::KnownDestinations,
+};
+
+/// Longest sleep of an idle partition, milliseconds: changed definitions are seen by then.
+const IDLE_MS: Millis = 200;
+
+pub(crate) struct PartitionTask<'a> {
+    pub(crate) shared: &'a Arc<Shared>,
+    pub(crate) lease: &'a Lease,
+    pub(crate) lanes: PartitionLanes,
+    pub(crate) known: KnownDestinations,
+    pub(crate) bodies: Bodies,
+    /// The attempt whose end the engine is being told.
+    pub(crate) finished: HashMap<AttemptId, Finished>,
+    /// Attempts that settle their delivery, until the engine says that it is to be settled.
+    pub(crate) outcomes: HashMap<Place, Finished>,
+    pub(crate) acker: DeliveryAcker,
+    pub(crate) store: ParkedStore,
+    pub(crate) recorder: Recorder,
+    pub(crate) beside: JoinSet<Result<Done, PartitionError>>,
+    pub(crate) actions: Vec<Action>,
+}
+
+impl<'a> PartitionTask<'a> {
+    pub(crate) fn new(shared: &'a Arc<Shared>, lease: &'a Lease, reader: &DeliveryReader) -> Self {
+        let now = clock::now_ms();
+        let takeover = takeover(shared, reader, now);
+        Self {
+            shared,
+            lease,
+            lanes: PartitionLanes::new(limits(shared), Parking::On, takeover, now),
+            known: KnownDestinations::default(),
+            bodies: Bodies::default(),
+            finished: HashMap::new(),
+            outcomes: HashMap::new(),
+            acker: reader.acker(),
+            store: reader.parked_store(),
+            recorder: Recorder {
+                publisher: shared.publisher.clone(),
+                partition: lease.partition(),
+                epoch: lease.epoch(),
+            },
+            beside: JoinSet::new(),
+            actions: Vec::new(),
+        }
+    }
+
+    pub(crate) fn is_drained(&self) -> bool {
+        self.lanes.is_drained() && self.beside.is_empty()
+    }
+
+    /// How long nothing is to be done unless something comes.
+    pub(crate) fn sleep(&self) -> Duration {
+        let now = clock::now_ms();
+        let wake = self.lanes.next_wake().map_or(IDLE_MS, |at| (at - now).clamp(0, IDLE_MS));
+        Duration::from_millis(u64::try_from(wake).unwrap_or_default())
+    }
+
+    pub(crate) fn take_changes(&mut self) {
+        let snapshot = self.shared.snapshots.current();
+        for input in self.known.changes(&snapshot) {
+            self.apply(input);
+        }
+    }
+
+    /// Gives the engine the destination's rules, where it does not have them.
+    pub(crate) fn introduce(&mut self, destination: DestinationId) {
+        if let Some(input) = self.known.introduce(destination, &self.shared.snapshots.current()) {
+            self.apply(input);
+        }
+    }
+
+    /// Reads a delivery. One that this version can't read stays un-acked, for a version that can.
+    pub(crate) fn decode(&self, message: &DeliveryMessage) -> Option<Delivery> {
+        match codec::decode_delivery(&message.payload) {
+            Ok(delivery) => Some(delivery),
+            Err(error) => {
+                let (partition, sequence) = (self.lease.partition(), message.sequence);
+                tracing::error!(partition, sequence, %error, "left alone: not a delivery that this version knows");
+                self.shared.metrics.unreadable.inc();
+                None
+            }
+        }
+    }
+
+    pub(crate) fn arrive(&mut self, message: &DeliveryMessage, delivery: Delivery) {
+        if self.lanes.holds(message.sequence) {
+            return;
+        }
+        self.introduce(delivery.destination);
+        let arrival = arrival(message.sequence, &delivery, message.payload.len());
+        self.bodies.keep_queued(message.sequence, delivery);
+        self.apply(Input::Arrived(arrival));
+    }
+}
+
+fn limits(shared: &Shared) -> Limits {
+    let settings = &shared.settings;
+    let per_second = settings.dispatcher_attempts_per_second;
+    Limits {
+        in_flight: settings.dispatcher_in_flight,
+        destination_in_flight: settings.dispatcher_destination_in_flight,
+        attempts: RateRule { per_second, burst: (per_second / 5.0).max(1.0) },
+        ..Limits::default()
+    }
+}
+
+/// After an unclean owner, what it may have been sending gets one request time-out to arrive.
+fn takeover(shared: &Shared, reader: &DeliveryReader, now: Millis) -> Takeover {
+    if !reader.unclean() {
+        return Takeover::default();
+    }
+    let snapshot = shared.snapshots.current();
+    let longest = snapshot.destinations().map(|destination| destination.spec.timeout_ms).max();
+    Takeover {
+        delivered: reader.delivered_before(),
+        not_before: now + Millis::from(longest.unwrap_or_default()),
+    }
+}
