@@ -189,8 +189,9 @@ fn with_url_credentials(
     settings: &BrokerSettings,
 ) -> Result<ConnectOptions, BrokerError> {
     for url in &settings.urls {
-        let address: ServerAddr =
-            url.parse().map_err(|_| BrokerError::Settings("urls: not a NATS URL".to_owned()))?;
+        let address: ServerAddr = url
+            .parse()
+            .map_err(|_| BrokerError::Settings("urls: not a NATS URL".to_owned()))?;
         match (address.username(), address.password()) {
             (Some(user), Some(password)) => {
                 return Ok(options.user_and_password(user.to_owned(), password.to_owned()));

@@ -174,7 +174,9 @@ impl Names {
 
     /// Reads a subject of the parked stream back; none for one that has no meaning here.
     pub(crate) fn read_parked(&self, subject: &str) -> Option<ParkedName> {
-        let rest = subject.strip_prefix(&self.subject_root)?.strip_prefix(".parked.")?;
+        let rest = subject
+            .strip_prefix(&self.subject_root)?
+            .strip_prefix(".parked.")?;
         let mut tokens = rest.split('.').skip(1);
         let kind = tokens.next()?;
         if kind == "fence" {
@@ -188,7 +190,10 @@ impl Names {
         };
         match kind {
             "k" => Some(ParkedName::Parked(ParkedSubject::Lane(lane()?))),
-            "u" => Some(ParkedName::Parked(ParkedSubject::Tier(destination, last.parse().ok()?))),
+            "u" => Some(ParkedName::Parked(ParkedSubject::Tier(
+                destination,
+                last.parse().ok()?,
+            ))),
             "s" => Some(ParkedName::State(lane()?)),
             _ => None,
         }
@@ -300,8 +305,16 @@ mod tests {
         let tier = ParkedSubject::Tier(destination, 8);
         let read = names.read_parked(&names.parked_subject(0, tier));
         assert_eq!(read, Some(ParkedName::Parked(tier)));
-        assert_eq!(names.read_parked(&names.fence_subject(3)), Some(ParkedName::Fence));
-        for other in ["acme.parked.3.k.x.0", "acme.dlv.3.k.x.0", "other.parked.3.fence", ""] {
+        assert_eq!(
+            names.read_parked(&names.fence_subject(3)),
+            Some(ParkedName::Fence)
+        );
+        for other in [
+            "acme.parked.3.k.x.0",
+            "acme.dlv.3.k.x.0",
+            "other.parked.3.fence",
+            "",
+        ] {
             assert_eq!(names.read_parked(other), None, "{other}");
         }
     }

@@ -63,7 +63,8 @@ impl ParkedStore {
             let reason = format!("the fence is at {}, not at {}", last.fence, self.fence_sequence);
             return Err(self.failed(reason).into());
         }
-        self.look(vec![names.parked_kind(partition, "s")], false, &mut last).await?;
+        self.look(vec![names.parked_kind(partition, "s")], false, &mut last)
+            .await?;
         let counts = self.counts().await?;
         Ok(FoundParked {
             set: self.join(&counts, &last)?,
@@ -72,7 +73,11 @@ impl ParkedStore {
     }
 
     fn failed(&self, reason: impl std::fmt::Display) -> BrokerError {
-        let what = format!("loading what {} holds of partition {}", self.stream, self.lease.partition());
+        let what = format!(
+            "loading what {} holds of partition {}",
+            self.stream,
+            self.lease.partition()
+        );
         BrokerError::request(what, reason)
     }
 
@@ -81,7 +86,10 @@ impl ParkedStore {
         let names = self.broker.names();
         let stream = self.broker.stream_ref(&self.stream).await?;
         let filter = names.parked_subjects(self.lease.partition());
-        let mut subjects = stream.info_with_subjects(&filter).await.map_err(|error| self.failed(error))?;
+        let mut subjects = stream
+            .info_with_subjects(&filter)
+            .await
+            .map_err(|error| self.failed(error))?;
         let mut counts = BTreeMap::new();
         while let Some((subject, count)) = subjects.try_next().await.map_err(|error| self.failed(error))? {
             if let Some(ParkedName::Parked(parked)) = names.read_parked(&subject) {
@@ -110,7 +118,10 @@ impl ParkedStore {
             }
         }
         // A lane state may outlive its lane's last delivery.
-        let alone = last.states.iter().filter(|(lane, _)| !counts.contains_key(&ParkedSubject::Lane(**lane)));
+        let alone = last
+            .states
+            .iter()
+            .filter(|(lane, _)| !counts.contains_key(&ParkedSubject::Lane(**lane)));
         set.lanes.extend(alone.map(|(lane, state)| FoundLane {
             lane: *lane,
             count: 0,
@@ -121,7 +132,12 @@ impl ParkedStore {
     }
 
     /// Looks at the last message of each subject under `filters`.
-    async fn look(&self, filters: Vec<String>, headers_only: bool, last: &mut Last) -> Result<(), ReaderError> {
+    async fn look(
+        &self,
+        filters: Vec<String>,
+        headers_only: bool,
+        last: &mut Last,
+    ) -> Result<(), ReaderError> {
         let name = format!("load-{:016x}", random_bits());
         let config = pull::Config {
             name: Some(name.clone()),
@@ -134,13 +150,22 @@ impl ParkedStore {
             inactive_threshold: LOOK_INACTIVE,
             ..pull::Config::default()
         };
-        let created = self.broker.jetstream().create_consumer_on_stream(config, &*self.stream).await;
-        let pending = created.map_err(|error| self.failed(error))?.cached_info().num_pending;
+        let created = self
+            .broker
+            .jetstream()
+            .create_consumer_on_stream(config, &*self.stream)
+            .await;
+        let pending = created
+            .map_err(|error| self.failed(error))?
+            .cached_info()
+            .num_pending;
         let looked = match pending {
             0 => Ok(()),
             _ => {
                 let reading = tokio::time::timeout(LOOK_TIME_MAX, self.read_all(&name, last));
-                reading.await.unwrap_or_else(|_| Err(self.failed("it took too long")))
+                reading
+                    .await
+                    .unwrap_or_else(|_| Err(self.failed("it took too long")))
             }
         };
         if let Err(error) = delete_consumer(&self.broker, &self.stream, &name).await {
@@ -178,10 +203,13 @@ impl ParkedStore {
             Some(ParkedName::Fence) => last.fence = sequence,
             Some(ParkedName::Parked(subject)) => {
                 let queue_sequence = number(message, HEADER_QUEUE_SEQUENCE);
-                let queue_sequence = queue_sequence
-                    .ok_or_else(|| self.failed(format!("message {sequence} does not say its place in the queue")))?;
+                let queue_sequence = queue_sequence.ok_or_else(|| {
+                    self.failed(format!("message {sequence} does not say its place in the queue"))
+                })?;
                 last.parked.insert(subject, queue_sequence);
-                last.revision = last.revision.max(number(message, HEADER_REVISION).unwrap_or_default());
+                last.revision = last
+                    .revision
+                    .max(number(message, HEADER_REVISION).unwrap_or_default());
             }
             Some(ParkedName::State(lane)) => {
                 let state = decode_lane_state(&message.payload).map_err(|error| self.failed(error))?;

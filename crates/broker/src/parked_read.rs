@@ -47,7 +47,9 @@ impl ParkedStore {
         let subject = ParkedSubject::Tier(destination, tier);
         let (mut found, mut after, mut bytes) = (Vec::new(), after, 0);
         while found.len() < most as usize && bytes < TIER_READ_BYTES_MAX {
-            let Some(next) = self.next(subject, after + 1).await? else { break };
+            let Some(next) = self.next(subject, after + 1).await? else {
+                break;
+            };
             after = next.sequence;
             bytes += next.bytes;
             found.push(next);
@@ -62,7 +64,12 @@ impl ParkedStore {
     pub async fn get(&self, sequence: u64) -> Result<Option<StoredParked>, ReaderError> {
         self.check_lease()?;
         let stream = self.broker.stream_ref(&self.stream).await?;
-        self.read(stream.get_raw_message(sequence).await.map_err(|error| (error.kind(), error.to_string())))
+        self.read(
+            stream
+                .get_raw_message(sequence)
+                .await
+                .map_err(|error| (error.kind(), error.to_string())),
+        )
     }
 
     /// Whether the stream still has the message, whatever it is.
@@ -78,7 +85,10 @@ impl ParkedStore {
     async fn next(&self, subject: ParkedSubject, from: u64) -> Result<Option<StoredParked>, ReaderError> {
         self.check_lease()?;
         let stream = self.broker.stream_ref(&self.stream).await?;
-        let subject = self.broker.names().parked_subject(self.lease.partition(), subject);
+        let subject = self
+            .broker
+            .names()
+            .parked_subject(self.lease.partition(), subject);
         let found = stream.get_first_raw_message_by_subject(&subject, from).await;
         self.read(found.map_err(|error| (error.kind(), error.to_string())))
     }

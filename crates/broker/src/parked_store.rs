@@ -103,7 +103,10 @@ impl ParkedStore {
     /// # Errors
     /// As [`ParkedStore::append`].
     pub async fn write_state(&self, lane: LaneId, state: &LaneState) -> Result<Append, ReaderError> {
-        let subject = self.broker.names().lane_state_subject(self.lease.partition(), lane);
+        let subject = self
+            .broker
+            .names()
+            .lane_state_subject(self.lease.partition(), lane);
         let mut headers = self.fenced();
         headers.insert(HEADER_ROLLUP, "sub");
         self.write(subject, headers, encode_lane_state(state)).await
@@ -120,7 +123,8 @@ impl ParkedStore {
             seq: sequence,
             no_erase: true,
         };
-        let failed = |reason: String| BrokerError::request(format!("deleting parked message {sequence}"), reason);
+        let failed =
+            |reason: String| BrokerError::request(format!("deleting parked message {sequence}"), reason);
         let answer = self.broker.jetstream().request(subject, &request).await;
         match answer.map_err(|error| failed(error.to_string()))? {
             Response::Ok(Deleted {}) => Ok(()),
@@ -131,7 +135,11 @@ impl ParkedStore {
     }
 
     pub(crate) fn check_lease(&self) -> Result<(), ReaderError> {
-        if self.lease.holds() { Ok(()) } else { Err(replaced(&self.lease)) }
+        if self.lease.holds() {
+            Ok(())
+        } else {
+            Err(replaced(&self.lease))
+        }
     }
 
     fn fenced(&self) -> HeaderMap {
@@ -142,17 +150,34 @@ impl ParkedStore {
         headers
     }
 
-    async fn write(&self, subject: String, headers: HeaderMap, payload: Bytes) -> Result<Append, ReaderError> {
-        let _slot = self.writes.acquire().await.expect("the semaphore is never closed");
+    async fn write(
+        &self,
+        subject: String,
+        headers: HeaderMap,
+        payload: Bytes,
+    ) -> Result<Append, ReaderError> {
+        let _slot = self
+            .writes
+            .acquire()
+            .await
+            .expect("the semaphore is never closed");
         self.check_lease()?;
         let timeout = Duration::from_millis(self.broker.settings().publish_total_timeout_ms);
-        let request = Request::new().headers(headers).payload(payload).timeout(Some(timeout));
+        let request = Request::new()
+            .headers(headers)
+            .payload(payload)
+            .timeout(Some(timeout));
         let client = self.broker.client();
-        let answer = match client.send_request(Subject::from(subject.as_str()), request).await {
+        let answer = match client
+            .send_request(Subject::from(subject.as_str()), request)
+            .await
+        {
             Ok(answer) => answer,
             // Nobody listened, so nobody stored it.
             Err(error) if error.kind() == RequestErrorKind::NoResponders => {
-                return Ok(Append::Refused { reason: error.to_string() });
+                return Ok(Append::Refused {
+                    reason: error.to_string(),
+                });
             }
             Err(error) => return Err(unknown(&subject, error)),
         };
@@ -168,7 +193,9 @@ impl ParkedStore {
             ErrorCode::STREAM_WRONG_LAST_SEQUENCE | ErrorCode::STREAM_WRONG_LAST_SEQUENCE_CONSTANT => {
                 Err(replaced(&self.lease))
             }
-            code if is_refusal(code) => Ok(Append::Refused { reason: error.to_string() }),
+            code if is_refusal(code) => Ok(Append::Refused {
+                reason: error.to_string(),
+            }),
             _ => Err(unknown(subject, error)),
         }
     }

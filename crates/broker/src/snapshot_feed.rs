@@ -194,7 +194,9 @@ impl Follower {
         self.take_in(first);
         let mut announced = first.delta;
         for _ in 1..CHANGES_AT_ONCE {
-            let Some(Some(Ok(entry))) = watch.next().now_or_never() else { break };
+            let Some(Some(Ok(entry))) = watch.next().now_or_never() else {
+                break;
+            };
             self.take_in(&entry);
             announced = entry.delta;
         }

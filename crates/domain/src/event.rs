@@ -106,7 +106,10 @@ pub struct Event {
 impl Event {
     /// The broker's deduplication id: idempotency key, else dedupe key, else its own id.
     pub fn message_id(&self) -> String {
-        let scope = self.source.map_or(self.workspace.as_u128(), SourceId::as_u128).to_be_bytes();
+        let scope = self
+            .source
+            .map_or(self.workspace.as_u128(), SourceId::as_u128)
+            .to_be_bytes();
         // Two senders may choose the same idempotency key; a dedupe key is the source's own.
         let credential = self.credential.map_or(0, KeyId::as_u128).to_be_bytes();
         let hashed = |parts: &[&[u8]]| crate::partition::token(crate::partition::hash(parts));

@@ -10,8 +10,7 @@ use crate::{
     filter::{Filter, FilterInput},
     ids::{DeliveryId, DestinationId, EventId, ReplayId, RouteId, SourceId, WorkspaceId},
     json::Json,
-    ordering_key,
-    partition,
+    ordering_key, partition,
     route::Route,
     snapshot::Snapshot,
     source::{OrderingMode, Source},
@@ -81,7 +80,8 @@ pub fn plan(snapshot: &Snapshot, trigger: &Trigger<'_>, index: &mut u32) -> Vec<
     let mut planned = Vec::new();
     let mut explicit = HashSet::new();
     for route in snapshot.routes_of(trigger.workspace, trigger.source) {
-        let Some(destination) = target(snapshot, route).filter(|_| route.spec.takes(trigger.event_type)) else {
+        let Some(destination) = target(snapshot, route).filter(|_| route.spec.takes(trigger.event_type))
+        else {
             continue;
         };
         explicit.insert(destination.id);
@@ -90,7 +90,11 @@ pub fn plan(snapshot: &Snapshot, trigger: &Trigger<'_>, index: &mut u32) -> Vec<
         }
     }
     for destination in snapshot.subscribers(trigger.workspace) {
-        let subscribed = destination.spec.events.iter().any(|name| name == trigger.event_type);
+        let subscribed = destination
+            .spec
+            .events
+            .iter()
+            .any(|name| name == trigger.event_type);
         if subscribed && !explicit.contains(&destination.id) {
             planned.push(delivery(snapshot, trigger, destination, None, index));
         }
@@ -121,7 +125,11 @@ fn delivery(
     index: &mut u32,
 ) -> Planned {
     let lane = lane_key(snapshot, trigger, destination, route.map(AsRef::as_ref));
-    let origin = Origin { partition: trigger.partition, sequence: trigger.sequence, index: *index };
+    let origin = Origin {
+        partition: trigger.partition,
+        sequence: trigger.sequence,
+        index: *index,
+    };
     *index += 1;
     Planned {
         id: delivery_id(trigger, destination.id, route.map(|route| route.id)),
@@ -138,7 +146,10 @@ fn delivery_id(trigger: &Trigger<'_>, destination: DestinationId, route: Option<
     let unique_id = trigger.entity.map_or("", |entity| entity.unique_id.as_str());
     let entity_type = trigger.entity.map_or("", |entity| entity.entity_type.as_str());
     let by = route.map_or_else(|| destination.to_string(), |route| route.to_string());
-    let replay = trigger.replay.map(|replay| replay.to_string()).unwrap_or_default();
+    let replay = trigger
+        .replay
+        .map(|replay| replay.to_string())
+        .unwrap_or_default();
     let parts = [trigger.event_type, entity_type, unique_id, &by, &replay];
     partition::delivery_id(trigger.event, trigger.accepted_at, &parts)
 }
@@ -161,7 +172,12 @@ impl Lane {
 }
 
 /// The key: the route's, else the posted one, else the entity, else the source's, else none.
-fn lane_key(snapshot: &Snapshot, trigger: &Trigger<'_>, destination: &Destination, route: Option<&Route>) -> Lane {
+fn lane_key(
+    snapshot: &Snapshot,
+    trigger: &Trigger<'_>,
+    destination: &Destination,
+    route: Option<&Route>,
+) -> Lane {
     match destination.spec.ordering {
         DestinationOrdering::None => return Lane::Own,
         DestinationOrdering::Destination => return Lane::Keyed("*".to_owned()),
@@ -179,7 +195,9 @@ fn lane_key(snapshot: &Snapshot, trigger: &Trigger<'_>, destination: &Destinatio
         return Lane::Keyed(format!("{}:{}", entity.entity_type, entity.unique_id));
     }
     let source = trigger.source.and_then(|id| snapshot.source(id));
-    source.map_or(Lane::Unresolved, |source| source_lane(source, trigger.ordering_key))
+    source.map_or(Lane::Unresolved, |source| {
+        source_lane(source, trigger.ordering_key)
+    })
 }
 
 fn source_lane(source: &Source, ordering_key: Option<&str>) -> Lane {

@@ -109,7 +109,9 @@ impl Snapshot {
     fn put(&mut self, key: Key, definition: Option<Definition>) {
         match key {
             Key::Workspace(id) => match definition {
-                Some(Definition::Workspace(workspace)) => drop(self.workspaces.insert(id, Arc::new(workspace))),
+                Some(Definition::Workspace(workspace)) => {
+                    drop(self.workspaces.insert(id, Arc::new(workspace)))
+                }
                 _ => drop(self.workspaces.remove(&id)),
             },
             Key::Source(id) => match definition {
@@ -147,7 +149,12 @@ impl Snapshot {
     pub fn source_at(&self, path: &str, now: Millis) -> Option<&Arc<Source>> {
         let names = self.names.get(path)?;
         let current = names.iter().find(|name| name.until.is_none());
-        let former = || names.iter().filter(|name| name.until.is_some_and(|until| until > now)).max_by_key(|n| n.until);
+        let former = || {
+            names
+                .iter()
+                .filter(|name| name.until.is_some_and(|until| until > now))
+                .max_by_key(|n| n.until)
+        };
         let source = self.sources.get(&current.or_else(former)?.source)?;
         source.spec.public_name.then_some(source)
     }
@@ -173,7 +180,11 @@ impl Snapshot {
     }
 
     /// The enabled routes that may take events of `source`, oldest first.
-    pub fn routes_of(&self, workspace: WorkspaceId, source: Option<SourceId>) -> impl Iterator<Item = &Arc<Route>> {
+    pub fn routes_of(
+        &self,
+        workspace: WorkspaceId,
+        source: Option<SourceId>,
+    ) -> impl Iterator<Item = &Arc<Route>> {
         let own = source.and_then(|source| self.routes_by_source.get(&(workspace, Some(source))));
         let of_any = self.routes_by_source.get(&(workspace, None));
         own.into_iter().chain(of_any).flatten()
@@ -193,9 +204,18 @@ impl Snapshot {
         self.remove_source(source.id);
         let path = |name: &str| format!("{}/{}", source.workspace_code, name).into_boxed_str();
         let id = source.id;
-        self.names.entry(path(&source.spec.name)).or_default().push(SourceName { source: id, until: None });
+        self.names
+            .entry(path(&source.spec.name))
+            .or_default()
+            .push(SourceName {
+                source: id,
+                until: None,
+            });
         for old in &source.old_names {
-            let name = SourceName { source: id, until: Some(old.until) };
+            let name = SourceName {
+                source: id,
+                until: Some(old.until),
+            };
             self.names.entry(path(&old.name)).or_default().push(name);
         }
         self.tokens.insert(source.token.clone().into_boxed_str(), id);
@@ -204,7 +224,9 @@ impl Snapshot {
 
     fn remove_source(&mut self, id: SourceId) {
         self.deleted_sources.remove(&id);
-        let Some(source) = self.sources.remove(&id) else { return };
+        let Some(source) = self.sources.remove(&id) else {
+            return;
+        };
         self.tokens.remove(source.token.as_str());
         let former = source.old_names.iter().map(|old| &old.name);
         for name in std::iter::once(&source.spec.name).chain(former) {
@@ -230,7 +252,9 @@ impl Snapshot {
     }
 
     fn remove_destination(&mut self, id: DestinationId) {
-        let Some(destination) = self.destinations.remove(&id) else { return };
+        let Some(destination) = self.destinations.remove(&id) else {
+            return;
+        };
         if let Some(of_workspace) = self.subscribers.get_mut(&destination.workspace) {
             of_workspace.retain(|d| d.id != id);
         }
@@ -240,7 +264,10 @@ impl Snapshot {
         self.remove_route(route.id);
         let route = Arc::new(route);
         if route.spec.enabled {
-            let of_source = self.routes_by_source.entry((route.workspace, route.spec.source)).or_default();
+            let of_source = self
+                .routes_by_source
+                .entry((route.workspace, route.spec.source))
+                .or_default();
             of_source.push(Arc::clone(&route));
             of_source.sort_by_key(|r| r.id);
         }
@@ -248,8 +275,13 @@ impl Snapshot {
     }
 
     fn remove_route(&mut self, id: RouteId) {
-        let Some(route) = self.routes.remove(&id) else { return };
-        if let Some(of_source) = self.routes_by_source.get_mut(&(route.workspace, route.spec.source)) {
+        let Some(route) = self.routes.remove(&id) else {
+            return;
+        };
+        if let Some(of_source) = self
+            .routes_by_source
+            .get_mut(&(route.workspace, route.spec.source))
+        {
             of_source.retain(|r| r.id != id);
         }
     }
@@ -266,15 +298,28 @@ mod tests {
             workspace: WorkspaceId::from_u128(1),
             workspace_code: "default".into(),
             token: format!("token-{id}"),
-            old_names: old.iter().map(|(name, until)| OldName { name: (*name).into(), until: *until }).collect(),
+            old_names: old
+                .iter()
+                .map(|(name, until)| OldName {
+                    name: (*name).into(),
+                    until: *until,
+                })
+                .collect(),
             api_keys: vec![],
-            spec: SourceSpec { name: name.into(), ..SourceSpec::default() },
+            spec: SourceSpec {
+                name: name.into(),
+                ..SourceSpec::default()
+            },
         }
     }
 
     fn put(snapshot: &mut Snapshot, revision: u64, source: Source) {
         let key = Key::Source(source.id);
-        snapshot.apply(Entry { revision, key, definition: Some(Definition::Source(Box::new(source))) });
+        snapshot.apply(Entry {
+            revision,
+            key,
+            definition: Some(Definition::Source(Box::new(source))),
+        });
     }
 
     #[test]
@@ -294,14 +339,21 @@ mod tests {
         let mut snapshot = Snapshot::default();
         put(&mut snapshot, 1, source(1, "sales", &[("orders", 100)]));
         put(&mut snapshot, 2, source(2, "orders", &[]));
-        assert_eq!(snapshot.source_at("default/orders", 0).map(|s| s.id.as_u128()), Some(2));
+        assert_eq!(
+            snapshot.source_at("default/orders", 0).map(|s| s.id.as_u128()),
+            Some(2)
+        );
     }
 
     #[test]
     fn a_deleted_source_leaves_nothing_behind() {
         let mut snapshot = Snapshot::default();
         put(&mut snapshot, 1, source(1, "orders", &[]));
-        snapshot.apply(Entry { revision: 2, key: Key::Source(SourceId::from_u128(1)), definition: None });
+        snapshot.apply(Entry {
+            revision: 2,
+            key: Key::Source(SourceId::from_u128(1)),
+            definition: None,
+        });
         assert!(snapshot.source_at("default/orders", 0).is_none());
         assert!(snapshot.source_by_token("token-1").is_none());
         assert!(snapshot.names.is_empty() && snapshot.tokens.is_empty());
@@ -314,7 +366,11 @@ mod tests {
         let (id, key) = (last.id, Key::Source(last.id));
         put(&mut snapshot, 1, last.clone());
         let definition = Some(Definition::DeletedSource(Box::new(last.clone())));
-        snapshot.apply(Entry { revision: 2, key, definition });
+        snapshot.apply(Entry {
+            revision: 2,
+            key,
+            definition,
+        });
         assert_eq!(snapshot.source(id).map(|found| &**found), Some(&last));
         assert!(snapshot.source_at("default/orders", 0).is_none());
         assert!(snapshot.source_at("default/sales", 0).is_none());
@@ -333,7 +389,11 @@ mod tests {
         put(&mut snapshot, 6, source(1, "new", &[]));
         put(&mut snapshot, 5, source(1, "old", &[]));
         assert!(snapshot.source_at("default/new", 0).is_some());
-        snapshot.apply(Entry { revision: 7, key, definition: None });
+        snapshot.apply(Entry {
+            revision: 7,
+            key,
+            definition: None,
+        });
         put(&mut snapshot, 6, source(1, "new", &[]));
         assert!(snapshot.source_at("default/new", 0).is_none(), "a deletion stays");
         assert_eq!((snapshot.revision(), snapshot.revision_of(key)), (7, Some(7)));

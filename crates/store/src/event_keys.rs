@@ -73,7 +73,13 @@ pub async fn remember<C: ConnectionTrait>(
         .collect();
     let tail = "ON CONFLICT (message_id) DO UPDATE \
         SET event = excluded.event, seen_at = excluded.seen_at, body_hash = excluded.body_hash";
-    rows::insert(connection, "event_keys (message_id, event, seen_at, body_hash)", rows, tail).await
+    rows::insert(
+        connection,
+        "event_keys (message_id, event, seen_at, body_hash)",
+        rows,
+        tail,
+    )
+    .await
 }
 
 /// Forgets the keys seen before `before`.

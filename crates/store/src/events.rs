@@ -95,7 +95,9 @@ pub async fn places<C: ConnectionTrait>(
             let id: String = statement::column(&row, "id")?;
             let partition: i64 = statement::column(&row, "partition")?;
             let sequence: i64 = statement::column(&row, "sequence")?;
-            if let (Ok(id), Ok(partition), Ok(sequence)) = (id.parse(), partition.try_into(), sequence.try_into()) {
+            if let (Ok(id), Ok(partition), Ok(sequence)) =
+                (id.parse(), partition.try_into(), sequence.try_into())
+            {
                 found.insert(id, (partition, sequence));
             }
         }

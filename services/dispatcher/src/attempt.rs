@@ -11,7 +11,10 @@ use hookrail_domain::{
 };
 use hookrail_runtime::clock;
 
-use crate::{bodies::Held, carry_out::Done, error::PartitionError, judge_answer, make_request, own_partitions::Shared, park::body_of};
+use crate::{
+    bodies::Held, carry_out::Done, error::PartitionError, judge_answer, make_request, own_partitions::Shared,
+    park::body_of,
+};
 
 /// An attempt that was made, with its delivery, for the journal.
 pub(crate) struct Finished {
@@ -31,9 +34,18 @@ pub(crate) async fn attempt(
     let started_at = clock::now_ms();
     let snapshot = shared.snapshots.current();
     let made = match snapshot.destination(delivery.destination) {
-        Some(destination) => make_request::make_request(&delivery, &destination.spec, send.number, started_at)
-            .map_err(|error| Failure { code: ErrorCode::Render, detail: error.to_string() }),
-        None => Err(Failure { code: ErrorCode::Cancelled, detail: "the destination was deleted".to_owned() }),
+        Some(destination) => {
+            make_request::make_request(&delivery, &destination.spec, send.number, started_at).map_err(
+                |error| Failure {
+                    code: ErrorCode::Render,
+                    detail: error.to_string(),
+                },
+            )
+        }
+        None => Err(Failure {
+            code: ErrorCode::Cancelled,
+            detail: "the destination was deleted".to_owned(),
+        }),
     };
     let epoch = lease.epoch();
     let (attempt, result) = match made {
@@ -49,7 +61,11 @@ pub(crate) async fn attempt(
         }
     };
     log_attempt(shared, &delivery, &attempt);
-    Ok(Done::Attempt { id: send.attempt, finished: Box::new(Finished { delivery, attempt }), result })
+    Ok(Done::Attempt {
+        id: send.attempt,
+        finished: Box::new(Finished { delivery, attempt }),
+        result,
+    })
 }
 
 /// An attempt that ended in a panic.
@@ -62,9 +78,16 @@ pub(crate) async fn broken(
     tracing::error!(delivery = %send.delivery, "an attempt panicked");
     let delivery = body_of(held, store, send.place).await?.delivery;
     let detail = "the attempt broke off inside Hookrail".to_owned();
-    let failure = Failure { code: ErrorCode::Render, detail };
+    let failure = Failure {
+        code: ErrorCode::Render,
+        detail,
+    };
     let (attempt, result) = unsent(failure, send.number, epoch, clock::now_ms());
-    Ok(Done::Attempt { id: send.attempt, finished: Box::new(Finished { delivery, attempt }), result })
+    Ok(Done::Attempt {
+        id: send.attempt,
+        finished: Box::new(Finished { delivery, attempt }),
+        result,
+    })
 }
 
 fn unsent(failure: Failure, number: u32, epoch: u64, started_at: Millis) -> (Attempt, AttemptResult) {
@@ -86,9 +109,15 @@ fn unsent(failure: Failure, number: u32, epoch: u64, started_at: Millis) -> (Att
 }
 
 fn log_attempt(shared: &Shared, delivery: &Delivery, attempt: &Attempt) {
-    let result = attempt.failure.as_ref().map_or("success", |failure| failure.code.as_str());
+    let result = attempt
+        .failure
+        .as_ref()
+        .map_or("success", |failure| failure.code.as_str());
     shared.metrics.attempts.with_label_values(&[result]).inc();
-    shared.metrics.attempt_seconds.observe(attempt.duration_ms as f64 / 1000.0);
+    shared
+        .metrics
+        .attempt_seconds
+        .observe(attempt.duration_ms as f64 / 1000.0);
     let trace_id = hookrail_domain::event::trace_id(&delivery.traceparent);
     let (number, status) = (attempt.number, attempt.status);
     match &attempt.failure {

@@ -58,7 +58,10 @@ impl Bodies {
         match place {
             Place::Queue(sequence) => {
                 let delivery = Arc::clone(self.queued.get(&sequence)?);
-                Some(Held { delivery, queue_sequence: sequence })
+                Some(Held {
+                    delivery,
+                    queue_sequence: sequence,
+                })
             }
             Place::Parked(sequence) => self.parked.get(&sequence).map(|(held, _)| held.clone()),
         }
@@ -77,7 +80,9 @@ impl Bodies {
 
     fn make_room(&mut self) {
         while self.parked_bytes > PARKED_BYTES_MAX {
-            let Some(oldest) = self.order.pop_front() else { return };
+            let Some(oldest) = self.order.pop_front() else {
+                return;
+            };
             self.drop_body(Place::Parked(oldest));
         }
         if self.order.len() > 2 * self.parked.len() + 64 {
@@ -108,7 +113,11 @@ mod tests {
             route: None,
             entity: None,
             lane_key: None,
-            origin: Origin { partition: 0, sequence, index: 0 },
+            origin: Origin {
+                partition: 0,
+                sequence,
+                index: 0,
+            },
             revision: 1,
             accepted_at: 0,
             content_type: None,
@@ -118,8 +127,17 @@ mod tests {
             reply: None,
         };
         let (progress, held) = (Progress::default(), false);
-        let parked = ParkedDelivery { delivery: Arc::new(delivery), queue_sequence: sequence, progress, held };
-        StoredParked { sequence, bytes, parked }
+        let parked = ParkedDelivery {
+            delivery: Arc::new(delivery),
+            queue_sequence: sequence,
+            progress,
+            held,
+        };
+        StoredParked {
+            sequence,
+            bytes,
+            parked,
+        }
     }
 
     #[test]
@@ -130,7 +148,10 @@ mod tests {
         }
         assert!(bodies.parked_bytes <= PARKED_BYTES_MAX);
         assert!(bodies.get(Place::Parked(1)).is_none());
-        assert_eq!(bodies.get(Place::Parked(100)).map(|held| held.queue_sequence), Some(100));
+        assert_eq!(
+            bodies.get(Place::Parked(100)).map(|held| held.queue_sequence),
+            Some(100)
+        );
     }
 
     #[test]

@@ -3,12 +3,12 @@
 
 use std::{panic::AssertUnwindSafe, sync::Arc};
 
-use hookrail_broker::{FoundParked, StoredParked};
 use futures::FutureExt as _;
+use hookrail_broker::{FoundParked, StoredParked};
 use hookrail_domain::{
     delivery::{ErrorCode, Failure},
-    lane::{Action, AttemptId, End, Input, LaneId, ParkedSubject, Place, Send, Settle},
     ids::{DeliveryId, DestinationId},
+    lane::{Action, AttemptId, End, Input, LaneId, ParkedSubject, Place, Send, Settle},
     retry::{AttemptResult, Progress, Verdict},
 };
 use hookrail_runtime::{clock, random};
@@ -26,13 +26,25 @@ const GONE_NOTICE: &str = "destination.gone";
 
 /// What came back from beside the loop.
 pub(crate) enum Done {
-    Attempt { id: AttemptId, finished: Box<Finished>, result: AttemptResult },
+    Attempt {
+        id: AttemptId,
+        finished: Box<Finished>,
+        result: AttemptResult,
+    },
     Recorded,
     Settled(Place),
-    Appended { place: Place, to: ParkedSubject, parked: u64 },
+    Appended {
+        place: Place,
+        to: ParkedSubject,
+        parked: u64,
+    },
     AppendRefused(Place),
     HeadRead(LaneId, Option<Box<StoredParked>>),
-    TierRead { destination: DestinationId, tier: u8, messages: Vec<StoredParked> },
+    TierRead {
+        destination: DestinationId,
+        tier: u8,
+        messages: Vec<StoredParked>,
+    },
     StateWritten(LaneId, u64),
     StateDeleted,
 }
@@ -59,7 +71,11 @@ impl PartitionTask<'_> {
             }
             Done::Attempt { id, finished, result } => {
                 self.finished.insert(id, *finished);
-                self.apply(Input::AttemptFinished { attempt: id, result, jitter: random::unit() });
+                self.apply(Input::AttemptFinished {
+                    attempt: id,
+                    result,
+                    jitter: random::unit(),
+                });
                 self.finished.remove(&id);
             }
             Done::Appended { place, to, parked } => self.appended(place, to, parked),
@@ -68,9 +84,17 @@ impl PartitionTask<'_> {
                 let message = stored.as_deref().map(|stored| self.read_parked(stored));
                 self.apply(Input::HeadRead(lane, message.map(Box::new)));
             }
-            Done::TierRead { destination, tier, messages } => {
+            Done::TierRead {
+                destination,
+                tier,
+                messages,
+            } => {
                 let messages = messages.iter().map(|stored| self.read_parked(stored)).collect();
-                self.apply(Input::TierRead { destination, tier, messages });
+                self.apply(Input::TierRead {
+                    destination,
+                    tier,
+                    messages,
+                });
             }
             Done::StateWritten(lane, sequence) => self.apply(Input::LaneStateWritten(lane, sequence)),
         }
@@ -103,14 +127,33 @@ impl PartitionTask<'_> {
     fn carry_out(&mut self, action: Action) {
         match action {
             Action::Send(send) => self.send(send),
-            Action::Record { attempt, place, verdict, progress, .. } => self.record(attempt, place, verdict, progress),
+            Action::Record {
+                attempt,
+                place,
+                verdict,
+                progress,
+                ..
+            } => self.record(attempt, place, verdict, progress),
             Action::Settle(settle) => self.settle(settle),
-            Action::Append { place, to, progress, reason } => self.append(place, to, progress, reason),
+            Action::Append {
+                place,
+                to,
+                progress,
+                reason,
+            } => self.append(place, to, progress, reason),
             Action::ReadHead(lane) => self.read_head(lane),
-            Action::ReadTier { destination, tier, after, most } => self.read_tier(destination, tier, after, most),
+            Action::ReadTier {
+                destination,
+                tier,
+                after,
+                most,
+            } => self.read_tier(destination, tier, after, most),
             Action::WriteLaneState(lane, state) => self.write_state(lane, state),
             Action::DeleteLaneState(_, sequence) => self.delete_state(sequence),
-            Action::DestinationGone { destination, delivery } => self.tell_gone(destination, delivery),
+            Action::DestinationGone {
+                destination,
+                delivery,
+            } => self.tell_gone(destination, delivery),
             Action::Answer { .. } => {}
         }
     }
@@ -121,7 +164,10 @@ impl PartitionTask<'_> {
         self.beside.spawn(async move {
             // Whatever breaks one delivery stays with that delivery.
             let (epoch, again) = (lease.epoch(), (store.clone(), held.clone()));
-            match AssertUnwindSafe(attempt(&shared, lease, store, held, send)).catch_unwind().await {
+            match AssertUnwindSafe(attempt(&shared, lease, store, held, send))
+                .catch_unwind()
+                .await
+            {
                 Ok(done) => done,
                 Err(_panic) => broken(again.1, &again.0, send, epoch).await,
             }
@@ -136,7 +182,12 @@ impl PartitionTask<'_> {
             let at = clock::now_ms();
             let notice = format!(r#"{{"destination":"{destination}","delivery":"{delivery}","at":{at}}}"#);
             let (id, payload) = (format!("gone.{delivery}.{at}"), bytes::Bytes::from(notice));
-            let publish = || async { publisher.publish_notice(GONE_NOTICE, &id, payload.clone()).await.map(drop) };
+            let publish = || async {
+                publisher
+                    .publish_notice(GONE_NOTICE, &id, payload.clone())
+                    .await
+                    .map(drop)
+            };
             until_taken(publish).await?;
             Ok(Done::Recorded)
         });
@@ -144,7 +195,9 @@ impl PartitionTask<'_> {
 
     /// Writes a failed attempt down at once; one that settles its delivery goes with the settlement.
     fn record(&mut self, attempt: AttemptId, place: Place, verdict: Verdict, progress: Progress) {
-        let Some(finished) = self.finished.remove(&attempt) else { return };
+        let Some(finished) = self.finished.remove(&attempt) else {
+            return;
+        };
         let settles = match verdict {
             Verdict::Delivered => true,
             Verdict::Dead { .. } => !self.known.holds_dead(&finished.delivery),
@@ -214,8 +267,13 @@ fn of_end(end: End) -> Option<Failure> {
         End::Cancelled(_) => "it was cancelled, or its destination was deleted",
         End::Delivered | End::Stale | End::Moved => return None,
     };
-    let (End::Dead(code) | End::Cancelled(code)) = end else { return None };
-    Some(Failure { code, detail: detail.to_owned() })
+    let (End::Dead(code) | End::Cancelled(code)) = end else {
+        return None;
+    };
+    Some(Failure {
+        code,
+        detail: detail.to_owned(),
+    })
 }
 
 /// Acks or deletes a message, and returns once it is surely gone.

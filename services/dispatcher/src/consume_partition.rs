@@ -94,7 +94,11 @@ pub(crate) async fn consume_partition(
 
 /// What was parked before, once the definitions that it was planned under are known here: a
 /// destination that is not known would be taken for a deleted one.
-async fn find_parked(shared: &Shared, lease: &Lease, reader: &DeliveryReader) -> Result<FoundParked, PartitionError> {
+async fn find_parked(
+    shared: &Shared,
+    lease: &Lease,
+    reader: &DeliveryReader,
+) -> Result<FoundParked, PartitionError> {
     let store = reader.parked_store();
     let found = until_answered(|| store.load()).await?;
     while !shared.snapshots.wait_for(found.revision, REVISION_WAIT).await {

@@ -32,8 +32,15 @@ pub(crate) struct DispatcherMetrics {
 impl DispatcherMetrics {
     pub(crate) fn new(metrics: &Metrics) -> Self {
         Self {
-            deliveries: metrics.counter_vec("deliveries_total", "Deliveries settled, by outcome.", &["outcome"]),
-            parked: metrics.counter("deliveries_parked_total", "Deliveries put aside until they can be sent."),
+            deliveries: metrics.counter_vec(
+                "deliveries_total",
+                "Deliveries settled, by outcome.",
+                &["outcome"],
+            ),
+            parked: metrics.counter(
+                "deliveries_parked_total",
+                "Deliveries put aside until they can be sent.",
+            ),
             attempts: metrics.counter_vec("attempts_total", "Attempts made, by result.", &["result"]),
             in_flight: metrics.gauge("attempts_in_flight", "Attempts under way."),
             attempt_seconds: metrics.histogram("attempt_seconds", "Duration of attempts.", metrics::SECONDS),
@@ -42,10 +49,19 @@ impl DispatcherMetrics {
                 "Time from an event's acceptance to its delivery.",
                 metrics::SECONDS,
             ),
-            partitions: metrics.gauge("delivery_partitions_owned", "Delivery partitions that this worker owns."),
+            partitions: metrics.gauge(
+                "delivery_partitions_owned",
+                "Delivery partitions that this worker owns.",
+            ),
             takeovers: metrics.counter("delivery_takeovers_total", "Delivery partitions taken over."),
-            unreadable: metrics.counter("deliveries_unreadable_total", "Messages left alone since they can't be read."),
-            given_up: metrics.counter("delivery_partitions_given_up_total", "Delivery partitions given up in doubt."),
+            unreadable: metrics.counter(
+                "deliveries_unreadable_total",
+                "Messages left alone since they can't be read.",
+            ),
+            given_up: metrics.counter(
+                "delivery_partitions_given_up_total",
+                "Delivery partitions given up in doubt.",
+            ),
         }
     }
 

@@ -22,13 +22,24 @@ impl PartitionTask<'_> {
     pub(crate) fn append(&mut self, place: Place, to: ParkedSubject, progress: Progress, reason: HoldReason) {
         let (held, store) = (self.bodies.get(place), self.store.clone());
         self.beside.spawn(async move {
-            let Held { delivery, queue_sequence } = body_of(held, &store, place).await?;
+            let Held {
+                delivery,
+                queue_sequence,
+            } = body_of(held, &store, place).await?;
             let held = reason == HoldReason::Held;
-            let parked = ParkedDelivery { delivery, queue_sequence, progress, held };
+            let parked = ParkedDelivery {
+                delivery,
+                queue_sequence,
+                progress,
+                held,
+            };
             match store.append(to, &parked).await? {
                 Append::Stored(parked) => Ok(Done::Appended { place, to, parked }),
                 Append::Refused { reason } => {
-                    tracing::warn!(reason, "the parked stream takes no more; what should wait there stays in the queue");
+                    tracing::warn!(
+                        reason,
+                        "the parked stream takes no more; what should wait there stays in the queue"
+                    );
                     Ok(Done::AppendRefused(place))
                 }
             }
@@ -47,7 +58,11 @@ impl PartitionTask<'_> {
         let store = self.store.clone();
         self.beside.spawn(async move {
             let messages = until_answered(|| store.tier(destination, tier, after, most)).await?;
-            Ok(Done::TierRead { destination, tier, messages })
+            Ok(Done::TierRead {
+                destination,
+                tier,
+                messages,
+            })
         });
     }
 
@@ -91,7 +106,10 @@ pub(crate) fn arrival(sequence: u64, delivery: &Delivery, bytes: usize) -> Arriv
         sequence,
         delivery: delivery.id,
         destination: delivery.destination,
-        lane: delivery.lane_key.is_some().then(|| LaneKey::from_u64(delivery.lane())),
+        lane: delivery
+            .lane_key
+            .is_some()
+            .then(|| LaneKey::from_u64(delivery.lane())),
         origin: delivery.replay.is_none().then_some(delivery.origin),
         respond: delivery.reply.is_some(),
         expires_at: None,
@@ -100,7 +118,11 @@ pub(crate) fn arrival(sequence: u64, delivery: &Delivery, bytes: usize) -> Arriv
 }
 
 /// The delivery at `place`, read again where it is not in memory.
-pub(crate) async fn body_of(held: Option<Held>, store: &ParkedStore, place: Place) -> Result<Held, PartitionError> {
+pub(crate) async fn body_of(
+    held: Option<Held>,
+    store: &ParkedStore,
+    place: Place,
+) -> Result<Held, PartitionError> {
     if let Some(held) = held {
         return Ok(held);
     }
@@ -109,7 +131,10 @@ pub(crate) async fn body_of(held: Option<Held>, store: &ParkedStore, place: Plac
     };
     let stored = until_answered(|| store.get(sequence)).await?;
     let parked = stored.ok_or(PartitionError::Gone { sequence })?.parked;
-    Ok(Held { delivery: parked.delivery, queue_sequence: parked.queue_sequence })
+    Ok(Held {
+        delivery: parked.delivery,
+        queue_sequence: parked.queue_sequence,
+    })
 }
 
 /// Asks until the broker answers. For what changes nothing when it is done twice; the lease's end ends it.

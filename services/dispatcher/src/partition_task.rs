@@ -13,8 +13,8 @@ use hookrail_runtime::clock;
 use tokio::task::JoinSet;
 
 use crate::{
-    attempt::Finished, bodies::Bodies, carry_out::Done, error::PartitionError, own_partitions::Shared, park::arrival,
-    record::Recorder, rules::KnownDestinations,
+    attempt::Finished, bodies::Bodies, carry_out::Done, error::PartitionError, own_partitions::Shared,
+    park::arrival, record::Recorder, rules::KnownDestinations,
 };
 
 /// Longest sleep of an idle partition, milliseconds: changed definitions are seen by then.
@@ -68,7 +68,10 @@ impl<'a> PartitionTask<'a> {
     /// How long nothing is to be done unless something comes.
     pub(crate) fn sleep(&self) -> Duration {
         let now = clock::now_ms();
-        let wake = self.lanes.next_wake().map_or(IDLE_MS, |at| (at - now).clamp(0, IDLE_MS));
+        let wake = self
+            .lanes
+            .next_wake()
+            .map_or(IDLE_MS, |at| (at - now).clamp(0, IDLE_MS));
         Duration::from_millis(u64::try_from(wake).unwrap_or_default())
     }
 
@@ -81,7 +84,10 @@ impl<'a> PartitionTask<'a> {
 
     /// Gives the engine the destination's rules, where it does not have them.
     pub(crate) fn introduce(&mut self, destination: DestinationId) {
-        if let Some(input) = self.known.introduce(destination, &self.shared.snapshots.current()) {
+        if let Some(input) = self
+            .known
+            .introduce(destination, &self.shared.snapshots.current())
+        {
             self.apply(input);
         }
     }
@@ -116,7 +122,10 @@ fn limits(shared: &Shared) -> Limits {
     Limits {
         in_flight: settings.dispatcher_in_flight,
         destination_in_flight: settings.dispatcher_destination_in_flight,
-        attempts: RateRule { per_second, burst: (per_second / 5.0).max(1.0) },
+        attempts: RateRule {
+            per_second,
+            burst: (per_second / 5.0).max(1.0),
+        },
         ..Limits::default()
     }
 }
@@ -127,7 +136,10 @@ fn takeover(shared: &Shared, reader: &DeliveryReader, now: Millis) -> Takeover {
         return Takeover::default();
     }
     let snapshot = shared.snapshots.current();
-    let longest = snapshot.destinations().map(|destination| destination.spec.timeout_ms).max();
+    let longest = snapshot
+        .destinations()
+        .map(|destination| destination.spec.timeout_ms)
+        .max();
     Takeover {
         delivered: reader.delivered_before(),
         not_before: now + Millis::from(longest.unwrap_or_default()),

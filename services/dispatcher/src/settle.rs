@@ -20,7 +20,15 @@ pub(crate) async fn settle(
     settle: Settle,
     failure: Option<Failure>,
 ) -> Result<(), PartitionError> {
-    let ended = || recorder.ended(delivery, settle.end, settle.progress, failure.clone(), clock::now_ms());
+    let ended = || {
+        recorder.ended(
+            delivery,
+            settle.end,
+            settle.progress,
+            failure.clone(),
+            clock::now_ms(),
+        )
+    };
     until_taken(ended).await
 }
 

@@ -100,7 +100,11 @@ impl Care {
     pub(crate) async fn clear(&mut self, broker: &Broker, lease: &Lease) -> Result<(), BrokerError> {
         if std::mem::take(&mut self.marked) && lease.holds() {
             let partition = lease.partition();
-            if broker.set_poison_mark(partition, NOTHING, self.revision).await?.is_none() {
+            if broker
+                .set_poison_mark(partition, NOTHING, self.revision)
+                .await?
+                .is_none()
+            {
                 tracing::debug!(partition, "the mark is another owner's now");
             }
         }

@@ -8,12 +8,7 @@
 use std::collections::{HashMap, HashSet};
 
 use hookrail_domain::{
-    entity::Extraction,
-    event::Event,
-    ids::EventId,
-    json::Json,
-    snapshot::Snapshot,
-    source::Source,
+    entity::Extraction, event::Event, ids::EventId, json::Json, snapshot::Snapshot, source::Source,
 };
 use hookrail_store::{
     entities::{EntityKey, EntityRow},
@@ -147,7 +142,9 @@ impl Batch<'_> {
             return;
         }
         let entity_type = source.and_then(|source| entity_type(source)).unwrap_or_default();
-        let changes = self.known.take_in(arrival, entity_type, extraction.entities, evaluation);
+        let changes = self
+            .known
+            .take_in(arrival, entity_type, extraction.entities, evaluation);
         self.planner.plan_all(arrival, payload, &changes, evaluation);
     }
 }
@@ -173,12 +170,20 @@ pub fn entity_keys(snapshot: &Snapshot, arrivals: &[Arrival], readings: &[Readin
             continue;
         };
         for entity in &extraction.entities {
-            keys.insert(EntityKey::new(arrival.event.workspace, entity_type, &entity.unique_id));
+            keys.insert(EntityKey::new(
+                arrival.event.workspace,
+                entity_type,
+                &entity.unique_id,
+            ));
         }
     }
     keys.into_iter().collect()
 }
 
 fn entity_type(source: &Source) -> Option<&str> {
-    source.spec.entity.as_ref().map(|rules| rules.entity_type.as_str())
+    source
+        .spec
+        .entity
+        .as_ref()
+        .map(|rules| rules.entity_type.as_str())
 }

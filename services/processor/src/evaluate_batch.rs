@@ -48,7 +48,10 @@ pub(crate) async fn evaluate_batch(
     let keys = entity_keys(&snapshot, &arrivals, &readings);
     let wanted = Wanted {
         entities: keys,
-        message_ids: arrivals.iter().filter_map(|arrival| key_of(&arrival.event)).collect(),
+        message_ids: arrivals
+            .iter()
+            .filter_map(|arrival| key_of(&arrival.event))
+            .collect(),
         events: arrivals.iter().map(|arrival| arrival.event.id).collect(),
     };
     let stored = load_stored(workshop, lease, &wanted).await?;
@@ -63,7 +66,11 @@ async fn snapshot(workshop: &Workshop, lease: &Lease, revision: u64) -> Result<A
         if !lease.holds() {
             return Err(GiveUp::LeaseOver);
         }
-        tracing::warn!(partition = lease.partition(), revision, "waiting for the definitions");
+        tracing::warn!(
+            partition = lease.partition(),
+            revision,
+            "waiting for the definitions"
+        );
     }
     Ok(workshop.snapshots.current())
 }

@@ -381,16 +381,25 @@ fn an_event_that_is_stored_from_another_place_comes_to_nothing_again() {
 fn a_batch_ends_before_the_event_with_which_it_would_be_too_large() {
     let snapshot = snapshot(CUSTOMERS, &[ALL]);
     let many = |first: u32, count: u32| {
-        let ids: Vec<String> = (first..first + count).map(|id| format!(r#"{{"id":{id}}}"#)).collect();
+        let ids: Vec<String> = (first..first + count)
+            .map(|id| format!(r#"{{"id":{id}}}"#))
+            .collect();
         format!("[{}]", ids.join(","))
     };
     let count = |bodies: [String; 3]| {
-        let arrivals: Vec<_> = (1..).zip(&bodies).map(|(sequence, body)| arrival(sequence, body)).collect();
+        let arrivals: Vec<_> = (1..)
+            .zip(&bodies)
+            .map(|(sequence, body)| arrival(sequence, body))
+            .collect();
         evaluated(&snapshot, &arrivals, Stored::default()).len()
     };
     // An entity, its delivery, and the delivery of the event itself.
     assert_eq!(count([many(0, 1_200), many(2_000, 1_200), many(4_000, 1_200)]), 2);
-    assert_eq!(count([many(0, 3_000), many(3_000, 1), many(4_000, 1)]), 1, "never none");
+    assert_eq!(
+        count([many(0, 3_000), many(3_000, 1), many(4_000, 1)]),
+        1,
+        "never none"
+    );
     assert_eq!(count([many(0, 10), many(10, 10), many(20, 10)]), 3);
 }
 
@@ -408,15 +417,26 @@ fn a_get_or_delete_without_a_body_has_an_empty_object_as_its_payload() {
         (filtered, "GET", "processed"),
         (r#"{"name": "s"}"#, "POST", "failed"),
     ] {
-        let evaluations = evaluated(&snapshot(source, &[ALL]), &[without_body(method)], Stored::default());
-        assert_eq!(evaluations[0].verdict.status().as_str(), outcome, "{method} {source}");
+        let evaluations = evaluated(
+            &snapshot(source, &[ALL]),
+            &[without_body(method)],
+            Stored::default(),
+        );
+        assert_eq!(
+            evaluations[0].verdict.status().as_str(),
+            outcome,
+            "{method} {source}"
+        );
     }
 }
 
 #[test]
 fn a_lane_key_that_is_too_long_is_the_hash_that_the_source_keeps() {
     let long = "k".repeat(600);
-    let mut snapshot = snapshot(r#"{"name": "s"}"#, &[r#"{"name": "d", "url": "http://127.0.0.1/", "ordering": "key"}"#]);
+    let mut snapshot = snapshot(
+        r#"{"name": "s"}"#,
+        &[r#"{"name": "d", "url": "http://127.0.0.1/", "ordering": "key"}"#],
+    );
     let (id, destination) = (RouteId::from_u128(20), DestinationId::from_u128(10));
     let spec: RouteSpec = serde_json::from_str(&format!(
         r#"{{"name": "r", "source": "{SOURCE}", "events": ["webhook.received"], "destination": "{destination}",
@@ -426,12 +446,19 @@ fn a_lane_key_that_is_too_long_is_the_hash_that_the_source_keeps() {
     snapshot.apply(Entry {
         revision: 6,
         key: Key::Route(id),
-        definition: Some(Definition::Route(Box::new(Route { id, workspace: WORKSPACE, spec }))),
+        definition: Some(Definition::Route(Box::new(Route {
+            id,
+            workspace: WORKSPACE,
+            spec,
+        }))),
     });
     let body = format!(r#"{{"id": "{long}"}}"#);
     let evaluations = evaluated(&snapshot, &[arrival(1, &body)], Stored::default());
     let key = hookrail_domain::ordering_key::bounded(long);
-    assert_eq!(evaluations[0].deliveries[0].lane_key.as_deref(), Some(key.as_str()));
+    assert_eq!(
+        evaluations[0].deliveries[0].lane_key.as_deref(),
+        Some(key.as_str())
+    );
 }
 
 #[test]
@@ -492,10 +519,10 @@ fn a_lane_key_that_does_not_resolve_or_is_not_the_sources_is_warned_of() {
         ))
         .unwrap()
     };
-    for (path, unresolved, mismatch) in [
-        ("$.id", false, false),
-        ("$.nothing", true, false),
-        ("$.other", false, true),
+    for (revision, path, unresolved, mismatch) in [
+        (6, "$.id", false, false),
+        (7, "$.nothing", true, false),
+        (8, "$.other", false, true),
     ] {
         let id = RouteId::from_u128(20);
         let definition = Definition::Route(Box::new(Route {
@@ -504,7 +531,7 @@ fn a_lane_key_that_does_not_resolve_or_is_not_the_sources_is_warned_of() {
             spec: route(path),
         }));
         snapshot.apply(Entry {
-            revision: 6,
+            revision,
             key: Key::Route(id),
             definition: Some(definition),
         });

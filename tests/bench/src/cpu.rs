@@ -9,6 +9,11 @@ pub(crate) fn seconds(pid: u32) -> f64 {
     // The name, in parentheses, may hold spaces: what follows it starts with the state, field 3.
     let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
     let fields: Vec<&str> = after_name.split_whitespace().collect();
-    let ticks = |index: usize| fields.get(index).and_then(|text| text.parse::<f64>().ok()).unwrap_or_default();
+    let ticks = |index: usize| {
+        fields
+            .get(index)
+            .and_then(|text| text.parse::<f64>().ok())
+            .unwrap_or_default()
+    };
     (ticks(11) + ticks(12)) / TICKS_PER_SECOND
 }

@@ -65,7 +65,13 @@ pub(crate) async fn measure(time: Duration, connections: usize, rounds: usize) -
     Ok(())
 }
 
-async fn one(contestant: &Contestant, nats: &NatsServer, body: &[u8], connections: usize, time: Duration) -> anyhow::Result<Figures> {
+async fn one(
+    contestant: &Contestant,
+    nats: &NatsServer,
+    body: &[u8],
+    connections: usize,
+    time: Duration,
+) -> anyhow::Result<Figures> {
     let pids = (contestant.child.pid(), nats.pid().unwrap_or_default());
     let before = (cpu::seconds(pids.0), cpu::seconds(pids.1));
     let mut seen: Seen = load::run(&contestant.address, contestant.path, body, connections, time).await?;
@@ -82,7 +88,9 @@ async fn one(contestant: &Contestant, nats: &NatsServer, body: &[u8], connection
 }
 
 fn report(contestants: &mut [Contestant], connections: usize) {
-    print(&format!("bodies of {BODY_BYTES} B, {connections} connections, median of rounds:"));
+    print(&format!(
+        "bodies of {BODY_BYTES} B, {connections} connections, median of rounds:"
+    ));
     print("                                      accepted/s  server µs  nats µs   p50 ms   p99 ms  not 202");
     for contestant in contestants.iter() {
         let m = |of: fn(&Figures) -> f64| median(contestant.results.iter().map(of).collect());
@@ -99,7 +107,11 @@ fn report(contestants: &mut [Contestant], connections: usize) {
         ));
     }
     let rate = |index: usize| median(contestants[index].results.iter().map(|f| f.per_second).collect());
-    print(&format!("ingress / bare handler: {:.2}   ingress / publishing handler: {:.2}", rate(2) / rate(0), rate(2) / rate(1)));
+    print(&format!(
+        "ingress / bare handler: {:.2}   ingress / publishing handler: {:.2}",
+        rate(2) / rate(0),
+        rate(2) / rate(1)
+    ));
 }
 
 fn median(mut values: Vec<f64>) -> f64 {
@@ -108,7 +120,8 @@ fn median(mut values: Vec<f64>) -> f64 {
 }
 
 fn body() -> Vec<u8> {
-    let head = r#"{"event_type":"user","payload":{"id":820982911946154508,"email":"jon@example.com","note":""#;
+    let head =
+        r#"{"event_type":"user","payload":{"id":820982911946154508,"email":"jon@example.com","note":""#;
     let tail = "\"}}";
     let filler = "x".repeat(BODY_BYTES - head.len() - tail.len());
     format!("{head}{filler}{tail}").into_bytes()
@@ -119,7 +132,13 @@ async fn bare(folder: &Path) -> anyhow::Result<Contestant> {
 }
 
 async fn publishing(folder: &Path, nats_url: &str) -> anyhow::Result<Contestant> {
-    serve("handler that publishes and awaits", "serve-publish", &["--nats-url", nats_url], folder).await
+    serve(
+        "handler that publishes and awaits",
+        "serve-publish",
+        &["--nats-url", nats_url],
+        folder,
+    )
+    .await
 }
 
 async fn serve(name: &'static str, verb: &str, flags: &[&str], folder: &Path) -> anyhow::Result<Contestant> {
@@ -132,29 +151,64 @@ async fn serve(name: &'static str, verb: &str, flags: &[&str], folder: &Path) ->
 async fn ingress(folder: &Path, nats_url: &str) -> anyhow::Result<Contestant> {
     let address = free_address()?;
     let mut command = Command::new(hookrail_binary());
-    command.args(["ingress", "--nats-url", nats_url, "--ingress-listen", &address, "--ops-listen", hookrail_harness::ANY_PORT]);
+    command.args([
+        "ingress",
+        "--nats-url",
+        nats_url,
+        "--ingress-listen",
+        &address,
+        "--ops-listen",
+        hookrail_harness::ANY_PORT,
+    ]);
     command.args(["--partitions", &PARTITIONS.to_string(), "--ingress-workers", "2"]);
-    start("hookrail ingress", &mut command, address, "/default/bench", folder).await
+    start(
+        "hookrail ingress",
+        &mut command,
+        address,
+        "/default/bench",
+        folder,
+    )
+    .await
 }
 
-async fn start(name: &'static str, command: &mut Command, address: String, path: &'static str, folder: &Path) -> anyhow::Result<Contestant> {
+async fn start(
+    name: &'static str,
+    command: &mut Command,
+    address: String,
+    path: &'static str,
+    folder: &Path,
+) -> anyhow::Result<Contestant> {
     let child = Child::start(command, &folder.join(format!("{name}.log")))?;
     let ready = || async {
-        let seen = load::run(&address, path, &body(), 1, Duration::from_millis(1)).await.ok()?;
+        let seen = load::run(&address, path, &body(), 1, Duration::from_millis(1))
+            .await
+            .ok()?;
         (seen.accepted > 0).then_some(())
     };
     let waited = eventually(&format!("{name} answers"), 30, ready).await;
     waited.map_err(|error| error.context(child.tail(10)))?;
-    Ok(Contestant { name, child, address, path, results: Vec::new() })
+    Ok(Contestant {
+        name,
+        child,
+        address,
+        path,
+        results: Vec::new(),
+    })
 }
 
 fn free_address() -> anyhow::Result<String> {
-    Ok(std::net::TcpListener::bind(hookrail_harness::ANY_PORT)?.local_addr()?.to_string())
+    Ok(std::net::TcpListener::bind(hookrail_harness::ANY_PORT)?
+        .local_addr()?
+        .to_string())
 }
 
 /// Puts one source in force, as the config service would: the ingress needs nothing else.
 async fn define_source(nats_url: &str) -> anyhow::Result<()> {
-    let settings = BrokerSettings { urls: vec![nats_url.to_owned()], partitions: PARTITIONS, ..BrokerSettings::default() };
+    let settings = BrokerSettings {
+        urls: vec![nats_url.to_owned()],
+        partitions: PARTITIONS,
+        ..BrokerSettings::default()
+    };
     let broker = Broker::connect(&settings, "bench").await?;
     broker.ensure_topology().await?;
     broker.create_install("bench").await?;
@@ -166,14 +220,24 @@ async fn define_source(nats_url: &str) -> anyhow::Result<()> {
         token: "bench-token".to_owned(),
         old_names: Vec::new(),
         api_keys: Vec::new(),
-        spec: SourceSpec { name: "bench".to_owned(), ..SourceSpec::default() },
+        spec: SourceSpec {
+            name: "bench".to_owned(),
+            ..SourceSpec::default()
+        },
     };
-    let first = Workspace { id: workspace, code: FIRST_CODE.to_owned() };
+    let first = Workspace {
+        id: workspace,
+        code: FIRST_CODE.to_owned(),
+    };
     for (revision, key, definition) in [
         (1, Key::Workspace(workspace), Definition::Workspace(first)),
         (2, Key::Source(source.id), Definition::Source(Box::new(source))),
     ] {
-        let entry = Entry { revision, key, definition: Some(definition) };
+        let entry = Entry {
+            revision,
+            key,
+            definition: Some(definition),
+        };
         broker.publish_entry(&entry).await?;
     }
     Ok(())

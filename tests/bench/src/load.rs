@@ -35,12 +35,20 @@ impl Seen {
     pub(crate) fn quantile_ms(&mut self, part: f64) -> f64 {
         self.latencies_us.sort_unstable();
         let place = ((self.latencies_us.len() as f64 - 1.0) * part).max(0.0) as usize;
-        self.latencies_us.get(place).map_or(0.0, |us| f64::from(*us) / 1000.0)
+        self.latencies_us
+            .get(place)
+            .map_or(0.0, |us| f64::from(*us) / 1000.0)
     }
 }
 
 /// Posts `body` to `path` at `address` over `connections` for `time`.
-pub(crate) async fn run(address: &str, path: &str, body: &[u8], connections: usize, time: Duration) -> anyhow::Result<Seen> {
+pub(crate) async fn run(
+    address: &str,
+    path: &str,
+    body: &[u8],
+    connections: usize,
+    time: Duration,
+) -> anyhow::Result<Seen> {
     let head = format!(
         "POST {path} HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
         body.len()
@@ -49,7 +57,11 @@ pub(crate) async fn run(address: &str, path: &str, body: &[u8], connections: usi
     let (started, end) = (Instant::now(), Instant::now() + time);
     let mut tasks = tokio::task::JoinSet::new();
     for _ in 0..connections {
-        tasks.spawn(connection(address.to_owned(), std::sync::Arc::clone(&request), end));
+        tasks.spawn(connection(
+            address.to_owned(),
+            std::sync::Arc::clone(&request),
+            end,
+        ));
     }
     let mut seen = Seen::default();
     while let Some(one) = tasks.join_next().await {
@@ -63,7 +75,9 @@ pub(crate) async fn run(address: &str, path: &str, body: &[u8], connections: usi
 }
 
 async fn connection(address: String, request: std::sync::Arc<[u8]>, end: Instant) -> anyhow::Result<Seen> {
-    let mut stream = TcpStream::connect(&address).await.with_context(|| format!("can't connect to {address}"))?;
+    let mut stream = TcpStream::connect(&address)
+        .await
+        .with_context(|| format!("can't connect to {address}"))?;
     stream.set_nodelay(true)?;
     let (mut seen, mut buffer) = (Seen::default(), vec![0; ANSWER_BYTES]);
     while Instant::now() < end {
@@ -72,7 +86,8 @@ async fn connection(address: String, request: std::sync::Arc<[u8]>, end: Instant
         let status = read_answer(&mut stream, &mut buffer).await?;
         if status == 202 {
             seen.accepted += 1;
-            seen.latencies_us.push(u32::try_from(sent.elapsed().as_micros()).unwrap_or(u32::MAX));
+            seen.latencies_us
+                .push(u32::try_from(sent.elapsed().as_micros()).unwrap_or(u32::MAX));
         } else {
             seen.other += 1;
         }
@@ -102,7 +117,8 @@ fn parse(answer: &[u8]) -> Option<(u16, usize)> {
     let status = head.split(' ').nth(1)?.parse().ok()?;
     let length = head.lines().find_map(|line| {
         let (name, value) = line.split_once(':')?;
-        name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<usize>().ok())?
+        name.eq_ignore_ascii_case("content-length")
+            .then(|| value.trim().parse::<usize>().ok())?
     });
     Some((status, end + length.unwrap_or_default()))
 }

@@ -44,13 +44,25 @@ enum Bench {
 }
 
 fn main() -> anyhow::Result<()> {
-    let ingress = Bench::Ingress { seconds: 6, connections: 64, rounds: 3 };
+    let ingress = Bench::Ingress {
+        seconds: 6,
+        connections: 64,
+        rounds: 3,
+    };
     match Cli::parse().command.unwrap_or(ingress) {
         Bench::ServeBare => servers::serve_bare(),
         Bench::ServePublish { nats_url } => servers::serve_publish(&nats_url),
-        Bench::Ingress { seconds, connections, rounds } => {
+        Bench::Ingress {
+            seconds,
+            connections,
+            rounds,
+        } => {
             let runtime = tokio::runtime::Runtime::new()?;
-            runtime.block_on(ingress::measure(Duration::from_secs(seconds), connections, rounds))
+            runtime.block_on(ingress::measure(
+                Duration::from_secs(seconds),
+                connections,
+                rounds,
+            ))
         }
     }
 }

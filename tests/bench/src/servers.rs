@@ -17,7 +17,11 @@ const ACKS_INFLIGHT: usize = 4096;
 pub(crate) fn serve_bare() -> anyhow::Result<()> {
     let listener = listener()?;
     let system = actix_web::rt::System::new();
-    let app = || App::new().default_service(web::to(|_body: web::Bytes| async { HttpResponse::Accepted().body("{}") }));
+    let app = || {
+        App::new().default_service(web::to(|_body: web::Bytes| async {
+            HttpResponse::Accepted().body("{}")
+        }))
+    };
     Ok(system.block_on(HttpServer::new(app).workers(2).listen(listener)?.run())?)
 }
 
@@ -29,7 +33,10 @@ pub(crate) fn serve_publish(nats_url: &str) -> anyhow::Result<()> {
         let context = jetstream(nats_url).await?;
         let counter = web::Data::new(std::sync::atomic::AtomicU64::new(0));
         let app = move || {
-            App::new().app_data(web::Data::new(context.clone())).app_data(counter.clone()).default_service(web::to(publish))
+            App::new()
+                .app_data(web::Data::new(context.clone()))
+                .app_data(counter.clone())
+                .default_service(web::to(publish))
         };
         Ok(HttpServer::new(app).workers(2).listen(listener)?.run().await?)
     })
@@ -54,7 +61,9 @@ async fn publish(
 
 async fn jetstream(nats_url: &str) -> anyhow::Result<jetstream::Context> {
     let client = async_nats::connect(nats_url).await?;
-    let context = jetstream::ContextBuilder::new().max_ack_inflight(ACKS_INFLIGHT).build(client);
+    let context = jetstream::ContextBuilder::new()
+        .max_ack_inflight(ACKS_INFLIGHT)
+        .build(client);
     let stream = jetstream::stream::Config {
         name: STREAM.to_owned(),
         subjects: vec!["bench.>".to_owned()],

@@ -44,13 +44,21 @@ pub(crate) struct Counts {
 impl Ledger {
     /// A webhook was answered with 202.
     pub(crate) fn accepted(&self, key: u64, number: u64) {
-        self.accepted.lock().expect("no holder panics").insert((key, number));
+        self.accepted
+            .lock()
+            .expect("no holder panics")
+            .insert((key, number));
     }
 
     /// A delivery arrived.
     pub(crate) fn arrival(&self, body: &[u8]) {
         let arrived: Arrived = serde_json::from_slice(body).expect("a delivery's body in format event");
-        self.arrivals.lock().expect("no holder panics").entry(arrived.data.id).or_default().push(arrived.data.n);
+        self.arrivals
+            .lock()
+            .expect("no holder panics")
+            .entry(arrived.data.id)
+            .or_default()
+            .push(arrived.data.n);
     }
 
     /// Whether all that was accepted has arrived.
@@ -62,7 +70,10 @@ impl Ledger {
     pub(crate) fn count(&self) -> Counts {
         let accepted = self.accepted.lock().expect("no holder panics");
         let arrivals = self.arrivals.lock().expect("no holder panics");
-        let mut counts = Counts { accepted: accepted.len() as u64, ..Counts::default() };
+        let mut counts = Counts {
+            accepted: accepted.len() as u64,
+            ..Counts::default()
+        };
         let mut arrived = HashSet::new();
         for (key, numbers) in arrivals.iter() {
             let mut highest = None;
@@ -93,7 +104,13 @@ mod tests {
         for n in [0, 2, 1, 2, 2, 3, 0] {
             ledger.arrival(format!("{{\"data\":{{\"id\":1,\"n\":{n}}}}}").as_bytes());
         }
-        let expected = Counts { accepted: 5, lost: 1, out_of_order: 1, duplicated: 3, late_duplicates: 1 };
+        let expected = Counts {
+            accepted: 5,
+            lost: 1,
+            out_of_order: 1,
+            duplicated: 3,
+            late_duplicates: 1,
+        };
         assert_eq!(ledger.count(), expected);
     }
 }

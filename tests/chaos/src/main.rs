@@ -61,7 +61,10 @@ async fn run(cli: &Cli) -> anyhow::Result<bool> {
     let mut stack = Stack::four(database).await?;
     let path = define(&stack, &receiver).await?;
 
-    let (started, sending) = (Instant::now(), senders::start(&stack.api, &path, cli.webhooks, cli.keys, cli.rate, &ledger));
+    let (started, sending) = (
+        Instant::now(),
+        senders::start(&stack.api, &path, cli.webhooks, cli.keys, cli.rate, &ledger),
+    );
     let mut kills = 0;
     for _ in 0..cli.rounds {
         kills += kill_each(&mut stack, cli).await?;
@@ -73,7 +76,10 @@ async fn run(cli: &Cli) -> anyhow::Result<bool> {
     let counts = ledger.count();
     print(&format!(
         "{} webhooks over {} keys, all accepted in {:.0} s ({retried} sends repeated), {kills} kills, all arrived after {:.0} s",
-        counts.accepted, cli.keys, sent_in.as_secs_f64(), started.elapsed().as_secs_f64()
+        counts.accepted,
+        cli.keys,
+        sent_in.as_secs_f64(),
+        started.elapsed().as_secs_f64()
     ));
     print(&format!(
         "lost {}   out of order {}   duplicated {}   duplicates after a later one {}",
@@ -82,14 +88,19 @@ async fn run(cli: &Cli) -> anyhow::Result<bool> {
     if came.is_err() {
         print(&stack.tails(12));
     }
-    Ok(counts.lost == 0 && counts.out_of_order == 0 && counts.late_duplicates == 0 && counts.accepted == cli.webhooks)
+    Ok(counts.lost == 0
+        && counts.out_of_order == 0
+        && counts.late_duplicates == 0
+        && counts.accepted == cli.webhooks)
 }
 
 /// A source whose events are ordered by key, an ordered destination, a route.
 async fn define(stack: &Stack, receiver: &Receiver) -> anyhow::Result<String> {
     let api = &stack.api;
     let entity = json!({"type": "thing", "unique_id": "$.id"});
-    let source = api.create("/sources", json!({"name": "chaos", "entity": entity})).await?;
+    let source = api
+        .create("/sources", json!({"name": "chaos", "entity": entity}))
+        .await?;
     let retry = json!({"initial_ms": 500, "max_ms": 2000});
     let destination = json!({
         "name": "chaos", "url": format!("{}/hook", receiver.url()), "ordering": "key", "timeout_ms": 2000,
@@ -107,7 +118,12 @@ async fn define(stack: &Stack, receiver: &Receiver) -> anyhow::Result<String> {
 /// Kills each service and nats-server once, at even distances over the time that sending takes.
 async fn kill_each(stack: &mut Stack, cli: &Cli) -> anyhow::Result<u32> {
     let distance = Duration::from_secs((cli.webhooks / cli.rate / u64::from(cli.rounds) / 6).max(2));
-    for service in [Service::Processor, Service::Dispatcher, Service::Ingress, Service::Config] {
+    for service in [
+        Service::Processor,
+        Service::Dispatcher,
+        Service::Ingress,
+        Service::Config,
+    ] {
         tokio::time::sleep(distance).await;
         print(&format!("kill -9 {}", service.name()));
         stack.kill(service.name());

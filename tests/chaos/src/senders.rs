@@ -27,11 +27,23 @@ pub(crate) struct Sending {
 }
 
 /// Starts sending `webhooks` to `path`, spread over `keys`, about `rate` a second.
-pub(crate) fn start(api: &Api, path: &str, webhooks: u64, keys: u64, rate: u64, ledger: &Arc<Ledger>) -> Sending {
+pub(crate) fn start(
+    api: &Api,
+    path: &str,
+    webhooks: u64,
+    keys: u64,
+    rate: u64,
+    ledger: &Arc<Ledger>,
+) -> Sending {
     let (mut tasks, repeated) = (JoinSet::new(), Arc::new(AtomicU64::new(0)));
     let pause = Duration::from_micros(1_000_000 * SENDERS / rate.max(1));
     for sender in 0..SENDERS {
-        let (api, path, ledger, repeated) = (api.clone(), path.to_owned(), Arc::clone(ledger), Arc::clone(&repeated));
+        let (api, path, ledger, repeated) = (
+            api.clone(),
+            path.to_owned(),
+            Arc::clone(ledger),
+            Arc::clone(&repeated),
+        );
         tasks.spawn(async move {
             let mut ticks = tokio::time::interval(pause);
             // Sender s has the keys s, s + SENDERS, …: a key has one sender, so its order is known.

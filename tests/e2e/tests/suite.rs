@@ -67,7 +67,11 @@ fn main() {
     let arguments = Arguments::from_args();
     let runtime = Runtime::new().expect("a runtime can be made");
     install_tls_provider();
-    let conclusion = if arguments.list { run(&arguments, &runtime, Vec::new()) } else { run_all(&arguments, &runtime) };
+    let conclusion = if arguments.list {
+        run(&arguments, &runtime, Vec::new())
+    } else {
+        run_all(&arguments, &runtime)
+    };
     // The stacks end with the runtime's tasks; their processes were killed when they were dropped.
     conclusion.exit();
 }
@@ -83,7 +87,9 @@ fn run_all(arguments: &Arguments, runtime: &Runtime) -> Conclusion {
             Ok(stack) => stacks.push(("four", Arc::new(stack))),
             Err(error) => fail(&error),
         },
-        Ok(None) => say("SKIPPED: the four services, since HOOKRAIL_TEST_POSTGRES_URL names no PostgreSQL server"),
+        Ok(None) => {
+            say("SKIPPED: the four services, since HOOKRAIL_TEST_POSTGRES_URL names no PostgreSQL server")
+        }
         Err(error) => fail(&error),
     }
     run(arguments, runtime, stacks)

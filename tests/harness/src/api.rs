@@ -22,7 +22,10 @@ impl Answer {
 
     /// A header's value, or nothing.
     pub fn header(&self, name: &str) -> &str {
-        self.headers.iter().find(|(n, _)| n == name).map_or("", |(_, value)| value)
+        self.headers
+            .iter()
+            .find(|(n, _)| n == name)
+            .map_or("", |(_, value)| value)
     }
 
     /// The JSON body of an answer with `status`.
@@ -30,7 +33,12 @@ impl Answer {
     /// # Errors
     /// When the status is another one; the answer is in the error.
     pub fn expect(self, status: u16) -> anyhow::Result<Value> {
-        anyhow::ensure!(self.status == status, "expected {status}, got {}: {}", self.status, self.text);
+        anyhow::ensure!(
+            self.status == status,
+            "expected {status}, got {}: {}",
+            self.status,
+            self.text
+        );
         Ok(self.json())
     }
 }
@@ -48,7 +56,10 @@ pub struct Api {
 
 impl Api {
     /// A client with this token.
-    #[expect(clippy::disallowed_methods, reason = "tests talk to the product like any client, not through its own")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "tests talk to the product like any client, not through its own"
+    )]
     pub fn new(api: &str, ingress: &str, token: &str) -> Self {
         crate::install_tls_provider();
         Self {
@@ -77,7 +88,10 @@ impl Api {
     /// # Errors
     /// When it isn't.
     pub async fn get(&self, path: &str) -> anyhow::Result<Value> {
-        self.call("GET", path, None).await?.expect(200).with_context(|| format!("GET {path}"))
+        self.call("GET", path, None)
+            .await?
+            .expect(200)
+            .with_context(|| format!("GET {path}"))
     }
 
     /// Creates something and gives its document.
@@ -85,15 +99,26 @@ impl Api {
     /// # Errors
     /// When it is refused.
     pub async fn create(&self, path: &str, body: Value) -> anyhow::Result<Value> {
-        self.call("POST", path, Some(&body)).await?.expect(201).with_context(|| format!("POST {path}"))
+        self.call("POST", path, Some(&body))
+            .await?
+            .expect(201)
+            .with_context(|| format!("POST {path}"))
     }
 
     /// Sends a webhook to a source's ingest URL, given by its path.
     ///
     /// # Errors
     /// When no answer comes.
-    pub async fn send(&self, path: &str, headers: &[(&str, &str)], body: impl Into<Vec<u8>>) -> anyhow::Result<Answer> {
-        let mut request = self.client.post(format!("{}{path}", self.ingress)).body(body.into());
+    pub async fn send(
+        &self,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Vec<u8>>,
+    ) -> anyhow::Result<Answer> {
+        let mut request = self
+            .client
+            .post(format!("{}{path}", self.ingress))
+            .body(body.into());
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
@@ -105,7 +130,8 @@ impl Api {
     /// # Errors
     /// When no answer comes.
     pub async fn send_json(&self, path: &str, body: impl Into<Vec<u8>>) -> anyhow::Result<Answer> {
-        self.send(path, &[("content-type", "application/json")], body).await
+        self.send(path, &[("content-type", "application/json")], body)
+            .await
     }
 }
 
@@ -114,7 +140,9 @@ async fn read(request: reqwest::RequestBuilder) -> anyhow::Result<Answer> {
     let headers = answer.headers().iter();
     Ok(Answer {
         status: answer.status().as_u16(),
-        headers: headers.map(|(n, v)| (n.to_string(), String::from_utf8_lossy(v.as_bytes()).into_owned())).collect(),
+        headers: headers
+            .map(|(n, v)| (n.to_string(), String::from_utf8_lossy(v.as_bytes()).into_owned()))
+            .collect(),
         text: answer.text().await?,
     })
 }

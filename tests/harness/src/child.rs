@@ -28,7 +28,10 @@ impl Child {
             .stderr(file)
             .spawn()
             .with_context(|| format!("can't start {command:?}"))?;
-        Ok(Self { process, log: log.to_owned() })
+        Ok(Self {
+            process,
+            log: log.to_owned(),
+        })
     }
 
     /// Its process id.
@@ -55,7 +58,11 @@ impl Child {
 
     /// Its exit code, once it has ended.
     pub fn exit_code(&mut self) -> Option<i32> {
-        self.process.try_wait().ok().flatten().and_then(|status| status.code())
+        self.process
+            .try_wait()
+            .ok()
+            .flatten()
+            .and_then(|status| status.code())
     }
 
     /// The last `lines` lines that it printed.

@@ -30,6 +30,9 @@ pub fn install_tls_provider() {
 
 /// The folder with public samples beside the checkout, where there is one.
 pub fn shared_folder() -> Option<std::path::PathBuf> {
-    let beside = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(3)?.join("shared");
+    let beside = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+        .ancestors()
+        .nth(3)?
+        .join("shared");
     beside.is_dir().then_some(beside)
 }

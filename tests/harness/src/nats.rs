@@ -38,7 +38,11 @@ impl NatsServer {
     async fn start_configured(folder: &Path, configuration: &str) -> anyhow::Result<Self> {
         std::fs::create_dir_all(folder)?;
         std::fs::write(folder.join("nats.conf"), configuration)?;
-        let mut server = Self { folder: folder.to_owned(), port: free_port()?, child: None };
+        let mut server = Self {
+            folder: folder.to_owned(),
+            port: free_port()?,
+            child: None,
+        };
         server.start_again().await?;
         Ok(server)
     }
@@ -64,13 +68,22 @@ impl NatsServer {
     /// When it does not start.
     pub async fn start_again(&mut self) -> anyhow::Result<()> {
         let mut command = Command::new(program()?);
-        command.arg("--addr").arg("127.0.0.1").arg("--port").arg(self.port.to_string());
+        command
+            .arg("--addr")
+            .arg("127.0.0.1")
+            .arg("--port")
+            .arg(self.port.to_string());
         command.arg("--config").arg(self.folder.join("nats.conf"));
-        command.arg("--jetstream").arg("--store_dir").arg(self.folder.join("store"));
+        command
+            .arg("--jetstream")
+            .arg("--store_dir")
+            .arg(self.folder.join("store"));
         self.child = Some(Child::start(&mut command, &self.folder.join("nats.log"))?);
         let url = self.url();
         let connects = || async { async_nats::connect(&url).await.ok() };
-        eventually("nats-server takes connections", 20, connects).await.map(drop)
+        eventually("nats-server takes connections", 20, connects)
+            .await
+            .map(drop)
     }
 }
 
@@ -79,9 +92,16 @@ fn program() -> anyhow::Result<PathBuf> {
     if let Some(given) = std::env::var_os("HOOKRAIL_NATS_SERVER") {
         return Ok(given.into());
     }
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).context("the checkout's root")?;
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .ancestors()
+        .nth(2)
+        .context("the checkout's root")?;
     let fetched = root.join(".tools/bin/nats-server");
-    Ok(if fetched.exists() { fetched } else { "nats-server".into() })
+    Ok(if fetched.exists() {
+        fetched
+    } else {
+        "nats-server".into()
+    })
 }
 
 fn free_port() -> anyhow::Result<u16> {

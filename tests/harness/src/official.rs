@@ -25,8 +25,11 @@ Webhook(given['secret']).verify(base64.b64decode(given['body']), given['headers'
 pub fn verify_standard_webhook(secret: &str, arrival: &Arrival) -> anyhow::Result<()> {
     use base64::Engine as _;
     let body = base64::engine::general_purpose::STANDARD.encode(&arrival.body);
-    let headers: std::collections::BTreeMap<&str, &str> =
-        arrival.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let headers: std::collections::BTreeMap<&str, &str> = arrival
+        .headers
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()))
+        .collect();
     let given = serde_json::json!({"secret": secret, "headers": headers, "body": body});
     let mut python = Command::new(python())
         .args(["-c", SCRIPT])
@@ -34,9 +37,17 @@ pub fn verify_standard_webhook(secret: &str, arrival: &Arrival) -> anyhow::Resul
         .stderr(Stdio::piped())
         .spawn()
         .context("python can't be started")?;
-    python.stdin.take().context("its input")?.write_all(given.to_string().as_bytes())?;
+    python
+        .stdin
+        .take()
+        .context("its input")?
+        .write_all(given.to_string().as_bytes())?;
     let done = python.wait_with_output()?;
-    anyhow::ensure!(done.status.success(), "refused: {}", String::from_utf8_lossy(&done.stderr));
+    anyhow::ensure!(
+        done.status.success(),
+        "refused: {}",
+        String::from_utf8_lossy(&done.stderr)
+    );
     Ok(())
 }
 

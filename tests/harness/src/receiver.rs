@@ -64,7 +64,12 @@ pub struct Reply {
 impl Reply {
     /// An empty answer with this status, at once.
     pub fn status(status: u16) -> Self {
-        Self { status, after: Duration::ZERO, headers: Vec::new(), body: String::new() }
+        Self {
+            status,
+            after: Duration::ZERO,
+            headers: Vec::new(),
+            body: String::new(),
+        }
     }
 }
 
@@ -105,18 +110,25 @@ impl Receiver {
     ///
     /// # Errors
     /// When it can't listen.
-    pub fn without_bodies(script: impl Fn(&Arrival) -> Reply + Send + Sync + 'static) -> anyhow::Result<Self> {
+    pub fn without_bodies(
+        script: impl Fn(&Arrival) -> Reply + Send + Sync + 'static,
+    ) -> anyhow::Result<Self> {
         Self::listen(Arc::new(script), false)
     }
 
     fn listen(script: Script, keep_bodies: bool) -> anyhow::Result<Self> {
-        let state = Arc::new(State { arrivals: Mutex::default(), script, keep_bodies });
+        let state = Arc::new(State {
+            arrivals: Mutex::default(),
+            script,
+            keep_bodies,
+        });
         let listener = TcpListener::bind(crate::ANY_PORT)?;
         let url = format!("http://{}", listener.local_addr()?);
         let shared = Arc::clone(&state);
         let server = HttpServer::new(move || {
             let app = App::new().app_data(web::Data::from(Arc::clone(&shared)));
-            app.app_data(web::PayloadConfig::new(64 << 20)).default_service(web::to(receive))
+            app.app_data(web::PayloadConfig::new(64 << 20))
+                .default_service(web::to(receive))
         })
         .workers(1)
         .disable_signals()
@@ -124,7 +136,11 @@ impl Receiver {
         .run();
         let handle = server.handle();
         std::thread::spawn(move || actix_web::rt::System::new().block_on(server));
-        Ok(Self { url, state, server: handle })
+        Ok(Self {
+            url,
+            state,
+            server: handle,
+        })
     }
 
     /// Its URL.
@@ -165,7 +181,9 @@ async fn receive(request: HttpRequest, body: web::Bytes, state: web::Data<State>
         at: Instant::now(),
         method: request.method().to_string(),
         path: request.uri().to_string(),
-        headers: headers.map(|(n, v)| (n.to_string(), String::from_utf8_lossy(v.as_bytes()).into_owned())).collect(),
+        headers: headers
+            .map(|(n, v)| (n.to_string(), String::from_utf8_lossy(v.as_bytes()).into_owned()))
+            .collect(),
         body: body.to_vec(),
         answered: 0,
     };

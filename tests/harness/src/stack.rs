@@ -115,7 +115,13 @@ impl Stack {
     pub async fn four_with(database_url: String, extra: &[&str]) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
         let nats = NatsServer::start(&folder.path().join("nats")).await?;
-        let mut stack = Self::new("four services", folder, Ports::free()?, Some(nats), Some(database_url));
+        let mut stack = Self::new(
+            "four services",
+            folder,
+            Ports::free()?,
+            Some(nats),
+            Some(database_url),
+        );
         stack.extra = extra.iter().map(|flag| (*flag).to_owned()).collect();
         for service in Service::ALL {
             stack.start_service(service)?;
@@ -124,9 +130,24 @@ impl Stack {
         Ok(stack)
     }
 
-    fn new(kind: &'static str, folder: tempfile::TempDir, ports: Ports, nats: Option<NatsServer>, database_url: Option<String>) -> Self {
+    fn new(
+        kind: &'static str,
+        folder: tempfile::TempDir,
+        ports: Ports,
+        nats: Option<NatsServer>,
+        database_url: Option<String>,
+    ) -> Self {
         let api = Api::new(&url(ports.api), &url(ports.ingress), ADMIN_TOKEN);
-        Self { kind, api, processes: Vec::new(), nats, folder, ports, database_url, extra: Vec::new() }
+        Self {
+            kind,
+            api,
+            processes: Vec::new(),
+            nats,
+            folder,
+            ports,
+            database_url,
+            extra: Vec::new(),
+        }
     }
 
     /// Starts `hookrail up` on this stack's folder and ports, and waits until it is ready.
@@ -135,8 +156,16 @@ impl Stack {
     /// When it does not become ready.
     pub async fn start_up(&mut self) -> anyhow::Result<()> {
         let mut command = Command::new(hookrail_binary());
-        command.arg("up").arg("--data-dir").arg(self.folder.path().join("data"));
-        command.args(["--ingress-listen", &listen(self.ports.ingress), "--api-listen", &listen(self.ports.api)]);
+        command
+            .arg("up")
+            .arg("--data-dir")
+            .arg(self.folder.path().join("data"));
+        command.args([
+            "--ingress-listen",
+            &listen(self.ports.ingress),
+            "--api-listen",
+            &listen(self.ports.api),
+        ]);
         command.args(["--ops-listen", &listen(self.ports.ops[0])]);
         self.start("up", &mut command)?;
         self.wait_ready().await
@@ -147,9 +176,18 @@ impl Stack {
     /// # Errors
     /// When it can't be started.
     pub fn start_service(&mut self, service: Service) -> anyhow::Result<()> {
-        let nats = self.nats.as_ref().context("the four services have a nats-server")?.url();
+        let nats = self
+            .nats
+            .as_ref()
+            .context("the four services have a nats-server")?
+            .url();
         let mut command = Command::new(hookrail_binary());
-        command.arg(service.name()).args(["--nats-url", &nats, "--ops-listen", &listen(self.ports.ops_of(service))]);
+        command.arg(service.name()).args([
+            "--nats-url",
+            &nats,
+            "--ops-listen",
+            &listen(self.ports.ops_of(service)),
+        ]);
         command.args(SMALL_STREAMS).args(&self.extra);
         let database = self.database_url.clone().unwrap_or_default();
         match service {
@@ -157,17 +195,30 @@ impl Stack {
             Service::Processor => drop(command.args(["--database-url", &database])),
             Service::Dispatcher => drop(command.args(["--outbound-allow", "127.0.0.0/8"])),
             Service::Config => {
-                command.args(["--database-url", &database, "--api-listen", &listen(self.ports.api)]);
-                command.args(["--outbound-allow", "127.0.0.0/8", "--ingress-url", &url(self.ports.ingress)]);
+                command.args([
+                    "--database-url",
+                    &database,
+                    "--api-listen",
+                    &listen(self.ports.api),
+                ]);
+                command.args([
+                    "--outbound-allow",
+                    "127.0.0.0/8",
+                    "--ingress-url",
+                    &url(self.ports.ingress),
+                ]);
             }
         }
         self.start(service.name(), &mut command)
     }
 
     fn start(&mut self, name: &str, command: &mut Command) -> anyhow::Result<()> {
-        command.env("HOOKRAIL_ADMIN_TOKEN", ADMIN_TOKEN).current_dir(self.folder.path());
+        command
+            .env("HOOKRAIL_ADMIN_TOKEN", ADMIN_TOKEN)
+            .current_dir(self.folder.path());
         let log = self.folder.path().join(format!("{name}.log"));
-        self.processes.push((name.to_owned(), Child::start(command, &log)?));
+        self.processes
+            .push((name.to_owned(), Child::start(command, &log)?));
         Ok(())
     }
 
@@ -183,7 +234,10 @@ impl Stack {
 
     /// The process with this name.
     pub fn process(&mut self, name: &str) -> Option<&mut Child> {
-        self.processes.iter_mut().find(|(found, _)| found == name).map(|(_, child)| child)
+        self.processes
+            .iter_mut()
+            .find(|(found, _)| found == name)
+            .map(|(_, child)| child)
     }
 
     /// Waits until every process says that it is ready.
@@ -193,8 +247,15 @@ impl Stack {
     pub async fn wait_ready(&mut self) -> anyhow::Result<()> {
         for port in self.ports.ops.into_iter().take(self.processes.len()) {
             let url = format!("{}/readyz", url(port));
-            let ready = || async { reqwest::get(&url).await.ok().filter(|answer| answer.status().is_success()) };
-            if let Err(error) = eventually(&format!("{} ready at {url}", self.kind), READY_SECONDS, ready).await {
+            let ready = || async {
+                reqwest::get(&url)
+                    .await
+                    .ok()
+                    .filter(|answer| answer.status().is_success())
+            };
+            if let Err(error) =
+                eventually(&format!("{} ready at {url}", self.kind), READY_SECONDS, ready).await
+            {
                 return Err(error.context(self.tails(15)));
             }
         }
@@ -214,7 +275,12 @@ impl Stack {
     pub async fn metrics(&self) -> anyhow::Result<String> {
         let mut text = String::new();
         for port in self.ports.ops.into_iter().take(self.processes.len()) {
-            text.push_str(&reqwest::get(format!("{}/metrics", url(port))).await?.text().await?);
+            text.push_str(
+                &reqwest::get(format!("{}/metrics", url(port)))
+                    .await?
+                    .text()
+                    .await?,
+            );
         }
         Ok(text)
     }
@@ -232,13 +298,25 @@ impl Stack {
 impl Ports {
     fn free() -> anyhow::Result<Self> {
         // All are held until the last is chosen, so that no two are the same.
-        let held = (0..6).map(|_| std::net::TcpListener::bind(crate::ANY_PORT)).collect::<Result<Vec<_>, _>>()?;
-        let ports = held.iter().map(|l| Ok(l.local_addr()?.port())).collect::<anyhow::Result<Vec<_>>>()?;
-        Ok(Self { ingress: ports[0], api: ports[1], ops: [ports[2], ports[3], ports[4], ports[5]] })
+        let held = (0..6)
+            .map(|_| std::net::TcpListener::bind(crate::ANY_PORT))
+            .collect::<Result<Vec<_>, _>>()?;
+        let ports = held
+            .iter()
+            .map(|l| Ok(l.local_addr()?.port()))
+            .collect::<anyhow::Result<Vec<_>>>()?;
+        Ok(Self {
+            ingress: ports[0],
+            api: ports[1],
+            ops: [ports[2], ports[3], ports[4], ports[5]],
+        })
     }
 
     fn ops_of(&self, service: Service) -> u16 {
-        let place = Service::ALL.iter().position(|s| *s == service).unwrap_or_default();
+        let place = Service::ALL
+            .iter()
+            .position(|s| *s == service)
+            .unwrap_or_default();
         self.ops[place]
     }
 }

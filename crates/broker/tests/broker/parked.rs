@@ -90,7 +90,10 @@ async fn parked_deliveries_come_back_in_order_and_go_by_their_sequence() {
     }
     for (index, sequence) in sequences.iter().enumerate() {
         let first = store.first(lane(u64::MAX)).await.unwrap().unwrap();
-        assert_eq!((first.sequence, &first.parked), (*sequence, &parked(index as u64 + 1, 10)));
+        assert_eq!(
+            (first.sequence, &first.parked),
+            (*sequence, &parked(index as u64 + 1, 10))
+        );
         assert_eq!(store.get(*sequence).await.unwrap(), Some(first));
         store.delete(*sequence).await.unwrap();
         // What is gone already is as good as deleted.
@@ -101,7 +104,11 @@ async fn parked_deliveries_come_back_in_order_and_go_by_their_sequence() {
     assert_eq!(store.get(sequences[0]).await.unwrap(), None);
     let two = store.tier(destination(), 3, 0, 2).await.unwrap();
     let rest = store.tier(destination(), 3, two[1].sequence, 64).await.unwrap();
-    let numbers: Vec<u64> = two.iter().chain(&rest).map(|found| found.parked.queue_sequence).collect();
+    let numbers: Vec<u64> = two
+        .iter()
+        .chain(&rest)
+        .map(|found| found.parked.queue_sequence)
+        .collect();
     assert_eq!(numbers, [101, 102, 103, 104, 105]);
 }
 
@@ -112,12 +119,24 @@ async fn an_older_owner_can_write_nothing_behind_a_newer_one() {
     let (worker, reader, _) = owner(&nats, &broker).await;
     // The broker alone refuses: the lease of this store is still good.
     let old_store = reader.parked_store();
-    stored(old_store.append(ParkedSubject::Lane(lane(1)), &parked(1, 10)).await.unwrap());
+    stored(
+        old_store
+            .append(ParkedSubject::Lane(lane(1)), &parked(1, 10))
+            .await
+            .unwrap(),
+    );
     let fence = broker.names().fence_subject(0);
     let client = async_nats::connect(&nats.settings().urls[0]).await.unwrap();
     let jetstream = async_nats::jetstream::new(client);
-    jetstream.publish(fence, "999999".into()).await.unwrap().await.unwrap();
-    let append = old_store.append(ParkedSubject::Lane(lane(1)), &parked(2, 10)).await;
+    jetstream
+        .publish(fence, "999999".into())
+        .await
+        .unwrap()
+        .await
+        .unwrap();
+    let append = old_store
+        .append(ParkedSubject::Lane(lane(1)), &parked(2, 10))
+        .await;
     assert!(matches!(append, Err(ReaderError::Replaced { .. })), "{append:?}");
     let state = LaneState {
         reason: HoldReason::Retry,
@@ -125,7 +144,10 @@ async fn an_older_owner_can_write_nothing_behind_a_newer_one() {
         progress: Progress::default(),
     };
     let written = old_store.write_state(lane(1), &state).await;
-    assert!(matches!(written, Err(ReaderError::Replaced { .. })), "{written:?}");
+    assert!(
+        matches!(written, Err(ReaderError::Replaced { .. })),
+        "{written:?}"
+    );
     drop(worker);
 }
 
@@ -138,13 +160,23 @@ async fn a_takeover_finds_lanes_tiers_and_states_of_its_partition() {
     let mut last = BTreeMap::new();
     for number in 1..=300_u64 {
         let of_lane = lane(number % 100);
-        stored(store.append(ParkedSubject::Lane(of_lane), &parked(number, 10)).await.unwrap());
+        stored(
+            store
+                .append(ParkedSubject::Lane(of_lane), &parked(number, 10))
+                .await
+                .unwrap(),
+        );
         last.insert(of_lane, number);
     }
     let first = store.first(lane(7)).await.unwrap().unwrap();
     store.delete(first.sequence).await.unwrap();
     for number in 0..3 {
-        stored(store.append(ParkedSubject::Tier(destination(), 1), &parked(number, 10)).await.unwrap());
+        stored(
+            store
+                .append(ParkedSubject::Tier(destination(), 1), &parked(number, 10))
+                .await
+                .unwrap(),
+        );
     }
     let state = |attempts| LaneState {
         reason: HoldReason::Held,
@@ -172,7 +204,11 @@ async fn a_takeover_finds_lanes_tiers_and_states_of_its_partition() {
             _ => (3, None),
         };
         let last = last.get(&found.lane).copied().unwrap_or_default();
-        assert_eq!((found.count, found.last_sequence, found.state), (count, last, state), "{number}");
+        assert_eq!(
+            (found.count, found.last_sequence, found.state),
+            (count, last, state),
+            "{number}"
+        );
     }
     drop(worker);
 }

@@ -140,8 +140,15 @@ async fn a_partitions_mark_is_read_as_it_was_set() {
     let revision = broker.set_poison_mark(2, mark, 0).await.unwrap().unwrap();
     let found = broker.poison_mark(2).await.unwrap();
     assert_eq!(found, Some(FoundMark { mark, revision }));
-    let late = PoisonMark { sequence: 0, count: 0 };
+    let late = PoisonMark {
+        sequence: 0,
+        count: 0,
+    };
     assert_eq!(broker.set_poison_mark(2, late, 0).await.unwrap(), None);
-    assert_eq!(broker.poison_mark(2).await.unwrap(), found, "not by who read an older one");
+    assert_eq!(
+        broker.poison_mark(2).await.unwrap(),
+        found,
+        "not by who read an older one"
+    );
     assert_eq!(broker.poison_mark(1).await.unwrap(), None);
 }

@@ -38,8 +38,14 @@ const SOURCE_SPEC: &str = r#"{
 
 /// Each with the ways to authenticate senders that take secrets.
 const SOURCE_AUTHS: [(&str, &str); 5] = [
-    ("entry_source_api_key", r#"{"type": "api_key", "header": "X-Key", "query": "key"}"#),
-    ("entry_source_basic", r#"{"type": "basic", "username": "u", "password": "p"}"#),
+    (
+        "entry_source_api_key",
+        r#"{"type": "api_key", "header": "X-Key", "query": "key"}"#,
+    ),
+    (
+        "entry_source_basic",
+        r#"{"type": "basic", "username": "u", "password": "p"}"#,
+    ),
     ("entry_source_bearer", r#"{"type": "bearer", "token": "t"}"#),
     (
         "entry_source_jwt",
@@ -73,7 +79,11 @@ const DESTINATION_AUTHS: [(&str, &str, &str); 4] = [
         r#"{"type": "basic", "username": "u", "password": "p"}"#,
         r#"{"type": "standard_webhooks", "algorithm": "ed25519", "secrets": ["whsk_a"]}"#,
     ),
-    ("entry_destination_bearer", r#"{"type": "bearer", "token": "t"}"#, r#"{"type": "none"}"#),
+    (
+        "entry_destination_bearer",
+        r#"{"type": "bearer", "token": "t"}"#,
+        r#"{"type": "none"}"#,
+    ),
     (
         "entry_destination_oauth2",
         r#"{"type": "oauth2_client_credentials", "token_url": "https://token.example/", "client_id": "c", "client_secret": "s", "scope": "all"}"#,
@@ -93,9 +103,16 @@ const BARE_ROUTE_SPEC: &str = r#"{
     "ordering_key": null, "respond": false, "enabled": true, "paused": false}"#;
 
 pub(crate) fn all() -> Vec<Golden> {
-    let workspace = Workspace { id: WORKSPACE, code: "default".into() };
+    let workspace = Workspace {
+        id: WORKSPACE,
+        code: "default".into(),
+    };
     let mut all = vec![
-        entry("entry_workspace", Key::Workspace(WORKSPACE), Some(Definition::Workspace(workspace))),
+        entry(
+            "entry_workspace",
+            Key::Workspace(WORKSPACE),
+            Some(Definition::Workspace(workspace)),
+        ),
         source("entry_source", None),
         destination("entry_destination", None),
         route("entry_route", ROUTE_SPEC),
@@ -111,7 +128,11 @@ pub(crate) fn all() -> Vec<Golden> {
 }
 
 fn entry(name: &'static str, key: Key, definition: Option<Definition>) -> Golden {
-    let entry = Entry { revision: 42, key, definition };
+    let entry = Entry {
+        revision: 42,
+        key,
+        definition,
+    };
     let bytes = codec::encode_entry(&entry);
     Golden::new(name, entry, bytes, codec::decode_entry)
 }
@@ -123,7 +144,11 @@ fn source(name: &'static str, auth: Option<&str>) -> Golden {
 
 /// Without what only its senders needed.
 fn deleted_source(name: &'static str) -> Golden {
-    let last = Source { token: String::new(), api_keys: Vec::new(), ..whole_source(None) };
+    let last = Source {
+        token: String::new(),
+        api_keys: Vec::new(),
+        ..whole_source(None)
+    };
     let definition = Definition::DeletedSource(Box::new(last));
     entry(name, Key::Source(SOURCE), Some(definition))
 }
@@ -139,7 +164,10 @@ fn whole_source(auth: Option<&str>) -> Source {
         workspace: WORKSPACE,
         workspace_code: "default".into(),
         token: "0123456789abcdef".into(),
-        old_names: vec![OldName { name: "purchases".into(), until: 1_766_000_000_000 }],
+        old_names: vec![OldName {
+            name: "purchases".into(),
+            until: 1_766_000_000_000,
+        }],
         api_keys: vec![ApiKey {
             id: KeyId::from_u128(3),
             label: "the shop".into(),
@@ -158,13 +186,25 @@ fn destination(name: &'static str, parts: Option<(&str, &str)>) -> Golden {
         spec.signing = serde_json::from_str(signing).unwrap();
     }
     store(spec.secrets_mut());
-    let destination = Destination { id: DESTINATION, workspace: WORKSPACE, spec };
-    entry(name, Key::Destination(DESTINATION), Some(Definition::Destination(Box::new(destination))))
+    let destination = Destination {
+        id: DESTINATION,
+        workspace: WORKSPACE,
+        spec,
+    };
+    entry(
+        name,
+        Key::Destination(DESTINATION),
+        Some(Definition::Destination(Box::new(destination))),
+    )
 }
 
 fn route(name: &'static str, spec: &str) -> Golden {
     let spec: RouteSpec = serde_json::from_str(spec).unwrap();
-    let route = Route { id: ROUTE, workspace: WORKSPACE, spec };
+    let route = Route {
+        id: ROUTE,
+        workspace: WORKSPACE,
+        spec,
+    };
     entry(name, Key::Route(ROUTE), Some(Definition::Route(Box::new(route))))
 }
 

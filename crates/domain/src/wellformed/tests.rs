@@ -80,7 +80,9 @@ fn malformed_bodies_are_refused_by_their_declared_type() {
 fn keys_come_from_every_format_that_has_structure() {
     let path = JsonPath::parse("$.order.id").unwrap();
     let key = |content_type: Option<&str>, body: &str| {
-        check(content_type, BodyFormat::Auto, body.as_bytes(), &[], path.plain()).unwrap().key
+        check(content_type, BodyFormat::Auto, body.as_bytes(), &[], path.plain())
+            .unwrap()
+            .key
     };
     assert_eq!(
         key(Some("application/xml"), "<order><id>7</id></order>").as_deref(),

@@ -75,7 +75,10 @@ async fn what_no_delivery_could_carry_is_refused_with_the_limit_that_holds() {
     let send = async |body: &[u8]| gateway.send("POST", "/default/orders", &bytes, body).await;
     assert_eq!(send(&vec![b'x'; DELIVERABLE_BYTES]).await.status, 202);
     let refused = send(&vec![b'x'; DELIVERABLE_BYTES + 1]).await;
-    assert_eq!((refused.status, refused.code()), (413, "body-too-large".to_owned()));
+    assert_eq!(
+        (refused.status, refused.code()),
+        (413, "body-too-large".to_owned())
+    );
     let said = String::from_utf8_lossy(&refused.body).into_owned();
     assert!(said.contains(&DELIVERABLE_BYTES.to_string()), "{said}");
     let text = [("content-type", "text/plain")];
@@ -92,7 +95,10 @@ async fn a_body_of_the_documented_size_is_taken_where_the_server_takes_messages_
     assert_eq!(answer.status, 202);
     assert_eq!(gateway.stored(&answer.event_id()).await.body.size(), 1_048_576);
     body.push(b'x');
-    assert_eq!(gateway.send("POST", "/default/orders", &[], &body).await.status, 413);
+    assert_eq!(
+        gateway.send("POST", "/default/orders", &[], &body).await.status,
+        413
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -16,7 +16,11 @@ pub(crate) const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 /// A name that no other scenario uses.
 pub(crate) fn unique(word: &str) -> String {
     static COUNTER: AtomicU64 = AtomicU64::new(0);
-    format!("{word}-{}-{}", std::process::id(), COUNTER.fetch_add(1, Ordering::Relaxed))
+    format!(
+        "{word}-{}-{}",
+        std::process::id(),
+        COUNTER.fetch_add(1, Ordering::Relaxed)
+    )
 }
 
 /// A source, and where it takes webhooks.
@@ -30,7 +34,10 @@ pub(crate) async fn source(api: &Api, mut spec: Value) -> anyhow::Result<Source>
     let name = unique("source");
     spec["name"] = json!(name);
     let created = api.create("/sources", spec).await?;
-    Ok(Source { id: text(&created, "/id")?, path: format!("/default/{name}") })
+    Ok(Source {
+        id: text(&created, "/id")?,
+        path: format!("/default/{name}"),
+    })
 }
 
 /// Creates a destination for `receiver` from `spec`, with a name of its own, and gives its id.
@@ -42,15 +49,23 @@ pub(crate) async fn destination(api: &Api, receiver: &Receiver, mut spec: Value)
 }
 
 /// Routes `events` of `source` to `destination`, and gives the route's id.
-pub(crate) async fn route(api: &Api, source: &Source, destination: &str, events: &[&str]) -> anyhow::Result<String> {
-    let spec = json!({"name": unique("route"), "source": source.id, "events": events, "destination": destination});
+pub(crate) async fn route(
+    api: &Api,
+    source: &Source,
+    destination: &str,
+    events: &[&str],
+) -> anyhow::Result<String> {
+    let spec =
+        json!({"name": unique("route"), "source": source.id, "events": events, "destination": destination});
     text(&api.create("/routes", spec).await?, "/id")
 }
 
 /// The text at a JSON pointer.
 pub(crate) fn text(value: &Value, pointer: &str) -> anyhow::Result<String> {
     let found = value.pointer(pointer).and_then(Value::as_str);
-    Ok(found.with_context(|| format!("no text at {pointer} of {value}"))?.to_owned())
+    Ok(found
+        .with_context(|| format!("no text at {pointer} of {value}"))?
+        .to_owned())
 }
 
 /// Sends a JSON webhook that has to be accepted, and gives its event's id.
@@ -71,5 +86,8 @@ pub(crate) async fn settled_event(api: &Api, id: &str) -> anyhow::Result<Value> 
 /// Waits for the entity and gives its document.
 pub(crate) async fn entity(api: &Api, entity_type: &str, unique_id: &str) -> anyhow::Result<Value> {
     let path = format!("/entities/{entity_type}/{unique_id}");
-    eventually(&format!("GET {path}"), SOON, || async { api.get(&path).await.ok() }).await
+    eventually(&format!("GET {path}"), SOON, || async {
+        api.get(&path).await.ok()
+    })
+    .await
 }

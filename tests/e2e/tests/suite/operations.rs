@@ -8,11 +8,17 @@ use serde_json::json;
 
 use crate::fixtures::{SOON, accepted, destination, route, source};
 
-pub(crate) async fn services_tell_that_they_live_and_what_they_count(stack: Arc<Stack>) -> anyhow::Result<()> {
+pub(crate) async fn services_tell_that_they_live_and_what_they_count(
+    stack: Arc<Stack>,
+) -> anyhow::Result<()> {
     let source = source(&stack.api, json!({})).await?;
     accepted(&stack.api, &source, "{}").await?;
     let text = stack.metrics().await?;
-    for name in ["hookrail_ingress_requests", "hookrail_deliveries", "hookrail_attempts_in_flight"] {
+    for name in [
+        "hookrail_ingress_requests",
+        "hookrail_deliveries",
+        "hookrail_attempts_in_flight",
+    ] {
         ensure!(text.contains(name), "{name} is not in /metrics");
     }
     Ok(())
@@ -21,7 +27,11 @@ pub(crate) async fn services_tell_that_they_live_and_what_they_count(stack: Arc<
 pub(crate) async fn one_trace_goes_from_request_to_attempt(stack: Arc<Stack>) -> anyhow::Result<()> {
     let api = &stack.api;
     let receiver = Receiver::with_script(|arrival| {
-        Reply::status(if arrival.header("hookrail-attempt") == "1" { 500 } else { 200 })
+        Reply::status(if arrival.header("hookrail-attempt") == "1" {
+            500
+        } else {
+            200
+        })
     })?;
     let source = source(api, json!({})).await?;
     let retry = json!({"initial_ms": 100, "max_ms": 200});
@@ -29,10 +39,17 @@ pub(crate) async fn one_trace_goes_from_request_to_attempt(stack: Arc<Stack>) ->
     route(api, &source, &destination, &["webhook.received"]).await?;
     let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
     let parent = format!("00-{trace}-00f067aa0ba902b7-01");
-    let headers = [("content-type", "application/json"), ("traceparent", parent.as_str())];
+    let headers = [
+        ("content-type", "application/json"),
+        ("traceparent", parent.as_str()),
+    ];
     api.send(&source.path, &headers, "{}").await?.expect(202)?;
     let arrivals = receiver.wait_for(2, SOON).await?;
-    ensure!(arrivals.iter().all(|a| a.header("traceparent").contains(trace)), "{:?}", arrivals[0].headers);
+    ensure!(
+        arrivals.iter().all(|a| a.header("traceparent").contains(trace)),
+        "{:?}",
+        arrivals[0].headers
+    );
     let logged = || async { stack.tails(100_000).contains(trace).then_some(()) };
     eventually("the failed attempt is logged with its trace", 5, logged).await
 }

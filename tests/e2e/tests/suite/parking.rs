@@ -45,9 +45,15 @@ fn retry() -> Value {
 
 /// The bodies of all deliveries that were accepted, in the order of arrival, as (key, number).
 fn taken(receiver: &Receiver) -> Vec<(u64, u64)> {
-    let taken = receiver.arrivals().into_iter().filter(|arrival| arrival.answered < 300);
+    let taken = receiver
+        .arrivals()
+        .into_iter()
+        .filter(|arrival| arrival.answered < 300);
     let number = |value: &Value| value.as_u64().unwrap_or(u64::MAX);
-    taken.map(|arrival| arrival.json()["data"].clone()).map(|data| (number(&data["id"]), number(&data["n"]))).collect()
+    taken
+        .map(|arrival| arrival.json()["data"].clone())
+        .map(|data| (number(&data["id"]), number(&data["n"])))
+        .collect()
 }
 
 /// Sends webhooks `0..count`: those of a key after one another, `keys` of them spread over senders.
@@ -58,7 +64,11 @@ async fn send_all(api: &Api, source: &Source, count: u64, keys: u64) -> anyhow::
         }
         anyhow::Ok(())
     };
-    futures::stream::iter(0..keys).map(of_key).buffer_unordered(SENDERS).try_collect().await
+    futures::stream::iter(0..keys)
+        .map(of_key)
+        .buffer_unordered(SENDERS)
+        .try_collect()
+        .await
 }
 
 /// Exactly `count` arrived, each once, those of a key in the order sent.
@@ -101,7 +111,10 @@ async fn others_are_prompt(stack: &Stack, ordering: &str) -> anyhow::Result<()> 
         let arrived = receiver.wait_for(n * OTHERS, SOON).await;
         arrived.map_err(|error| error.context(stack.tails(30)))?;
         let took = sent.elapsed();
-        ensure!(took < PROMPT, "delivery {n} of the healthy destinations took {took:?}");
+        ensure!(
+            took < PROMPT,
+            "delivery {n} of the healthy destinations took {took:?}"
+        );
     }
     Ok(())
 }
@@ -116,7 +129,10 @@ async fn a_dead_destination(stack: &Stack, ordering: &str) -> anyhow::Result<()>
     route(api, &source, &failing, &["entity.created", "entity.updated"]).await?;
     send_all(api, &source, MANY, KEYS).await?;
     others_are_prompt(stack, ordering).await?;
-    ensure!(taken(&receiver).is_empty(), "the failing destination took something");
+    ensure!(
+        taken(&receiver).is_empty(),
+        "the failing destination took something"
+    );
     on.store(true, Ordering::SeqCst);
     all_taken(stack, &receiver, MANY).await?;
     if ordering == "none" {
@@ -127,11 +143,15 @@ async fn a_dead_destination(stack: &Stack, ordering: &str) -> anyhow::Result<()>
     check_all(&receiver, MANY)
 }
 
-pub(crate) async fn a_failing_destination_holds_up_no_other_and_loses_nothing(stack: Arc<Stack>) -> anyhow::Result<()> {
+pub(crate) async fn a_failing_destination_holds_up_no_other_and_loses_nothing(
+    stack: Arc<Stack>,
+) -> anyhow::Result<()> {
     a_dead_destination(&stack, "key").await
 }
 
-pub(crate) async fn unordered_deliveries_wait_for_a_dead_destination_too(stack: Arc<Stack>) -> anyhow::Result<()> {
+pub(crate) async fn unordered_deliveries_wait_for_a_dead_destination_too(
+    stack: Arc<Stack>,
+) -> anyhow::Result<()> {
     a_dead_destination(&stack, "none").await
 }
 
@@ -143,9 +163,15 @@ pub(crate) async fn deliveries_of_a_disabled_destination_wait(stack: Arc<Stack>)
     route(api, &source, &disabled, &["entity.created", "entity.updated"]).await?;
     send_all(api, &source, count, 10).await?;
     others_are_prompt(&stack, "key").await?;
-    ensure!(receiver.count() == 0, "{} arrived at a disabled destination", receiver.count());
+    ensure!(
+        receiver.count() == 0,
+        "{} arrived at a disabled destination",
+        receiver.count()
+    );
     let enable = json!({"enabled": true});
-    api.call("PATCH", &format!("/destinations/{disabled}"), Some(&enable)).await?.expect(200)?;
+    api.call("PATCH", &format!("/destinations/{disabled}"), Some(&enable))
+        .await?
+        .expect(200)?;
     all_taken(&stack, &receiver, count).await?;
     check_all(&receiver, count)
 }

@@ -27,13 +27,25 @@ pub(crate) async fn real_payloads_come_out_byte_for_byte(stack: Arc<Stack>) -> a
         let body = std::fs::read(file)?;
         let answer = api.send_json(&source.path, body.clone()).await?;
         if answer.status == 400 {
-            ensure!(serde_json::from_slice::<serde_json::Value>(&body).is_err(), "{file:?}: {}", answer.text);
+            ensure!(
+                serde_json::from_slice::<serde_json::Value>(&body).is_err(),
+                "{file:?}: {}",
+                answer.text
+            );
             refused += 1;
             continue;
         }
-        let event = answer.expect(202)?["event_id"].as_str().unwrap_or_default().to_owned();
+        let event = answer.expect(202)?["event_id"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned();
         let raw = api.call("GET", &format!("/events/{event}/raw"), None).await?;
-        ensure!(raw.status == 200 && raw.text.as_bytes() == body, "{file:?}: {} {}", raw.status, raw.text);
+        ensure!(
+            raw.status == 200 && raw.text.as_bytes() == body,
+            "{file:?}: {} {}",
+            raw.status,
+            raw.text
+        );
         taken += 1;
     }
     ensure!(taken > MOST / 2, "{taken} taken, {refused} refused");

@@ -23,7 +23,9 @@ const ORDER: &str = r#"{"id":820982911946154508,"admin_graphql_api_id":"gid://sh
 "email":"jon@example.com","total_price":"403.00","weight":1.10,"line_items":[{"id":866550311766439020,"price":"199.00"}],
 "checksum":12345678901234567890123456789}"#;
 
-pub(crate) async fn a_github_push_reaches_a_receiver_that_verifies_it(stack: Arc<Stack>) -> anyhow::Result<()> {
+pub(crate) async fn a_github_push_reaches_a_receiver_that_verifies_it(
+    stack: Arc<Stack>,
+) -> anyhow::Result<()> {
     let (api, receiver) = (&stack.api, Receiver::start()?);
     let kind = unique("repository");
     let spec = json!({"entity": {"type": kind, "path": "$.repository", "unique_id": "$.id", "title": "$.full_name"}});
@@ -37,15 +39,30 @@ pub(crate) async fn a_github_push_reaches_a_receiver_that_verifies_it(stack: Arc
     verify_standard_webhook(SECRET, &arrival)?;
     let mut tampered = arrival.clone();
     tampered.body.push(b' ');
-    ensure!(verify_standard_webhook(SECRET, &tampered).is_err(), "the library accepts anything");
+    ensure!(
+        verify_standard_webhook(SECRET, &tampered).is_err(),
+        "the library accepts anything"
+    );
 
     let body = arrival.json();
     let members: Vec<&String> = body.as_object().expect("an object").keys().collect();
-    ensure!(members == ["event_time", "event_type", "current_context", "data"], "members {members:?}");
-    ensure!(body["event_type"] == "entity.created" && body["data"]["full_name"] == "acme/orders", "{body}");
+    ensure!(
+        members == ["event_time", "event_type", "current_context", "data"],
+        "members {members:?}"
+    );
+    ensure!(
+        body["event_type"] == "entity.created" && body["data"]["full_name"] == "acme/orders",
+        "{body}"
+    );
     let context = &body["current_context"];
-    ensure!(context["event_id"] == event.as_str() && context["entity"]["unique_id"] == "118", "{context}");
-    ensure!(entity(api, &kind, "118").await?["title"] == "acme/orders", "the entity's title");
+    ensure!(
+        context["event_id"] == event.as_str() && context["entity"]["unique_id"] == "118",
+        "{context}"
+    );
+    ensure!(
+        entity(api, &kind, "118").await?["title"] == "acme/orders",
+        "the entity's title"
+    );
     Ok(())
 }
 
@@ -54,33 +71,65 @@ pub(crate) async fn a_mattermost_post_becomes_an_entity(stack: Arc<Stack>) -> an
     let kind = unique("post");
     let spec = json!({"entity": {"type": kind, "unique_id": "$.post_id", "title": "$.text", "fields": {"by": "$.user_name"}}});
     let source = source(api, spec).await?;
-    let destination = destination(api, &receiver, json!({"signing": {"type": "standard_webhooks", "secrets": [SECRET]}})).await?;
+    let destination = destination(
+        api,
+        &receiver,
+        json!({"signing": {"type": "standard_webhooks", "secrets": [SECRET]}}),
+    )
+    .await?;
     route(api, &source, &destination, &["entity.created"]).await?;
 
     accepted(api, &source, POST).await?;
     let arrival = receiver.wait_for(1, SOON).await?.remove(0);
     verify_standard_webhook(SECRET, &arrival)?;
-    ensure!(arrival.json()["data"] == serde_json::from_str::<Value>(POST)?, "{}", arrival.text());
+    ensure!(
+        arrival.json()["data"] == serde_json::from_str::<Value>(POST)?,
+        "{}",
+        arrival.text()
+    );
     let stored = entity(api, &kind, "zoyfkq8s7tr47pp3hmx4ipzqgo").await?;
-    ensure!(stored["title"] == "who is there? ☕" && stored["fields"]["by"] == "mona", "{stored}");
+    ensure!(
+        stored["title"] == "who is there? ☕" && stored["fields"]["by"] == "mona",
+        "{stored}"
+    );
     Ok(())
 }
 
 pub(crate) async fn a_shopify_order_keeps_every_digit(stack: Arc<Stack>) -> anyhow::Result<()> {
     let (api, receiver) = (&stack.api, Receiver::start()?);
     let kind = unique("order");
-    let source = source(api, json!({"entity": {"type": kind, "unique_id": "$.id", "title": "$.email"}})).await?;
-    let destination = destination(api, &receiver, json!({"signing": {"type": "standard_webhooks", "secrets": [SECRET]}})).await?;
+    let source = source(
+        api,
+        json!({"entity": {"type": kind, "unique_id": "$.id", "title": "$.email"}}),
+    )
+    .await?;
+    let destination = destination(
+        api,
+        &receiver,
+        json!({"signing": {"type": "standard_webhooks", "secrets": [SECRET]}}),
+    )
+    .await?;
     route(api, &source, &destination, &["entity.created"]).await?;
 
     let event = accepted(api, &source, ORDER).await?;
     let arrival = receiver.wait_for(1, SOON).await?.remove(0);
     verify_standard_webhook(SECRET, &arrival)?;
     settled_event(api, &event).await?;
-    let stored = api.call("GET", &format!("/entities/{kind}/820982911946154508"), None).await?;
+    let stored = api
+        .call("GET", &format!("/entities/{kind}/820982911946154508"), None)
+        .await?;
     let shown = api.call("GET", &format!("/events/{event}"), None).await?;
-    for number in ["820982911946154508", "866550311766439020", "12345678901234567890123456789", ":1.10,"] {
-        for (place, text) in [("request sent", &arrival.text()), ("entity", &stored.text), ("event", &shown.text)] {
+    for number in [
+        "820982911946154508",
+        "866550311766439020",
+        "12345678901234567890123456789",
+        ":1.10,",
+    ] {
+        for (place, text) in [
+            ("request sent", &arrival.text()),
+            ("entity", &stored.text),
+            ("event", &shown.text),
+        ] {
             let found = text.replace(": ", ":").contains(number);
             ensure!(found, "{number} is not in the {place}: {text}");
         }
@@ -91,13 +140,20 @@ pub(crate) async fn a_shopify_order_keeps_every_digit(stack: Arc<Stack>) -> anyh
 pub(crate) async fn an_array_of_objects_becomes_as_many_entities(stack: Arc<Stack>) -> anyhow::Result<()> {
     let (api, receiver) = (&stack.api, Receiver::start()?);
     let kind = unique("item");
-    let source = source(api, json!({"entity": {"type": kind, "unique_id": "$.sku", "title": "$.name"}})).await?;
+    let source = source(
+        api,
+        json!({"entity": {"type": kind, "unique_id": "$.sku", "title": "$.name"}}),
+    )
+    .await?;
     let destination = destination(api, &receiver, json!({})).await?;
     route(api, &source, &destination, &["entity.created"]).await?;
     let body = r#"[{"sku":"a","name":"Anvil"},{"sku":"b","name":"Bolt"},{"sku":3,"name":"Cog"}]"#;
     accepted(api, &source, body).await?;
     let arrivals = receiver.wait_for(3, SOON).await?;
-    let mut names: Vec<String> = arrivals.iter().map(|a| a.json()["data"]["name"].to_string()).collect();
+    let mut names: Vec<String> = arrivals
+        .iter()
+        .map(|a| a.json()["data"]["name"].to_string())
+        .collect();
     names.sort();
     ensure!(names == ["\"Anvil\"", "\"Bolt\"", "\"Cog\""], "{names:?}");
     for id in ["a", "b", "3"] {
