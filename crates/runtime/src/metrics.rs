@@ -115,7 +115,7 @@ mod tests {
     fn the_same_name_gives_the_same_metric() {
         let metrics = Metrics::new();
         metrics.counter("events_total", "Events.").inc();
-        metrics.clone().counter("events_total", "Events.").inc();
+        metrics.counter("events_total", "Events.").inc();
         assert!(String::from_utf8_lossy(&metrics.to_text()).contains("hookrail_events_total 2"));
     }
 

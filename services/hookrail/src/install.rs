@@ -25,7 +25,11 @@ pub(crate) async fn match_up(broker: &Broker, store: &Store) -> anyhow::Result<(
     let on_broker = match (on_broker, &in_store) {
         (Some(found), Some(_)) => found,
         (Some(found), None) => return Err(empty_database(&found).into()),
-        (None, Some(row)) if has_definitions(store.reader()).await? => return Err(empty_broker(row).into()),
+        (None, Some(row)) if has_definitions(store.reader()).await? => {
+            // Another start may have installed, and made the first definitions, since the broker was asked.
+            let installed = broker.install().await.map_err(wrong_settings)?;
+            installed.ok_or_else(|| empty_broker(row))?
+        }
         (None, _) => install(broker, store).await?,
     };
     broker.check_install(&on_broker).map_err(wrong_settings)?;

@@ -20,6 +20,9 @@ use hookrail_broker::codec::CodecError;
 /// Set to `1`, it makes the tests write the files.
 const WRITE: &str = "HOOKRAIL_WRITE_GOLDEN";
 
+/// Reads bytes; `Err` = what was read instead of what was meant.
+type Check = Box<dyn Fn(&[u8]) -> Result<(), String>>;
+
 /// One file: what is in it, and whether that is still read as it was meant.
 struct Golden {
     /// The file's name without `.bin`.
@@ -27,7 +30,7 @@ struct Golden {
     /// The message as this version writes it.
     bytes: Bytes,
     /// `Err` = what was read instead of what was meant.
-    check: Box<dyn Fn(&[u8]) -> Result<(), String>>,
+    check: Check,
 }
 
 impl Golden {
