@@ -67,35 +67,35 @@ fn main() {
     let arguments = Arguments::from_args();
     let runtime = Runtime::new().expect("a runtime can be made");
     install_tls_provider();
-    let conclusion = if arguments.list {
-        run(&arguments, &runtime, Vec::new())
+    // The stacks are dropped, and their processes killed, before this process ends.
+    let ended = if arguments.list {
+        Ok(run(&arguments, &runtime, Vec::new()))
     } else {
-        run_all(&arguments, &runtime)
+        start_stacks(&runtime).map(|stacks| run(&arguments, &runtime, stacks))
     };
-    // The stacks end with the runtime's tasks; their processes were killed when they were dropped.
-    conclusion.exit();
+    match ended {
+        Ok(conclusion) => conclusion.exit(),
+        Err(error) => {
+            say(&format!("the product did not start: {error:?}"));
+            std::process::exit(101);
+        }
+    }
 }
 
-fn run_all(arguments: &Arguments, runtime: &Runtime) -> Conclusion {
-    let mut stacks = Vec::new();
-    match runtime.block_on(Stack::up()) {
-        Ok(stack) => stacks.push(("up", Arc::new(stack))),
-        Err(error) => fail(&error),
-    }
-    match create_database("hookrail_e2e") {
-        Ok(Some(url)) => match runtime.block_on(Stack::four(url)) {
-            Ok(stack) => stacks.push(("four", Arc::new(stack))),
-            Err(error) => fail(&error),
-        },
-        Ok(None) => {
+type Stacks = Vec<(&'static str, Arc<Stack>)>;
+
+fn start_stacks(runtime: &Runtime) -> anyhow::Result<Stacks> {
+    let mut stacks = vec![("up", Arc::new(runtime.block_on(Stack::up())?))];
+    match create_database("hookrail_e2e")? {
+        Some(url) => stacks.push(("four", Arc::new(runtime.block_on(Stack::four(url))?))),
+        None => {
             say("SKIPPED: the four services, since HOOKRAIL_TEST_POSTGRES_URL names no PostgreSQL server")
         }
-        Err(error) => fail(&error),
     }
-    run(arguments, runtime, stacks)
+    Ok(stacks)
 }
 
-fn run(arguments: &Arguments, runtime: &Runtime, stacks: Vec<(&'static str, Arc<Stack>)>) -> Conclusion {
+fn run(arguments: &Arguments, runtime: &Runtime, stacks: Stacks) -> Conclusion {
     let mut trials = Vec::new();
     for (kind, stack) in stacks {
         for (name, scenario) in SCENARIOS {
@@ -107,11 +107,6 @@ fn run(arguments: &Arguments, runtime: &Runtime, stacks: Vec<(&'static str, Arc<
         }
     }
     libtest_mimic::run(arguments, trials)
-}
-
-fn fail(error: &anyhow::Error) -> ! {
-    say(&format!("the product did not start: {error:?}"));
-    std::process::exit(101);
 }
 
 #[expect(clippy::print_stderr, reason = "a test runner talks to its terminal")]
