@@ -9,7 +9,7 @@ use anyhow::ensure;
 use hookrail_harness::{Receiver, Reply, Stack, eventually};
 use serde_json::json;
 
-use crate::fixtures::{destination, source, text, unique};
+use crate::fixtures::{destination, source, source_at_once, text, unique};
 
 pub(crate) async fn a_source_without_ordering_can_not_feed_an_ordered_destination(
     stack: Arc<Stack>,
@@ -45,7 +45,7 @@ pub(crate) async fn a_change_is_in_force_within_a_second(stack: Arc<Stack>) -> a
     let api = &stack.api;
     let mut slowest = Duration::ZERO;
     for _ in 0..5 {
-        let source = source(api, json!({})).await?;
+        let source = source_at_once(api, json!({})).await?;
         let since = Instant::now();
         let sends = || async {
             api.send_json(&source.path, "{}")

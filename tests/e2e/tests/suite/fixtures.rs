@@ -1,7 +1,10 @@
 //! What scenarios start from: sources, destinations, routes with names of their own, and waiting
 //! for what follows from a webhook.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
 
 use anyhow::Context as _;
 use hookrail_harness::{Api, Receiver, eventually};
@@ -29,8 +32,18 @@ pub(crate) struct Source {
     pub(crate) path: String,
 }
 
-/// Creates a source from `spec`, with a name of its own.
-pub(crate) async fn source(api: &Api, mut spec: Value) -> anyhow::Result<Source> {
+/// Within this time a change is in force in every process: what the product promises, and no more.
+const IN_FORCE: Duration = Duration::from_secs(1);
+
+/// Creates a source from `spec`, with a name of its own, and waits until it is in force.
+pub(crate) async fn source(api: &Api, spec: Value) -> anyhow::Result<Source> {
+    let source = source_at_once(api, spec).await?;
+    tokio::time::sleep(IN_FORCE).await;
+    Ok(source)
+}
+
+/// As [`source`], without the wait.
+pub(crate) async fn source_at_once(api: &Api, mut spec: Value) -> anyhow::Result<Source> {
     let name = unique("source");
     spec["name"] = json!(name);
     let created = api.create("/sources", spec).await?;
@@ -48,7 +61,7 @@ pub(crate) async fn destination(api: &Api, receiver: &Receiver, mut spec: Value)
     text(&created, "/id")
 }
 
-/// Routes `events` of `source` to `destination`, and gives the route's id.
+/// Routes `events` of `source` to `destination`, waits until that is in force, and gives the route's id.
 pub(crate) async fn route(
     api: &Api,
     source: &Source,
@@ -57,7 +70,9 @@ pub(crate) async fn route(
 ) -> anyhow::Result<String> {
     let spec =
         json!({"name": unique("route"), "source": source.id, "events": events, "destination": destination});
-    text(&api.create("/routes", spec).await?, "/id")
+    let created = api.create("/routes", spec).await?;
+    tokio::time::sleep(IN_FORCE).await;
+    text(&created, "/id")
 }
 
 /// The text at a JSON pointer.
