@@ -28,9 +28,8 @@ help: ## List the targets
 run: tools build ## Fetch what is needed, build, and run everything on this machine
 	$(BINARY) up $(ARGS)
 
-# Always the whole workspace: with one package's set of features, dependencies would be built again.
-build: ## Build everything (PROFILE=release: fully optimised, which takes twice as long)
-	$(CARGO) build --locked --profile $(PROFILE) --workspace
+build: ## Build the hookrail binary (PROFILE=release: fully optimised, which takes twice as long)
+	$(CARGO) build --locked --profile $(PROFILE) --package hookrail
 	@echo "built $(BINARY)"
 
 test: tools postgres ## The whole suite, as CI runs it: format, lints, unit, integration, end-to-end, a short chaos run
@@ -45,6 +44,7 @@ fmt: ## Check the format
 lint: ## Clippy on everything, warnings are errors
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 
+# Always the whole workspace: with one package's set of features, dependencies would be built again.
 test-build: tools
 	$(CARGO) build --locked --workspace --all-targets
 
@@ -58,7 +58,7 @@ chaos: test-build ## Kill services and nats-server while webhooks go through; ne
 	HOOKRAIL_BINARY=$(TEST_BINARY) target/debug/hookrail-chaos $(ARGS)
 
 bench: tools ## Measure the ingress on loopback (always optimised)
-	$(MAKE) build PROFILE=release
+	$(CARGO) build --locked --release --workspace
 	HOOKRAIL_BINARY=$(CURDIR)/target/release/hookrail target/release/hookrail-bench $(ARGS)
 
 tools: $(TOOLS_STAMP) ## Fetch nats-server and the Python packages of the tests into .tools
