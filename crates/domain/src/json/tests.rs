@@ -87,7 +87,10 @@ fn values_are_equal_by_number_value_and_whatever_the_member_order() {
 
 #[test]
 fn the_parsing_test_suite_is_met() {
-    let folder = Path::new("/work/shared/conformance/json/test_parsing");
+    let folder = Path::new(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../../shared/conformance/json/test_parsing"
+    ));
     let Ok(files) = std::fs::read_dir(folder) else {
         eprintln!(
             "SKIPPED: {} is missing, so JSONTestSuite was not run",
