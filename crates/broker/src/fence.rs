@@ -74,10 +74,14 @@ async fn read_fence(broker: &Broker, partition: u32) -> Result<Fence, BrokerErro
 
 async fn publish_fence(broker: &Broker, lease: &Lease, last: u64) -> Result<u64, PublishError> {
     let subject = broker.names().fence_subject(lease.partition());
-    let mut headers = HeaderMap::new();
-    headers.insert(HEADER_EXPECTED_SEQUENCE, last.to_string());
-    headers.insert(HEADER_EXPECTED_SUBJECT, subject.as_str());
-    headers.insert(HEADER_ROLLUP, "sub");
+    let expected = subject.clone();
+    let headers = || {
+        let mut headers = HeaderMap::new();
+        headers.insert(HEADER_EXPECTED_SEQUENCE, last.to_string());
+        headers.insert(HEADER_EXPECTED_SUBJECT, expected.as_str());
+        headers.insert(HEADER_ROLLUP, "sub");
+        headers
+    };
     let payload = Bytes::from(lease.epoch().to_string());
     let published = broker.publisher().publish_with(subject, headers, payload).await?;
     Ok(published.sequence)

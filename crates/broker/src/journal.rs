@@ -19,9 +19,7 @@ const WINDOW_BYTES: usize = 8 * 1024 * 1024;
 /// What a journal record tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum JournalKind {
-    /// One attempt of a delivery.
-    Attempt,
-    /// A delivery's new state.
+    /// A delivery's new state, with the attempt that led to it.
     State,
     /// A request that the ingress refused.
     Rejection,
@@ -30,17 +28,11 @@ pub enum JournalKind {
 }
 
 impl JournalKind {
-    const ALL: [JournalKind; 4] = [
-        JournalKind::Attempt,
-        JournalKind::State,
-        JournalKind::Rejection,
-        JournalKind::Count,
-    ];
+    const ALL: [JournalKind; 3] = [JournalKind::State, JournalKind::Rejection, JournalKind::Count];
 
     /// The kind's token in subjects.
     pub fn token(self) -> &'static str {
         match self {
-            JournalKind::Attempt => "attempt",
             JournalKind::State => "state",
             JournalKind::Rejection => "rejection",
             JournalKind::Count => "count",
@@ -57,7 +49,7 @@ impl JournalKind {
 /// Which of the two queues.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JournalStream {
-    /// Attempts, states, rejections and counts.
+    /// States, rejections and counts.
     Journal,
     /// Dead deliveries with their bodies.
     Dead,

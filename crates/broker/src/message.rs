@@ -8,7 +8,7 @@ use hookrail_domain::Millis;
 pub(crate) const HEADER_MESSAGE_ID: &str = "Nats-Msg-Id";
 /// A hash of the body as it was received: same id with another one is a conflict.
 pub(crate) const HEADER_BODY_HASH: &str = "Hookrail-Body-Hash";
-/// The event's id, so that an event is found without decoding all.
+/// The event's id, where the message's is another, so that an event is found without decoding all.
 pub(crate) const HEADER_EVENT_ID: &str = "Hookrail-Event-Id";
 
 /// The headers of a message that Hookrail reads.
@@ -18,7 +18,7 @@ pub struct MessageHeaders {
     pub id: Option<String>,
     /// The body's hash.
     pub body_hash: Option<String>,
-    /// The event's id; events only.
+    /// The event's id; of an event whose message has another one.
     pub event_id: Option<String>,
 }
 
@@ -50,6 +50,15 @@ pub struct RawMessage {
     pub payload: Bytes,
     /// Its headers.
     pub headers: MessageHeaders,
+}
+
+/// The id of the event in a message of a raw partition.
+pub(crate) fn event_id(headers: Option<&HeaderMap>) -> Option<&str> {
+    let headers = headers?;
+    let id = headers
+        .get(HEADER_EVENT_ID)
+        .or_else(|| headers.get(HEADER_MESSAGE_ID))?;
+    Some(id.as_str())
 }
 
 /// The last token of a subject.

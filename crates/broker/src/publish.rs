@@ -32,7 +32,7 @@ pub struct OutMessage<'a> {
     pub id: &'a str,
     /// A hash of the body as it came, to compare with another message of the same id.
     pub body_hash: Option<&'a str>,
-    /// The event's id; events only.
+    /// The event's id; for an event whose message has another one.
     pub event_id: Option<&'a str>,
     /// The encoded message.
     pub payload: Bytes,
@@ -158,15 +158,16 @@ impl Publisher {
         subject: String,
         message: OutMessage<'_>,
     ) -> Result<Published, PublishError> {
-        self.publish_with(subject, message.headers(), message.payload)
+        self.publish_with(subject, || message.headers(), message.payload.clone())
             .await
     }
 
-    /// Publishes with headers that are complete, the message's id included.
+    /// Publishes with headers that are complete, the message's id included. They are made for each
+    /// try, since nearly always there is one.
     pub(crate) async fn publish_with(
         &self,
         subject: String,
-        headers: HeaderMap,
+        headers: impl Fn() -> HeaderMap,
         payload: Bytes,
     ) -> Result<Published, PublishError> {
         self.check_size(&payload)?;
@@ -175,7 +176,7 @@ impl Publisher {
         let mut pause = RETRY_PAUSE_FIRST;
         let mut retried = false;
         loop {
-            let attempt = self.attempt(subject.clone(), headers.clone(), payload.clone());
+            let attempt = self.attempt(subject.clone(), headers(), payload.clone());
             let reason = match attempt.await {
                 Ok(ack) => return Ok(published(&ack, retried)),
                 Err(AttemptError::Final(error)) if !retried => return Err(error),

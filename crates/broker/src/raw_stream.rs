@@ -10,7 +10,7 @@ use hookrail_domain::Millis;
 use crate::connection::Broker;
 use crate::error::BrokerError;
 use crate::group_consumer::delete_consumer;
-use crate::message::{HEADER_EVENT_ID, MessageHeaders, RawMessage, last_token};
+use crate::message::{MessageHeaders, RawMessage, last_token};
 use crate::pull::{PullFeed, PullSettings, Pulled};
 use crate::random::random_bits;
 
@@ -190,9 +190,7 @@ impl Broker {
             match feed.next().await {
                 Pulled::Message(_, delivered) if delivered.timestamp_ms > until_ms => break,
                 Pulled::Message(message, delivered) => {
-                    let headers = message.headers.as_ref();
-                    let id = headers.and_then(|headers| headers.get(HEADER_EVENT_ID));
-                    if id.is_some_and(|id| id.as_str() == event_id) {
+                    if crate::message::event_id(message.headers.as_ref()) == Some(event_id) {
                         return Ok(Some(delivered.stream_sequence));
                     }
                 }

@@ -58,7 +58,7 @@ impl From<&Delivery> for DeliveryFacts {
     }
 }
 
-/// An attempt was made.
+/// An attempt, with what the row of its delivery needs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AttemptRecord {
     /// The delivery that it was made for.
@@ -67,7 +67,8 @@ pub struct AttemptRecord {
     pub attempt: Attempt,
 }
 
-/// A delivery's state changed.
+/// A delivery's state changed, most often by an attempt: both are one record, so that they can't part and
+/// cost one message.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StateRecord {
     /// The delivery.
@@ -86,6 +87,8 @@ pub struct StateRecord {
     pub failure: Option<Failure>,
     /// Raised by every manual retry, which alone takes a delivery back from dead.
     pub generation: u32,
+    /// The attempt that led to it, where one was made.
+    pub attempt: Option<Box<Attempt>>,
 }
 
 impl StateRecord {
@@ -160,8 +163,6 @@ pub struct CountRecord {
 /// Anything that goes to the journal.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Record {
-    /// An attempt was made.
-    Attempt(Box<AttemptRecord>),
     /// A delivery's state changed.
     State(Box<StateRecord>),
     /// The ingress refused a request.

@@ -82,6 +82,7 @@ fn state(id: u128, generation: u32, status: DeliveryStatus, epoch: u64, attempts
         settled_at: status.is_settled().then_some(2000),
         failure: None,
         generation,
+        attempt: None,
     }
 }
 

@@ -49,7 +49,7 @@ pub(crate) async fn store_event(
         id: &message_id,
         body_hash: Some(&body_hash),
         event_id: Some(&id),
-        payload: encode_event(event),
+        payload: encode_event(event.clone()),
     };
     let published = state
         .broker

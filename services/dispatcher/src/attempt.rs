@@ -19,7 +19,7 @@ use crate::{
 /// An attempt that was made, with its delivery, for the journal.
 pub(crate) struct Finished {
     pub(crate) delivery: Arc<Delivery>,
-    pub(crate) attempt: Attempt,
+    pub(crate) attempt: Box<Attempt>,
 }
 
 /// Makes one attempt. The delivery is read again where it is not in memory.
@@ -63,7 +63,10 @@ pub(crate) async fn attempt(
     log_attempt(shared, &delivery, &attempt);
     Ok(Done::Attempt {
         id: send.attempt,
-        finished: Box::new(Finished { delivery, attempt }),
+        finished: Box::new(Finished {
+            delivery,
+            attempt: Box::new(attempt),
+        }),
         result,
     })
 }
@@ -85,7 +88,10 @@ pub(crate) async fn broken(
     let (attempt, result) = unsent(failure, send.number, epoch, clock::now_ms());
     Ok(Done::Attempt {
         id: send.attempt,
-        finished: Box::new(Finished { delivery, attempt }),
+        finished: Box::new(Finished {
+            delivery,
+            attempt: Box::new(attempt),
+        }),
         result,
     })
 }

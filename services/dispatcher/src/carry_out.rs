@@ -6,7 +6,6 @@ use std::{panic::AssertUnwindSafe, sync::Arc};
 use futures::FutureExt as _;
 use hookrail_broker::{FoundParked, StoredParked};
 use hookrail_domain::{
-    delivery::{ErrorCode, Failure},
     ids::{DeliveryId, DestinationId},
     lane::{Action, AttemptId, End, Input, LaneId, ParkedSubject, Place, Send, Settle},
     retry::{AttemptResult, Progress, Verdict},
@@ -214,9 +213,7 @@ impl PartitionTask<'_> {
         let recorder = self.recorder.clone();
         self.beside.spawn(async move {
             let Finished { delivery, attempt } = finished;
-            let failure = attempt.failure.clone();
-            until_taken(|| recorder.attempt(&delivery, attempt.clone())).await?;
-            until_taken(|| recorder.waits(&delivery, progress, failure.clone())).await?;
+            until_taken(|| recorder.waits(&delivery, progress, attempt.clone())).await?;
             Ok(Done::Recorded)
         });
     }
@@ -233,12 +230,7 @@ impl PartitionTask<'_> {
                 Some(Finished { delivery, attempt }) => (delivery, Some(attempt)),
                 None => (body_of(held, &store, order.place).await?.delivery, None),
             };
-            let failure = attempt.as_ref().and_then(|attempt| attempt.failure.clone());
-            let failure = failure.or_else(|| of_end(order.end));
-            if let Some(attempt) = attempt {
-                until_taken(|| recorder.attempt(&delivery, attempt.clone())).await?;
-            }
-            settle(&recorder, &delivery, order, failure).await?;
+            settle(&recorder, &delivery, order, attempt).await?;
             take_away(&acker, &store, order.place).await?;
             metrics.settled(order.end);
             if order.end == End::Delivered {
@@ -257,23 +249,6 @@ impl PartitionTask<'_> {
             Ok(Done::Settled(place))
         });
     }
-}
-
-/// What a delivery that ended without an attempt failed of.
-fn of_end(end: End) -> Option<Failure> {
-    let detail = match end {
-        End::Dead(_) => "it was given up",
-        End::Cancelled(ErrorCode::Expired) => "its caller had gone",
-        End::Cancelled(_) => "it was cancelled, or its destination was deleted",
-        End::Delivered | End::Stale | End::Moved => return None,
-    };
-    let (End::Dead(code) | End::Cancelled(code)) = end else {
-        return None;
-    };
-    Some(Failure {
-        code,
-        detail: detail.to_owned(),
-    })
 }
 
 /// Acks or deletes a message, and returns once it is surely gone.

@@ -3,9 +3,9 @@
 use hookrail_broker::{PublishError, Publisher, codec};
 use hookrail_domain::{
     Millis,
-    delivery::{Attempt, Delivery, DeliveryStatus, Failure},
-    journal::{AttemptRecord, Record, StateRecord},
-    lane::End,
+    delivery::{Attempt, Delivery, DeliveryStatus, ErrorCode, Failure},
+    journal::{Record, StateRecord},
+    lane::{End, Settle},
     retry::Progress,
 };
 
@@ -18,51 +18,59 @@ pub(crate) struct Recorder {
 }
 
 impl Recorder {
-    /// An attempt was made.
-    pub(crate) async fn attempt(&self, delivery: &Delivery, attempt: Attempt) -> Result<(), PublishError> {
-        let id = format!("{}.a.{}.{}", delivery.id, self.epoch, attempt.number);
-        let record = Record::Attempt(Box::new(AttemptRecord {
-            delivery: delivery.into(),
-            attempt,
-        }));
-        self.publish(&id, &record).await
-    }
-
-    /// It failed and waits for its next attempt.
+    /// An attempt failed, and the delivery waits for its next.
     pub(crate) async fn waits(
         &self,
         delivery: &Delivery,
         progress: Progress,
-        failure: Option<Failure>,
+        attempt: Box<Attempt>,
     ) -> Result<(), PublishError> {
-        let record = self.state(delivery, DeliveryStatus::Parked, progress, failure);
+        let failure = attempt.failure.clone();
+        let mut record = self.state(delivery, DeliveryStatus::Parked, progress, failure);
+        record.attempt = Some(attempt);
         self.publish_state(record).await
     }
 
-    /// It ended. A dead one is handed over with its body, in the same breath as its state.
+    /// It ended, by an attempt or without one. A dead one is handed over with its body, in the same
+    /// breath as its state.
     pub(crate) async fn ended(
         &self,
         delivery: &Delivery,
-        end: End,
-        progress: Progress,
-        failure: Option<Failure>,
+        settle: Settle,
+        attempt: Option<Box<Attempt>>,
         now: Millis,
     ) -> Result<(), PublishError> {
-        let status = match end {
+        let status = match settle.end {
             End::Delivered => DeliveryStatus::Delivered,
             End::Dead(_) => DeliveryStatus::Dead,
             End::Cancelled(_) => DeliveryStatus::Cancelled,
             End::Stale | End::Moved => return Ok(()),
         };
-        let mut record = self.state(delivery, status, progress, failure);
+        let failure = attempt.as_ref().and_then(|attempt| attempt.failure.clone());
+        let failure = failure.or_else(|| of_end(settle.end));
+        let mut record = self.state(delivery, status, settle.progress, failure);
         record.settled_at = Some(now);
-        if status == DeliveryStatus::Dead {
-            let payload = codec::encode_dead(delivery, &record);
-            let id = format!("{}.d.{}", delivery.id, record.generation);
-            self.publisher.publish_dead(self.partition, &id, payload).await?;
-            return Ok(());
+        record.attempt = attempt;
+        match status {
+            DeliveryStatus::Dead => self.publish_dead(delivery, record).await,
+            _ => self.publish_state(record).await,
         }
-        self.publish_state(record).await
+    }
+
+    async fn publish_dead(&self, delivery: &Delivery, mut record: StateRecord) -> Result<(), PublishError> {
+        let id = format!("{}.d.{}", delivery.id, record.generation);
+        let publish = async |record: &StateRecord| {
+            let payload = codec::encode_dead(delivery, record);
+            self.publisher.publish_dead(self.partition, &id, payload).await
+        };
+        let published = match publish(&record).await {
+            Err(PublishError::TooLarge { .. }) => {
+                leave_out_details(&mut record);
+                publish(&record).await
+            }
+            published => published,
+        };
+        published.map(drop)
     }
 
     fn state(
@@ -81,6 +89,7 @@ impl Recorder {
             settled_at: None,
             failure,
             generation: 0,
+            attempt: None,
         }
     }
 
@@ -92,7 +101,16 @@ impl Recorder {
             record.attempts,
             record.status.as_str()
         );
-        self.publish(&id, &Record::State(Box::new(record))).await
+        let mut record = Record::State(Box::new(record));
+        match self.publish(&id, &record).await {
+            Err(PublishError::TooLarge { .. }) => {
+                if let Record::State(state) = &mut record {
+                    leave_out_details(state);
+                }
+                self.publish(&id, &record).await
+            }
+            published => published,
+        }
     }
 
     async fn publish(&self, id: &str, record: &Record) -> Result<(), PublishError> {
@@ -102,4 +120,30 @@ impl Recorder {
             .await
             .map(drop)
     }
+}
+
+/// What happened is never left out of the journal; what was said may be, where it is too long for a message.
+fn leave_out_details(record: &mut StateRecord) {
+    if let Some(attempt) = &mut record.attempt {
+        attempt.request_headers = Vec::new();
+        attempt.response_headers = Vec::new();
+        attempt.response_body = Vec::new();
+    }
+}
+
+/// What a delivery that ended without an attempt failed of.
+fn of_end(end: End) -> Option<Failure> {
+    let detail = match end {
+        End::Dead(_) => "it was given up",
+        End::Cancelled(ErrorCode::Expired) => "its caller had gone",
+        End::Cancelled(_) => "it was cancelled, or its destination was deleted",
+        End::Delivered | End::Stale | End::Moved => return None,
+    };
+    let (End::Dead(code) | End::Cancelled(code)) = end else {
+        return None;
+    };
+    Some(Failure {
+        code,
+        detail: detail.to_owned(),
+    })
 }

@@ -2,7 +2,7 @@
 
 use hookrail_broker::PublishError;
 use hookrail_domain::{
-    delivery::{Delivery, Failure},
+    delivery::{Attempt, Delivery},
     lane::Settle,
 };
 use hookrail_runtime::clock;
@@ -18,17 +18,9 @@ pub(crate) async fn settle(
     recorder: &Recorder,
     delivery: &Delivery,
     settle: Settle,
-    failure: Option<Failure>,
+    attempt: Option<Box<Attempt>>,
 ) -> Result<(), PartitionError> {
-    let ended = || {
-        recorder.ended(
-            delivery,
-            settle.end,
-            settle.progress,
-            failure.clone(),
-            clock::now_ms(),
-        )
-    };
+    let ended = || recorder.ended(delivery, settle, attempt.clone(), clock::now_ms());
     until_taken(ended).await
 }
 

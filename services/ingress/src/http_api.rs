@@ -2,7 +2,6 @@
 //! `/h/{token}`. There is no router: with one, a look-up would cost more than the rest of a request.
 
 use std::net::TcpListener;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,8 +28,9 @@ pub(crate) fn server(
 ) -> std::io::Result<Server> {
     let settings = ingress.settings.clone();
     let app = move || {
+        let ingress = Arc::clone(&ingress);
         App::new()
-            .app_data(Rc::new(Worker::new(Arc::clone(&ingress))))
+            .data_factory(move || Worker::connect(Arc::clone(&ingress)))
             .default_service(web::to(receive))
     };
     let server = HttpServer::new(app)

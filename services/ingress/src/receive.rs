@@ -1,6 +1,5 @@
 //! One webhook, from request to answer: every step on one screen.
 
-use std::rc::Rc;
 use std::sync::Arc;
 
 use actix_web::dev::Payload;
@@ -28,7 +27,7 @@ use crate::store_event::{Receipt, store_event};
 /// Takes one request in.
 pub(crate) async fn receive(request: HttpRequest, payload: web::Payload) -> HttpResponse {
     let worker = request
-        .app_data::<Rc<Worker>>()
+        .app_data::<web::Data<Worker>>()
         .expect("every worker was given its part");
     let ingress = &worker.ingress;
     let mut payload = payload.into_inner();
@@ -36,7 +35,7 @@ pub(crate) async fn receive(request: HttpRequest, payload: web::Payload) -> Http
     let found = find_source(&snapshot, request.path(), now_ms());
     let intake = found.map(|source| worker.intake(source));
     let taken = match &intake {
-        Some(intake) => accept(ingress, &snapshot, intake, &request, &mut payload).await,
+        Some(intake) => accept(worker, &snapshot, intake, &request, &mut payload).await,
         None => Err(Refusal::NotFound),
     };
     match taken {
@@ -56,12 +55,13 @@ pub(crate) async fn receive(request: HttpRequest, payload: web::Payload) -> Http
 }
 
 async fn accept(
-    ingress: &Ingress,
+    worker: &Worker,
     snapshot: &Arc<Snapshot>,
     intake: &Intake,
     request: &HttpRequest,
     payload: &mut Payload,
 ) -> Result<Receipt, Refusal> {
+    let ingress = &worker.ingress;
     check_enabled(intake)?;
     if !intake.takes(request.method().as_str()) {
         return Err(Refusal::Method(intake.allow.clone()));
@@ -81,9 +81,8 @@ async fn accept(
         body,
     };
     let event = inbound.into_event(intake, request, ingress.broker.settings().partitions);
-    let receipt = store_event(ingress, intake, &event).await?;
-    tracing::debug!(event_id = %event.id, trace_id = event.trace_id(), ?receipt, "stored an event");
-    Ok(receipt)
+    tracing::debug!(event_id = %event.id, trace_id = event.trace_id(), "storing an event");
+    store_event(worker, intake, event).await
 }
 
 fn check_enabled(intake: &Intake) -> Result<(), Refusal> {

@@ -146,7 +146,8 @@ async fn publish(ingress: &Ingress, source: SourceId, id: &str, record: &Record)
     let partition = (source.as_u128() % partitions) as u32;
     let (kind, payload) = codec::encode_record(record);
     ingress
-        .publisher
+        .broker
+        .publisher()
         .publish_journal(kind, partition, id, payload)
         .await
         .map(drop)

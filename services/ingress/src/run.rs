@@ -37,7 +37,6 @@ pub async fn run(
     loaded.ready();
     let (reports, waiting) = RefusalReports::new();
     let ingress = Arc::new(Ingress {
-        publisher: broker.publisher(),
         snapshot,
         fill: RawFill::new(broker.settings().partitions),
         in_flight: InFlight::new(settings.ingress_max_in_flight),

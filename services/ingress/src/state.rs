@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use hookrail_broker::{Broker, Publisher, SnapshotReader};
+use hookrail_broker::{Broker, BrokerError, Publisher, SnapshotReader};
 use hookrail_domain::ids::SourceId;
 use hookrail_domain::source::Source;
 
@@ -23,7 +23,6 @@ const MAX_INTAKES: usize = 10_000;
 pub(crate) struct Ingress {
     pub(crate) settings: IngressSettings,
     pub(crate) broker: Broker,
-    pub(crate) publisher: Publisher,
     pub(crate) snapshot: SnapshotReader,
     pub(crate) fill: RawFill,
     pub(crate) in_flight: InFlight,
@@ -31,19 +30,27 @@ pub(crate) struct Ingress {
     pub(crate) metrics: IngressMetrics,
 }
 
-/// What one worker thread has: the shared part, and what it worked out of the sources, so that
+/// What one worker thread has: the shared part, a connection to the broker whose tasks run on this
+/// thread too, so that no publish wakes another one, and what it worked out of the sources, so that
 /// requests neither lock nor compute it.
 pub(crate) struct Worker {
     pub(crate) ingress: Arc<Ingress>,
+    pub(crate) publisher: Publisher,
     intakes: RefCell<HashMap<SourceId, Rc<Intake>>>,
 }
 
 impl Worker {
-    pub(crate) fn new(ingress: Arc<Ingress>) -> Self {
-        Self {
+    /// Connects; must be called on the thread that will use it.
+    ///
+    /// # Errors
+    /// No nats-server answers.
+    pub(crate) async fn connect(ingress: Arc<Ingress>) -> Result<Self, BrokerError> {
+        let broker = Broker::connect(ingress.broker.settings(), "ingress worker").await?;
+        Ok(Self {
             ingress,
+            publisher: broker.publisher(),
             intakes: RefCell::new(HashMap::new()),
-        }
+        })
     }
 
     /// The intake of this version of a source.

@@ -9,7 +9,7 @@ use hookrail_domain::event::Event;
 
 use crate::intake::Intake;
 use crate::refusal::Refusal;
-use crate::state::Ingress;
+use crate::state::{Ingress, Worker};
 
 /// An event that the broker has, with its id.
 #[derive(Debug, PartialEq, Eq)]
@@ -24,31 +24,29 @@ pub(crate) enum Receipt {
 ///
 /// # Errors
 /// It was not stored, or nobody knows.
-pub(crate) async fn store_event(
-    ingress: &Ingress,
-    intake: &Intake,
-    event: &Event,
-) -> Result<Receipt, Refusal> {
+pub(crate) async fn store_event(worker: &Worker, intake: &Intake, event: Event) -> Result<Receipt, Refusal> {
+    let ingress = &worker.ingress;
     let partition = event.id.partition();
     if ingress.fill.is_full(partition) {
         return Err(Refusal::Full);
     }
     let event_id = event.id.to_string();
-    let key = DuplicateKey::of(event);
+    let key = DuplicateKey::of(&event);
+    let body_bytes = usize::try_from(event.body.size()).unwrap_or(usize::MAX);
     let message = OutMessage {
         id: key.as_ref().map_or(&event_id, |key| &key.message_id),
         body_hash: key.as_ref().map(|key| key.body_hash.as_str()),
-        event_id: Some(&event_id),
+        event_id: key.as_ref().map(|_| event_id.as_str()),
         payload: codec::encode_event(event),
     };
     let started = Instant::now();
-    let published = ingress
+    let published = worker
         .publisher
         .publish_event(partition, &intake.id, message)
         .await;
     let took = started.elapsed();
     ingress.metrics.publish_seconds.observe(took.as_secs_f64());
-    match (published.map_err(|error| refusal(error, event))?, key) {
+    match (published.map_err(|error| refusal(error, body_bytes))?, key) {
         (published, Some(key)) if published.duplicate => {
             first_event(ingress, partition, published, &event_id, &key).await
         }
@@ -97,19 +95,16 @@ async fn first_event(
     }
 }
 
-fn refusal(error: PublishError, event: &Event) -> Refusal {
+fn refusal(error: PublishError, body_bytes: usize) -> Refusal {
     match error {
         PublishError::Refused { .. } | PublishError::Fenced => {
             tracing::debug!(%error, "the broker refused an event");
             Refusal::Full
         }
         // What is around this body counts too, its headers above all.
-        PublishError::TooLarge { bytes, limit } => {
-            let body = usize::try_from(event.body.size()).unwrap_or(bytes);
-            Refusal::TooLarge {
-                limit: limit.saturating_sub(bytes.saturating_sub(body)),
-            }
-        }
+        PublishError::TooLarge { bytes, limit } => Refusal::TooLarge {
+            limit: limit.saturating_sub(bytes.saturating_sub(body_bytes)),
+        },
         PublishError::Unknown { reason } => Refusal::Unknown(reason),
     }
 }

@@ -150,7 +150,6 @@ async fn transaction(workshop: &Workshop, records: &[Numbered]) -> Result<(), St
 /// Records by the table that they go to.
 #[derive(Default)]
 struct Sorted<'a> {
-    attempts: Vec<AttemptRecord>,
     states: Vec<StateRecord>,
     rejections: Vec<(u64, &'a RejectionRecord)>,
     counts: Vec<&'a CountRecord>,
@@ -160,7 +159,6 @@ struct Sorted<'a> {
 impl<'a> Sorted<'a> {
     fn add(&mut self, sequence: u64, entry: &'a Entry) {
         match entry {
-            Entry::Journal(Record::Attempt(record)) => self.attempts.push((**record).clone()),
             Entry::Journal(Record::State(record)) => self.states.push((**record).clone()),
             Entry::Journal(Record::Rejection(record)) => self.rejections.push((sequence, record)),
             Entry::Journal(Record::Count(record)) => self.counts.push(record),
@@ -171,16 +169,19 @@ impl<'a> Sorted<'a> {
         }
     }
 
+    fn attempts(&self) -> Vec<AttemptRecord> {
+        let of = |state: &StateRecord| {
+            let attempt = (**state.attempt.as_ref()?).clone();
+            let delivery = state.delivery.clone();
+            Some(AttemptRecord { delivery, attempt })
+        };
+        self.states.iter().filter_map(of).collect()
+    }
+
     async fn write(&self, transaction: &WriteTransaction) -> Result<(), StoreError> {
         let connection = &**transaction;
-        let facts: Vec<_> = self
-            .attempts
-            .iter()
-            .map(|record| record.delivery.clone())
-            .collect();
-        deliveries::insert_planned(connection, &facts).await?;
         deliveries::raise(connection, &self.states).await?;
-        attempts::insert(connection, &self.attempts).await?;
+        attempts::insert(connection, &self.attempts()).await?;
         let died_at = |dead: &codec::DeadLetter| dead.state.settled_at.unwrap_or(dead.delivery.accepted_at);
         let dead: Vec<_> = self
             .dead

@@ -81,6 +81,7 @@ pub(crate) fn dead(delivery: &Delivery, reason: String) -> Box<StateRecord> {
             detail: reason,
         }),
         generation: 0,
+        attempt: None,
     })
 }
 

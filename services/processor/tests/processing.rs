@@ -140,7 +140,7 @@ async fn send_as(broker: &Broker, partition: u32, number: u128, body: &str, mess
         reply: None,
         internal: false,
     };
-    let message = OutMessage::plain(message, codec::encode_event(&event));
+    let message = OutMessage::plain(message, codec::encode_event(event));
     broker
         .publisher()
         .publish_event(partition, &SOURCE.to_string(), message)
@@ -326,6 +326,7 @@ async fn the_journal_is_written_once_whatever_comes_twice() {
         settled_at: None,
         failure: None,
         generation: 0,
+        attempt: None,
     };
     let refused = CountRecord {
         instance: "i".into(),

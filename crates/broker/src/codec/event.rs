@@ -8,30 +8,30 @@ use prost::Message;
 
 use super::CodecError;
 use super::words::{
-    body, decode, from_body, from_pairs, from_reply, pairs, parse, parse_option, reply, text_option,
+    body, decode, from_body, from_pairs, from_reply, into_pairs, parse, parse_option, reply, text_option,
 };
 
 /// The bytes of an event.
-pub fn encode_event(event: &Event) -> Bytes {
+pub fn encode_event(event: Event) -> Bytes {
     let message = v1::InboundEvent {
         id: event.id.to_string(),
         workspace: event.workspace.to_string(),
         source: text_option(event.source.as_ref()),
-        event_type: event.event_type.clone(),
+        event_type: event.event_type,
         revision: event.revision,
         accepted_at_ms: event.accepted_at,
-        method: event.method.clone(),
-        query: pairs(&event.query),
-        headers: pairs(&event.headers),
-        content_type: event.content_type.clone(),
+        method: event.method,
+        query: into_pairs(event.query),
+        headers: into_pairs(event.headers),
+        content_type: event.content_type,
         body: Some(body(&event.body)),
-        remote_addr: event.remote_addr.clone(),
+        remote_addr: event.remote_addr,
         credential: text_option(event.credential.as_ref()),
-        ordering_key: event.ordering_key.clone(),
-        dedupe_key: event.dedupe_key.clone(),
-        idempotency_key: event.idempotency_key.clone(),
+        ordering_key: event.ordering_key,
+        dedupe_key: event.dedupe_key,
+        idempotency_key: event.idempotency_key,
         current_context: event.current_context.as_ref().map(Json::to_compact_vec),
-        traceparent: event.traceparent.clone(),
+        traceparent: event.traceparent,
         reply: event.reply.as_ref().map(reply),
         internal: event.internal,
     };
@@ -109,7 +109,7 @@ mod tests {
         };
         for body in [Body::inline(&b"\0\xff{}"[..]), Body::inline(&b""[..]), object] {
             let event = event(body);
-            assert_eq!(decode_event(&encode_event(&event)), Ok(event));
+            assert_eq!(decode_event(&encode_event(event.clone())), Ok(event));
         }
     }
 
@@ -117,7 +117,7 @@ mod tests {
     fn bytes_that_are_no_event_are_refused_by_field() {
         assert_eq!(decode_event(b"\xff").unwrap_err().field, "InboundEvent");
         assert_eq!(decode_event(b"").unwrap_err().field, "id");
-        let mut message = v1::InboundEvent::decode(encode_event(&event(Body::inline(&b""[..])))).unwrap();
+        let mut message = v1::InboundEvent::decode(encode_event(event(Body::inline(&b""[..])))).unwrap();
         message.body = None;
         assert_eq!(decode_event(&message.encode_to_vec()).unwrap_err().field, "body");
     }

@@ -2,9 +2,7 @@
 
 use bytes::Bytes;
 use hookrail_domain::delivery::Delivery;
-use hookrail_domain::journal::{
-    AttemptRecord, CountRecord, DeliveryFacts, Record, RejectionRecord, StateRecord,
-};
+use hookrail_domain::journal::{CountRecord, DeliveryFacts, Record, RejectionRecord, StateRecord};
 use hookrail_proto::v1;
 use prost::Message;
 
@@ -31,7 +29,6 @@ pub struct DeadLetter {
 pub fn encode_record(record: &Record) -> (JournalKind, Bytes) {
     use v1::journal_record::Record as Wire;
     let (kind, record) = match record {
-        Record::Attempt(record) => (JournalKind::Attempt, Wire::Attempt(attempt_record(record))),
         Record::State(record) => (JournalKind::State, Wire::State(state_record(record))),
         Record::Rejection(record) => (JournalKind::Rejection, Wire::Rejection(rejection(record))),
         Record::Count(record) => (JournalKind::Count, Wire::Count(count(record))),
@@ -45,13 +42,10 @@ pub fn decode_record(bytes: &[u8]) -> Result<Record, CodecError> {
     use v1::journal_record::Record as Wire;
     let message: v1::JournalRecord = decode("JournalRecord", bytes)?;
     match needed("record", message.record)? {
-        Wire::Attempt(record) => Ok(Record::Attempt(Box::new(AttemptRecord {
-            delivery: from_facts(record.delivery)?,
-            attempt: from_attempt(needed("attempt", record.attempt)?)?,
-        }))),
         Wire::State(record) => {
             let delivery = from_facts(record.delivery)?;
-            Ok(Record::State(Box::new(from_outcome(delivery, record.outcome)?)))
+            let state = from_outcome(delivery, record.outcome, record.attempt)?;
+            Ok(Record::State(Box::new(state)))
         }
         Wire::Rejection(record) => Ok(Record::Rejection(Box::new(from_rejection(record)?))),
         Wire::Count(record) => Ok(Record::Count(Box::new(from_count(record)?))),
@@ -63,6 +57,7 @@ pub fn encode_dead(delivery: &Delivery, state: &StateRecord) -> Bytes {
     let message = v1::DeadLetter {
         delivery: Some(to_message(delivery)),
         outcome: Some(outcome(state)),
+        attempt: state.attempt.as_deref().map(attempt),
     };
     Bytes::from(message.encode_to_vec())
 }
@@ -71,21 +66,15 @@ pub fn encode_dead(delivery: &Delivery, state: &StateRecord) -> Bytes {
 pub fn decode_dead(bytes: &[u8]) -> Result<DeadLetter, CodecError> {
     let message: v1::DeadLetter = decode("DeadLetter", bytes)?;
     let delivery = from_message(needed("delivery", message.delivery)?)?;
-    let state = from_outcome(DeliveryFacts::from(&delivery), message.outcome)?;
+    let state = from_outcome(DeliveryFacts::from(&delivery), message.outcome, message.attempt)?;
     Ok(DeadLetter { delivery, state })
-}
-
-fn attempt_record(record: &AttemptRecord) -> v1::AttemptRecord {
-    v1::AttemptRecord {
-        delivery: Some(facts(&record.delivery)),
-        attempt: Some(attempt(&record.attempt)),
-    }
 }
 
 fn state_record(record: &StateRecord) -> v1::StateRecord {
     v1::StateRecord {
         delivery: Some(facts(&record.delivery)),
         outcome: Some(outcome(record)),
+        attempt: record.attempt.as_deref().map(attempt),
     }
 }
 
@@ -101,7 +90,11 @@ fn outcome(record: &StateRecord) -> v1::Outcome {
     }
 }
 
-fn from_outcome(delivery: DeliveryFacts, outcome: Option<v1::Outcome>) -> Result<StateRecord, CodecError> {
+fn from_outcome(
+    delivery: DeliveryFacts,
+    outcome: Option<v1::Outcome>,
+    attempt: Option<v1::Attempt>,
+) -> Result<StateRecord, CodecError> {
     let outcome = needed("outcome", outcome)?;
     Ok(StateRecord {
         delivery,
@@ -112,6 +105,7 @@ fn from_outcome(delivery: DeliveryFacts, outcome: Option<v1::Outcome>) -> Result
         settled_at: outcome.settled_at_ms,
         failure: outcome.failure.map(from_failure).transpose()?,
         generation: outcome.generation,
+        attempt: attempt.map(from_attempt).transpose()?.map(Box::new),
     })
 }
 
@@ -248,6 +242,7 @@ mod tests {
                 detail: "x".into(),
             }),
             generation: 1,
+            attempt: None,
         }
     }
 
@@ -278,9 +273,9 @@ mod tests {
             failure: state().failure,
         };
         let records = [
-            Record::Attempt(Box::new(AttemptRecord {
-                delivery: state().delivery,
-                attempt,
+            Record::State(Box::new(StateRecord {
+                attempt: Some(Box::new(attempt)),
+                ..state()
             })),
             Record::State(Box::new(state())),
             Record::Rejection(Box::new(RejectionRecord {

@@ -103,6 +103,13 @@ pub(super) fn pairs(pairs: &[(String, String)]) -> Vec<v1::Pair> {
         .collect()
 }
 
+pub(super) fn into_pairs(pairs: Vec<(String, String)>) -> Vec<v1::Pair> {
+    pairs
+        .into_iter()
+        .map(|(name, value)| v1::Pair { name, value })
+        .collect()
+}
+
 pub(super) fn from_pairs(pairs: Vec<v1::Pair>) -> Vec<(String, String)> {
     pairs.into_iter().map(|pair| (pair.name, pair.value)).collect()
 }

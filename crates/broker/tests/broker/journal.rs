@@ -17,7 +17,7 @@ async fn two_writers_share_the_records_and_each_is_given_once() {
         let id = format!("a{i}");
         let payload = Bytes::from(vec![i]);
         publisher
-            .publish_journal(JournalKind::Attempt, 1, &id, payload)
+            .publish_journal(JournalKind::State, 1, &id, payload)
             .await
             .unwrap();
     }
@@ -36,7 +36,7 @@ async fn two_writers_share_the_records_and_each_is_given_once() {
         };
         assert!(batch.len() <= 7);
         for record in &batch {
-            assert_eq!(record.kind, Some(JournalKind::Attempt));
+            assert_eq!(record.kind, Some(JournalKind::State));
             assert!(seen.insert(record.payload[0]), "given twice");
         }
         reader.ack(&batch).await.unwrap();

@@ -44,7 +44,7 @@ pub(crate) fn all() -> Vec<Golden> {
 }
 
 fn event(name: &'static str, event: Event) -> Golden {
-    let bytes = codec::encode_event(&event);
+    let bytes = codec::encode_event(event.clone());
     Golden::new(name, event, bytes, codec::decode_event)
 }
 
@@ -160,6 +160,7 @@ pub(crate) fn dead_state() -> StateRecord {
             detail: "it answered 503".into(),
         }),
         generation: 2,
+        attempt: None,
     }
 }
 

@@ -4,13 +4,10 @@ use hookrail_broker::codec;
 use hookrail_domain::{
     delivery::{Attempt, DeliveryStatus, ErrorCode, Failure},
     ids::{SourceId, WorkspaceId},
-    journal::{AttemptRecord, CountRecord, DeliveryFacts, Record, RejectionRecord, StateRecord},
+    journal::{CountRecord, Record, RejectionRecord, StateRecord},
 };
 
-use crate::{
-    Golden,
-    flow::{dead_state, delivery},
-};
+use crate::{Golden, flow::dead_state};
 
 pub(crate) fn all() -> Vec<Golden> {
     let parked = StateRecord {
@@ -21,8 +18,8 @@ pub(crate) fn all() -> Vec<Golden> {
         ..dead_state()
     };
     vec![
-        record("journal_attempt_answered", of_attempt(answered())),
-        record("journal_attempt_failed", of_attempt(failed())),
+        record("journal_state_answered", of_attempt(answered())),
+        record("journal_state_failed", of_attempt(failed())),
         record("journal_state_dead", Record::State(Box::new(dead_state()))),
         record("journal_state_parked", Record::State(Box::new(parked))),
         record("journal_rejection", Record::Rejection(Box::new(rejection()))),
@@ -36,8 +33,11 @@ fn record(name: &'static str, record: Record) -> Golden {
 }
 
 fn of_attempt(attempt: Attempt) -> Record {
-    let delivery = DeliveryFacts::from(&delivery());
-    Record::Attempt(Box::new(AttemptRecord { delivery, attempt }))
+    let attempt = Some(Box::new(attempt));
+    Record::State(Box::new(StateRecord {
+        attempt,
+        ..dead_state()
+    }))
 }
 
 fn answered() -> Attempt {

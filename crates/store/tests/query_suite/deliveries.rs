@@ -67,6 +67,7 @@ async fn deliveries_are_listed_by_every_filter_and_read_with_their_attempts() {
             settled_at: Some(4000),
             failure: None,
             generation: 0,
+            attempt: None,
         };
         let tx = store.write().await.unwrap();
         deliveries::insert_planned(&*tx, &[facts(1, 1000), facts(2, 1000), facts(1, 2000)])

@@ -59,6 +59,7 @@ async fn a_delivery_is_shown_with_its_attempts_and_with_its_event() {
         settled_at: Some(3000),
         failure: Some(failure),
         generation: 0,
+        attempt: None,
     };
     let tx = running.store.write().await.unwrap();
     deliveries::raise(&*tx, &[state]).await.unwrap();
