@@ -19,6 +19,7 @@ mod input;
 mod limits;
 mod listing;
 mod ordered;
+mod pace;
 mod parked;
 mod partition_lanes;
 mod rate;

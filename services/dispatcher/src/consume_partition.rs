@@ -72,7 +72,7 @@ pub(crate) async fn consume_partition(
                 }
             }
             // What comes while draining stays un-acked, for the next owner.
-            Some(read) = reader.next(), if ahead.is_none() => {
+            Some(read) = reader.next(), if ahead.is_none() && task.lanes.wants_more(clock::now_ms()) => {
                 let message = match read? {
                     _ if draining => continue,
                     Read::Message(message) => message,

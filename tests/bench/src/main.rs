@@ -2,9 +2,11 @@
 //! and are noisy; nothing here passes or fails.
 
 mod cpu;
+mod deliveries;
 mod ingress;
 mod load;
 mod servers;
+mod sink;
 
 use std::time::Duration;
 
@@ -31,6 +33,18 @@ enum Bench {
         #[arg(long, default_value_t = 3)]
         rounds: usize,
     },
+    /// The dispatcher: deliveries a second, CPU of each, and the time of one at a steady pace
+    Deliveries {
+        /// Deliveries that wait in the queue
+        #[arg(long, default_value_t = 40_000)]
+        deliveries: u64,
+        /// Deliveries a second, for the time of one
+        #[arg(long, default_value_t = 500)]
+        rate: u64,
+        /// Seconds at that pace
+        #[arg(long, default_value_t = 10)]
+        seconds: u64,
+    },
     /// Serves: answers 202 (started by the benchmark)
     #[command(hide = true)]
     ServeBare,
@@ -49,9 +63,22 @@ fn main() -> anyhow::Result<()> {
         connections: 64,
         rounds: 3,
     };
+    hookrail_harness::install_tls_provider();
     match Cli::parse().command.unwrap_or(ingress) {
         Bench::ServeBare => servers::serve_bare(),
         Bench::ServePublish { nats_url } => servers::serve_publish(&nats_url),
+        Bench::Deliveries {
+            deliveries,
+            rate,
+            seconds,
+        } => {
+            let runtime = tokio::runtime::Runtime::new()?;
+            runtime.block_on(deliveries::measure(
+                deliveries,
+                rate,
+                Duration::from_secs(seconds),
+            ))
+        }
         Bench::Ingress {
             seconds,
             connections,

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::{HoldReason, Limits, RateRule, TokenBucket, front::Unit};
+use super::{HoldReason, Limits, RateRule, TokenBucket, front::Unit, pace::Pace};
 use crate::{
     Millis,
     circuit::{Circuit, CircuitState, Permit},
@@ -40,6 +40,8 @@ pub(super) struct Gate {
     pub(super) deleted: bool,
     /// Un-acked messages of the queue that are for this destination.
     pub(super) held: usize,
+    /// How fast its deliveries are settled.
+    pace: Pace,
     /// Reads of the parked stream under way; each has taken the place of an attempt.
     pub(super) reading: u32,
     circuit: Circuit,
@@ -66,6 +68,7 @@ impl Gate {
             listed: false,
             deleted: false,
             held: 0,
+            pace: Pace::default(),
             reading: 0,
             circuit,
             bucket,
@@ -103,12 +106,30 @@ impl Gate {
         self.deleted = false;
     }
 
+    /// A delivery is settled.
+    pub(super) fn settled(&mut self, now: Millis) {
+        self.pace.settled(now);
+    }
+
+    /// True where what is in memory is not much, or soon gone.
+    pub(super) fn keeps_up(&self, limits: &Limits, now: Millis) -> bool {
+        let is_open = self.rules.enabled && self.circuit.state() == CircuitState::Closed;
+        is_open && self.held <= limits.destination_held && self.pace.clears(self.held, now)
+    }
+
+    /// True where so much is in memory that a little more would be too much.
+    pub(super) fn is_nearly_full(&self, limits: &Limits) -> bool {
+        self.held > limits.destination_held / 4 * 3
+    }
+
     /// Why more deliveries for this destination should not wait in memory, if so.
-    pub(super) fn parks(&self, limits: &Limits) -> Option<HoldReason> {
+    pub(super) fn parks(&self, limits: &Limits, now: Millis) -> Option<HoldReason> {
         let many = limits.destination_waiting + self.most_in_flight as usize;
         if !self.rules.enabled {
             Some(HoldReason::Disabled)
-        } else if self.circuit.state() != CircuitState::Closed || self.held > many {
+        } else if self.circuit.state() != CircuitState::Closed
+            || (self.held > many && !self.keeps_up(limits, now))
+        {
             Some(HoldReason::Limit)
         } else {
             None

@@ -31,6 +31,8 @@ pub struct Limits {
     pub lane_waiting: usize,
     /// Messages of a destination that wait in memory, besides as many as may be in flight, before more are parked.
     pub destination_waiting: usize,
+    /// Messages of a destination that may wait in memory as long as it settles them fast.
+    pub destination_held: usize,
     /// Retry steps of unordered deliveries that have a tier each; later ones share the last.
     pub tiers: u8,
     /// Messages of a tier read at once.
@@ -52,6 +54,7 @@ impl Default for Limits {
             remembered_lanes: 10_000,
             lane_waiting: 16,
             destination_waiting: 32,
+            destination_held: 400,
             tiers: 8,
             tier_read: 64,
             parked_retry_ms: 1_000,

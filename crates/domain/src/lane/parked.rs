@@ -76,9 +76,11 @@ impl PartitionLanes {
             return;
         }
         let Some(lane) = self.lanes.get(&id) else { return };
-        let overflow = (lane.queue.len() > self.limits.lane_waiting).then_some(HoldReason::Overflow);
         let gate = self.gates.get(&id.destination);
-        let reason = overflow.or_else(|| gate.and_then(|gate| gate.parks(&self.limits)));
+        let keeps_up = gate.is_some_and(|gate| gate.keeps_up(&self.limits, turn.now));
+        let overflow = lane.queue.len() > self.limits.lane_waiting && !keeps_up;
+        let overflow = overflow.then_some(HoldReason::Overflow);
+        let reason = overflow.or_else(|| gate.and_then(|gate| gate.parks(&self.limits, turn.now)));
         match (&lane.parked, reason) {
             (Some(_), _) => self.append_next(id, turn),
             (None, Some(reason)) => self.park(id, reason, turn),

@@ -59,6 +59,8 @@ pub struct PartitionLanes {
     pub(super) attempts: TokenBucket,
     pub(super) next_attempt: u64,
     pub(super) draining: bool,
+    /// The destination that had nearly all in memory that it may have there, last.
+    pub(super) filling: Option<DestinationId>,
 }
 
 /// One input's time, and where the actions that follow from it go.
@@ -95,6 +97,7 @@ impl PartitionLanes {
             listed: VecDeque::new(),
             next_attempt: 0,
             draining: false,
+            filling: None,
         }
     }
 
@@ -142,6 +145,13 @@ impl PartitionLanes {
     /// True where the queue's message `sequence` is in memory, un-acked.
     pub fn holds(&self, sequence: u64) -> bool {
         self.held.contains_key(&sequence)
+    }
+
+    /// False while a destination has much in memory and settles it fast: the queue is left alone for
+    /// that moment, since what it would give next could only be put aside.
+    pub fn wants_more(&self, now: Millis) -> bool {
+        let gate = self.filling.and_then(|id| self.gates.get(&id));
+        !gate.is_some_and(|gate| gate.is_nearly_full(&self.limits) && gate.keeps_up(&self.limits, now))
     }
 
     /// Messages of the queue that are in memory, un-acked.
@@ -221,6 +231,9 @@ impl PartitionLanes {
         }
         if let Some(gate) = self.gates.get_mut(&arrival.destination) {
             gate.held += 1;
+            if gate.is_nearly_full(&self.limits) {
+                self.filling = Some(arrival.destination);
+            }
         }
         if arrival.sequence > self.takeover.delivered {
             self.catch_up(turn);

@@ -58,6 +58,9 @@ impl PartitionLanes {
             return;
         };
         self.let_go(unit, place);
+        if let Some(gate) = self.gates.get_mut(&unit.destination()) {
+            gate.settled(turn.now);
+        }
         if let Some(delivery) = self.head_mut(unit).map(|head| head.item.delivery) {
             self.cancelled.remove(&delivery);
         }

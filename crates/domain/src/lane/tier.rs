@@ -42,7 +42,7 @@ impl PartitionLanes {
             .gates
             .get(&item.destination)
             .filter(|gate| self.parking == Parking::On && !gate.deleted);
-        if let Some(reason) = gate.and_then(|gate| gate.parks(&self.limits)) {
+        if let Some(reason) = gate.and_then(|gate| gate.parks(&self.limits, turn.now)) {
             self.move_to_tier(item.place, reason, turn);
         }
     }
