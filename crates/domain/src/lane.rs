@@ -13,6 +13,7 @@
 mod action;
 mod arrival;
 mod attempt;
+mod commands;
 mod destination_gate;
 mod front;
 mod input;

@@ -153,7 +153,7 @@ impl PartitionTask<'_> {
                 destination,
                 delivery,
             } => self.tell_gone(destination, delivery),
-            Action::Answer { .. } => {}
+            Action::Answer { .. } | Action::Find(..) => {}
         }
     }
 
