@@ -7,6 +7,7 @@
 mod attempt;
 mod bodies;
 mod carry_out;
+mod commands;
 mod consume_partition;
 mod error;
 mod judge_answer;

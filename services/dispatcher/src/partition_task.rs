@@ -13,7 +13,7 @@ use hookrail_runtime::clock;
 use tokio::task::JoinSet;
 
 use crate::{
-    attempt::Finished, bodies::Bodies, carry_out::Done, error::PartitionError, own_partitions::Shared,
+    attempt::Finished, bodies::Bodies, carry_out::Done, commands::Commands, error::PartitionError, own_partitions::Shared,
     park::arrival, record::Recorder, rules::KnownDestinations,
 };
 
@@ -33,6 +33,7 @@ pub(crate) struct PartitionTask<'a> {
     pub(crate) acker: DeliveryAcker,
     pub(crate) store: ParkedStore,
     pub(crate) recorder: Recorder,
+    pub(crate) commands: Commands,
     pub(crate) beside: JoinSet<Result<Done, PartitionError>>,
     pub(crate) actions: Vec<Action>,
 }
@@ -56,6 +57,7 @@ impl<'a> PartitionTask<'a> {
                 partition: lease.partition(),
                 epoch: lease.epoch(),
             },
+            commands: Commands::default(),
             beside: JoinSet::new(),
             actions: Vec::new(),
         }

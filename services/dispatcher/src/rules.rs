@@ -3,8 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use hookrail_domain::{
-    delivery::Delivery,
-    destination::{Destination, OnDead},
+    destination::Destination,
     ids::DestinationId,
     lane::{DestinationRules, Input, RateRule},
     snapshot::Snapshot,
@@ -27,13 +26,6 @@ impl KnownDestinations {
         let input = input(id, destination.as_deref());
         self.known.insert(id, destination);
         Some(input)
-    }
-
-    /// Whether a dead delivery stays at the front of its lane until a person decides.
-    pub(crate) fn holds_dead(&self, delivery: &Delivery) -> bool {
-        let known = self.known.get(&delivery.destination).and_then(Option::as_ref);
-        let holds = known.is_some_and(|destination| destination.spec.on_dead == OnDead::Hold);
-        holds && delivery.lane_key.is_some() && delivery.reply.is_none()
     }
 
     /// The inputs for what changed since the last call: of known destinations only.

@@ -10,7 +10,7 @@ use super::{
     Action, Command, CommandAnswer, CommandId, End, HoldReason, LaneId, ParkedMessage, ParkedSubject,
     Parking, PartitionLanes, Place,
     front::{Head, Item, Stage, Unit},
-    input::{Target, Verb},
+    input::{Search, Target, Verb},
     partition_lanes::Turn,
 };
 use crate::{delivery::ErrorCode, ids::DeliveryId, retry::Progress};
@@ -368,7 +368,7 @@ impl PartitionLanes {
     pub(super) fn found(
         &mut self,
         id: CommandId,
-        found: Option<(ParkedSubject, Box<ParkedMessage>)>,
+        found: Search,
         turn: &mut Turn<'_>,
     ) {
         let Some(command) = self.asked.finding.remove(&id) else {
@@ -377,14 +377,15 @@ impl PartitionLanes {
         let answer = match (self.unit_of(command.target), found) {
             // It came into memory meanwhile.
             (Some(unit), _) => self.command_unit(unit, &command, turn),
-            (None, None) => match command.target.lane_id() {
+            (None, Search::Broken) => Some(CommandAnswer::Busy),
+            (None, Search::Nowhere) => match command.target.lane_id() {
                 Some(lane) if self.lanes.contains_key(&lane) => self.command_queued(lane, &command, turn),
                 _ => Some(CommandAnswer::NotFound),
             },
-            (None, Some((ParkedSubject::Lane(lane), message))) => {
+            (None, Search::Here(ParkedSubject::Lane(lane), message)) => {
                 self.found_in_lane(lane, &message, &command, turn)
             }
-            (None, Some((ParkedSubject::Tier(_, tier), message))) => {
+            (None, Search::Here(ParkedSubject::Tier(_, tier), message)) => {
                 self.found_in_tier(tier, &message, &command, turn)
             }
         };

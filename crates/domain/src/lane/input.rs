@@ -75,6 +75,17 @@ pub enum CommandAnswer {
     Busy,
 }
 
+/// How a search in the parked stream ended.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Search {
+    /// The delivery lies there.
+    Here(ParkedSubject, Box<ParkedMessage>),
+    /// It is not there.
+    Nowhere,
+    /// It did not come to its end.
+    Broken,
+}
+
 /// An ordered lane that a takeover found in the parked stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FoundLane {
@@ -141,8 +152,8 @@ pub enum Input {
     LaneStateWritten(LaneId, u64),
     /// A lane state was certainly not taken.
     LaneStateRefused(LaneId),
-    /// What a [`Find`](super::Action::Find) came upon: where the delivery lies, and the message.
-    Found(CommandId, Option<(ParkedSubject, Box<ParkedMessage>)>),
+    /// What a [`Find`](super::Action::Find) came upon.
+    Found(CommandId, Search),
     /// What was parked when the partition was taken over; after the destinations, before the first arrival.
     Parked(ParkedSet),
     /// All that the owner before may have had from the queue has arrived: from now on a parked

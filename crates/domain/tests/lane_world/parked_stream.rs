@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use hookrail_domain::{
     Millis,
     lane::{
-        Arrival, FoundLane, HoldReason, LaneId, LaneState, ParkedMessage, ParkedSet, ParkedSubject, Target,
+        Arrival, FoundLane, HoldReason, LaneId, LaneState, ParkedMessage, ParkedSet, ParkedSubject, Search, Target,
     },
     retry::Progress,
 };
@@ -92,14 +92,16 @@ impl ParkedStream {
     }
 
     /// A delivery in its lane or in a tier of its destination.
-    pub(super) fn find(&self, target: Target) -> Option<(ParkedSubject, Box<ParkedMessage>)> {
+    pub(super) fn find(&self, target: Target) -> Search {
         let meant = |record: &&Record| {
             let arrival = &record.message.arrival;
             let of = (arrival.delivery, arrival.destination, arrival.lane);
             of == (target.delivery, target.destination, target.lane)
         };
-        let record = self.live().find(meant)?;
-        Some((record.subject, Box::new(record.message)))
+        match self.live().find(meant) {
+            Some(record) => Search::Here(record.subject, Box::new(record.message)),
+            None => Search::Nowhere,
+        }
     }
 
     pub(super) fn messages(&self, subject: ParkedSubject, after: u64, most: usize) -> Vec<ParkedMessage> {
