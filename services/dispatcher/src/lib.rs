@@ -22,6 +22,8 @@ mod rules;
 mod settings;
 mod settle;
 
+use std::sync::atomic::AtomicU32;
+
 use anyhow::Context as _;
 use hookrail_broker::{Broker, SnapshotFeed};
 use hookrail_outbound::OutboundClient;
@@ -53,6 +55,7 @@ pub async fn run(
         outbound,
         snapshots,
         settings,
+        owned: AtomicU32::new(0),
     };
     own_partitions::run(shared, ready, &ctx).await
 }

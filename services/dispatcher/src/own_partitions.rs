@@ -1,7 +1,13 @@
 //! Owns partitions: one task for each, started when it is gained, drained when it is to be handed
 //! over, dropped at once when it is lost.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+};
 
 use anyhow::Context as _;
 use hookrail_broker::{
@@ -31,6 +37,14 @@ pub(crate) struct Shared {
     pub(crate) snapshots: SnapshotReader,
     pub(crate) metrics: DispatcherMetrics,
     pub(crate) settings: DispatcherSettings,
+    /// How many partitions this process owns.
+    pub(crate) owned: AtomicU32,
+}
+
+impl Shared {
+    pub(crate) fn owned(&self) -> u32 {
+        self.owned.load(Ordering::Relaxed)
+    }
 }
 
 /// A partition's task, and how it is told to end.
@@ -129,12 +143,18 @@ impl Partitions {
         // A task of an older epoch ends by itself: its reader and its acks are refused.
         self.running.insert(lease.partition(), running);
         self.shared.metrics.takeovers.inc();
-        self.shared.metrics.partitions.set(self.running.len() as i64);
+        self.count_owned();
         let (shared, of_task) = (Arc::clone(&self.shared), lease.clone());
         let task = self
             .tasks
             .spawn(async move { consume_partition(&shared, &of_task, orders).await });
         self.leases.insert(task.id(), lease);
+    }
+
+    fn count_owned(&self) {
+        let owned = u32::try_from(self.running.len()).unwrap_or(u32::MAX);
+        self.shared.owned.store(owned, Ordering::Relaxed);
+        self.shared.metrics.partitions.set(i64::from(owned));
     }
 
     fn drain(&mut self, lease: &Lease, done: oneshot::Sender<HandOver>) {
@@ -198,6 +218,6 @@ impl Partitions {
             let _told = done.send(hand_over);
         }
         self.running.remove(&lease.partition());
-        self.shared.metrics.partitions.set(self.running.len() as i64);
+        self.count_owned();
     }
 }
