@@ -282,9 +282,7 @@ impl Keeper {
             Some(OwnerValue::Worker(worker)) if *worker == self.settings.worker => {
                 self.held.with(|held| held.contains_key(partition))
             }
-            Some(OwnerValue::Worker(worker)) => {
-                !self.keys.liveness.is_dead(worker, observed_until_ms, times)
-            }
+            Some(OwnerValue::Worker(worker)) => !self.keys.liveness.is_dead(worker, observed_until_ms, times),
             Some(OwnerValue::Free | OwnerValue::Dirty) | None => false,
         };
         let without = (0..self.settings.partitions)

@@ -95,7 +95,10 @@ impl ParkedStore {
                 Pulled::Interrupted(reason) => return Err(self.search_failed(reason).into()),
                 Pulled::Replaced => return Err(self.search_failed("refused").into()),
             };
-            let id = message.headers.as_ref().and_then(|headers| headers.get(HEADER_DELIVERY));
+            let id = message
+                .headers
+                .as_ref()
+                .and_then(|headers| headers.get(HEADER_DELIVERY));
             // One without the header was parked by an older version.
             if id.is_none_or(|id| id.as_str() == wanted)
                 && let Some(stored) = self.get(delivered.stream_sequence).await?

@@ -6,9 +6,9 @@ use utoipa::OpenApi;
 
 use crate::authenticated::authenticate;
 use crate::{
-    console, deliveries, delivery_commands, destination_tests, destinations, entities, event_types, events, lanes, openapi,
-    posted_events, preview, routes, secret_rotation, source_keys, source_status, sources, stats, test_events,
-    tokens, workspaces,
+    console, deliveries, delivery_commands, destination_tests, destinations, entities, event_types, events,
+    lanes, openapi, posted_events, preview, routes, secret_rotation, source_keys, source_status, sources,
+    stats, test_events, tokens, workspaces,
 };
 
 /// `/`, `/api/openapi.json` and, with a token, `/api/v1/…`.

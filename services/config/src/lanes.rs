@@ -33,7 +33,10 @@ pub(crate) fn configure(config: &mut web::ServiceConfig) {
 }
 
 #[derive(utoipa::OpenApi)]
-#[openapi(paths(list, retry, skip), components(schemas(LaneList, ParkedLane, LaneDelivery)))]
+#[openapi(
+    paths(list, retry, skip),
+    components(schemas(LaneList, ParkedLane, LaneDelivery))
+)]
 pub(crate) struct Docs;
 
 /// A page of parked lanes.
@@ -151,7 +154,9 @@ async fn skip(
     path: web::Path<(String, String)>,
     body: JsonBody,
 ) -> Result<HttpResponse, ApiError> {
-    Ok(answer::json(&act(&state, &sender, &path, &body, Verb::Skip).await?))
+    Ok(answer::json(
+        &act(&state, &sender, &path, &body, Verb::Skip).await?,
+    ))
 }
 
 async fn act(
@@ -194,7 +199,11 @@ async fn act(
 /// The delivery at the lane's head, which is the one meant where one is named.
 fn head_of(lane: Option<WaitingLane>, meant: &HeadOfLane) -> Result<DeliveryId, ApiError> {
     let wrong = |_| ApiError::field("/delivery", "is not a delivery's id");
-    let meant: Option<DeliveryId> = meant.delivery.as_ref().map(|id| id.parse().map_err(wrong)).transpose()?;
+    let meant: Option<DeliveryId> = meant
+        .delivery
+        .as_ref()
+        .map(|id| id.parse().map_err(wrong))
+        .transpose()?;
     match (lane, meant) {
         (None, Some(_)) => Err(not_at_head()),
         (None, None) => Err(ApiError::NotFound("parked lane")),
@@ -210,7 +219,10 @@ fn head_of(lane: Option<WaitingLane>, meant: &HeadOfLane) -> Result<DeliveryId, 
 }
 
 fn not_at_head() -> ApiError {
-    ApiError::conflict("not-at-head", "another delivery is at the lane's head, or none is")
+    ApiError::conflict(
+        "not-at-head",
+        "another delivery is at the lane's head, or none is",
+    )
 }
 
 /// A lane's id: 16 hexadecimal digits.

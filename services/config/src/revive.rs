@@ -31,7 +31,12 @@ pub(crate) async fn revive(
     let message = OutMessage::plain(&id, codec::encode_delivery(&delivery));
     let publisher = state.broker.publisher();
     publisher
-        .publish_delivery(partition, &destination.id.to_string(), &format!("{lane:016x}"), message)
+        .publish_delivery(
+            partition,
+            &destination.id.to_string(),
+            &format!("{lane:016x}"),
+            message,
+        )
         .await
         .map_err(|error| refused(&error))?;
     record(state, partition, &delivery).await;

@@ -35,14 +35,11 @@ pub(crate) async fn attempt(
     let started_at = clock::now_ms();
     let snapshot = shared.snapshots.current();
     let made = match snapshot.destination(delivery.destination) {
-        Some(destination) => {
-            make_request::make_request(&delivery, &destination.spec, number, started_at).map_err(
-                |error| Failure {
-                    code: ErrorCode::Render,
-                    detail: error.to_string(),
-                },
-            )
-        }
+        Some(destination) => make_request::make_request(&delivery, &destination.spec, number, started_at)
+            .map_err(|error| Failure {
+                code: ErrorCode::Render,
+                detail: error.to_string(),
+            }),
         None => Err(Failure {
             code: ErrorCode::Cancelled,
             detail: "the destination was deleted".to_owned(),

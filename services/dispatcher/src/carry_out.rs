@@ -7,9 +7,7 @@ use futures::FutureExt as _;
 use hookrail_broker::{FoundParked, StoredParked};
 use hookrail_domain::{
     ids::{DeliveryId, DestinationId},
-    lane::{
-        Action, AttemptId, CommandId, End, Input, LaneId, ParkedSubject, Place, Search, Send, Settle,
-    },
+    lane::{Action, AttemptId, CommandId, End, Input, LaneId, ParkedSubject, Place, Search, Send, Settle},
     retry::{AttemptResult, Progress},
 };
 use hookrail_runtime::{clock, random};

@@ -145,7 +145,9 @@ impl PartitionTask<'_> {
         let lanes = self.lanes.waiting_lanes(destination, after, most);
         let store = self.store.clone();
         self.beside.spawn(async move {
-            asked.answer(&OwnerAnswer::Lanes(with_heads(&store, lanes).await)).await;
+            asked
+                .answer(&OwnerAnswer::Lanes(with_heads(&store, lanes).await))
+                .await;
             Ok(Done::Recorded)
         });
     }

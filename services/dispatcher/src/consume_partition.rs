@@ -52,6 +52,9 @@ pub(crate) async fn consume_partition(
     let mut draining = false;
     loop {
         task.take_changes();
+        if !draining {
+            task.observe();
+        }
         if draining && task.is_drained() {
             return Ok(hand_over(task.lanes.is_clean(clock::now_ms())));
         }

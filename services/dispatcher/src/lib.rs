@@ -13,6 +13,7 @@ mod error;
 mod judge_answer;
 mod make_request;
 mod metrics;
+mod observe;
 mod own_partitions;
 mod park;
 mod partition_task;

@@ -7,6 +7,7 @@ use std::{
         Arc,
         atomic::{AtomicU32, Ordering},
     },
+    time::Duration,
 };
 
 use anyhow::Context as _;
@@ -28,6 +29,9 @@ use crate::{
     error::PartitionError,
     metrics::DispatcherMetrics,
 };
+
+/// How often the number of partitions without an owner is looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// What all partitions of a dispatcher share.
 pub(crate) struct Shared {
@@ -79,9 +83,14 @@ pub(crate) async fn run(shared: Shared, ready: Readiness, ctx: &ServiceContext) 
         tasks: JoinSet::new(),
         leases: HashMap::new(),
     };
+    let mut looks = tokio::time::interval(LOOK_EVERY);
     while !ctx.shutdown.is_cancelled() {
         tokio::select! {
             () = ctx.shutdown.cancelled() => {}
+            _ = looks.tick() => {
+                let without_owner = i64::try_from(ownership.without_owner()).unwrap_or(i64::MAX);
+                partitions.shared.metrics.without_owner.set(without_owner);
+            }
             Some(change) = changes.recv() => partitions.change(change),
             Some(ended) = partitions.tasks.join_next_with_id(), if !partitions.tasks.is_empty() => {
                 partitions.ended(ended, &ownership).await;
@@ -202,6 +211,9 @@ impl Partitions {
             let (partition, epoch) = (lease.partition(), lease.epoch());
             tracing::warn!(partition, epoch, %error, "delivery partition given up");
             self.shared.metrics.given_up.inc();
+            if matches!(error, PartitionError::Fenced) {
+                self.shared.metrics.fence_refusals.inc();
+            }
             ownership.give_up(&lease).await;
         }
         self.confirm(&lease, result);

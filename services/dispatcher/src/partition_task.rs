@@ -13,8 +13,9 @@ use hookrail_runtime::clock;
 use tokio::task::JoinSet;
 
 use crate::{
-    DispatcherSettings, attempt::Finished, bodies::Bodies, carry_out::Done, commands::Commands, error::PartitionError, own_partitions::Shared,
-    park::arrival, record::Recorder, rules::KnownDestinations,
+    DispatcherSettings, attempt::Finished, bodies::Bodies, carry_out::Done, commands::Commands,
+    error::PartitionError, metrics::PartitionGauges, own_partitions::Shared, park::arrival, record::Recorder,
+    rules::KnownDestinations,
 };
 
 /// Longest sleep of an idle partition, milliseconds: changed definitions are seen by then.
@@ -36,6 +37,9 @@ pub(crate) struct PartitionTask<'a> {
     pub(crate) store: ParkedStore,
     pub(crate) recorder: Recorder,
     pub(crate) commands: Commands,
+    pub(crate) gauges: Arc<PartitionGauges>,
+    /// When the partition is looked at next for its metrics.
+    pub(crate) observe_at: Millis,
     pub(crate) beside: JoinSet<Result<Done, PartitionError>>,
     pub(crate) actions: Vec<Action>,
 }
@@ -62,6 +66,8 @@ impl<'a> PartitionTask<'a> {
                 epoch: lease.epoch(),
             },
             commands: Commands::default(),
+            gauges: shared.metrics.of_partition(lease.partition()),
+            observe_at: 0,
             beside: JoinSet::new(),
             actions: Vec::new(),
         }
@@ -176,7 +182,9 @@ mod tests {
             dispatcher_attempts_per_second: 60.0,
             ..DispatcherSettings::default()
         };
-        for (owned, in_flight, per_second) in [(0, 100, 60.0), (1, 100, 60.0), (3, 33, 20.0), (1_000, 1, 0.06)] {
+        for (owned, in_flight, per_second) in
+            [(0, 100, 60.0), (1, 100, 60.0), (3, 33, 20.0), (1_000, 1, 0.06)]
+        {
             let (found, attempts) = share(&settings, owned);
             assert_eq!((found, attempts.per_second), (in_flight, per_second), "{owned}");
             assert!(attempts.burst >= 1.0);

@@ -107,16 +107,30 @@ mod tests {
                 spec: DestinationSpec {
                     spread,
                     max_in_flight,
-                    rate_limit: Some(RateLimit { per_second: 50.0, burst: 500 }),
+                    rate_limit: Some(RateLimit {
+                        per_second: 50.0,
+                        burst: 500,
+                    }),
                     ..DestinationSpec::default()
                 },
             };
             let parts = partition::of_destination(destination.id, spread, 8);
             let shares: Vec<_> = parts.into_values().map(|own| rules(&destination, own)).collect();
             let in_flight: u32 = shares.iter().map(|share| share.max_in_flight).sum();
-            let per_second: f64 = shares.iter().filter_map(|share| share.rate).map(|rate| rate.per_second).sum();
-            let burst: f64 = shares.iter().filter_map(|share| share.rate).map(|rate| rate.burst).sum();
-            assert!(in_flight <= max_in_flight && in_flight > 0, "{spread}: {in_flight}");
+            let per_second: f64 = shares
+                .iter()
+                .filter_map(|share| share.rate)
+                .map(|rate| rate.per_second)
+                .sum();
+            let burst: f64 = shares
+                .iter()
+                .filter_map(|share| share.rate)
+                .map(|rate| rate.burst)
+                .sum();
+            assert!(
+                in_flight <= max_in_flight && in_flight > 0,
+                "{spread}: {in_flight}"
+            );
             assert!((per_second - 50.0).abs() < 1e-9, "{spread}: {per_second}");
             assert!((burst - 500.0).abs() < 1e-9, "{spread}: {burst}");
         }

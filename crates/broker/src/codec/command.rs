@@ -166,7 +166,10 @@ fn word_of<W: Copy + Default, M: PartialEq>(words: &[(W, M)], meant: M) -> W {
 }
 
 fn meaning_of<W: PartialEq, M: Copy>(words: &[(W, M)], word: W) -> Option<M> {
-    words.iter().find(|(known, _)| *known == word).map(|(_, meaning)| *meaning)
+    words
+        .iter()
+        .find(|(known, _)| *known == word)
+        .map(|(_, meaning)| *meaning)
 }
 
 const VERBS: [(v1::CommandVerb, Verb); 4] = [

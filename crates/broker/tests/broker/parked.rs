@@ -25,7 +25,7 @@ fn lane(number: u64) -> LaneId {
     }
 }
 
-fn parked(number: u64, size: usize) -> ParkedDelivery {
+pub(crate) fn parked(number: u64, size: usize) -> ParkedDelivery {
     let delivery = Delivery {
         id: DeliveryId::from_u128(u128::from(number)),
         event: EventId::from_u128(2),
@@ -146,10 +146,7 @@ async fn an_older_owner_can_write_nothing_behind_a_newer_one() {
         progress: Progress::default(),
     };
     let written = old_store.write_state(lane(1), &state).await;
-    assert!(
-        matches!(written, Err(ReaderError::Fenced { .. })),
-        "{written:?}"
-    );
+    assert!(matches!(written, Err(ReaderError::Fenced { .. })), "{written:?}");
     drop(worker);
 }
 

@@ -25,7 +25,10 @@ pub(crate) fn all() -> Vec<Golden> {
         request("owner_request_retry", Ask::Command(Verb::Retry, target)),
         request("owner_request_cancel", Ask::Command(Verb::Cancel, unordered)),
         request("owner_request_lanes", lanes),
-        answer("owner_answer_outcome", OwnerAnswer::Outcome(CommandAnswer::NotHead)),
+        answer(
+            "owner_answer_outcome",
+            OwnerAnswer::Outcome(CommandAnswer::NotHead),
+        ),
         answer("owner_answer_lanes", OwnerAnswer::Lanes(vec![waiting(), bare()])),
     ]
 }

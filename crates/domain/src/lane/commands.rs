@@ -365,12 +365,7 @@ impl PartitionLanes {
     }
 
     /// What was looked for lies there, or nowhere.
-    pub(super) fn found(
-        &mut self,
-        id: CommandId,
-        found: Search,
-        turn: &mut Turn<'_>,
-    ) {
+    pub(super) fn found(&mut self, id: CommandId, found: Search, turn: &mut Turn<'_>) {
         let Some(command) = self.asked.finding.remove(&id) else {
             return;
         };

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use hookrail_domain::{
     Millis,
     lane::{
-        Arrival, FoundLane, HoldReason, LaneId, LaneState, ParkedMessage, ParkedSet, ParkedSubject, Search, Target,
+        Arrival, FoundLane, HoldReason, LaneId, LaneState, ParkedMessage, ParkedSet, ParkedSubject, Search,
+        Target,
     },
     retry::Progress,
 };

@@ -3,11 +3,13 @@
 use hookrail_domain::{
     delivery::{Delivery, EntityRef},
     event::{Body, Origin},
+    ids::DestinationId,
+    partition,
 };
 use sea_orm::{ConnectionTrait, FromQueryResult};
 
 use crate::dead_letters::{COLUMNS, DeadLetterRow};
-use crate::deliveries::DeliveryRow;
+use crate::deliveries::{DeliveryRow, lane_text};
 use crate::{StoreError, rows, statement};
 
 /// The dead delivery of `row` as it was, one generation on; none where its body is not kept any more.
@@ -20,7 +22,9 @@ pub async fn once_more<C: ConnectionTrait>(
 ) -> Result<Option<Delivery>, StoreError> {
     let sql = format!("SELECT {COLUMNS} FROM dead_letters WHERE delivery = $1");
     let found = statement::first(connection, &sql, vec![rows::text(&row.id)]).await?;
-    let letter = found.map(|found| DeadLetterRow::from_query_result(&found, "")).transpose()?;
+    let letter = found
+        .map(|found| DeadLetterRow::from_query_result(&found, ""))
+        .transpose()?;
     letter.map(|letter| joined(row, letter)).transpose()
 }
 
@@ -34,16 +38,17 @@ fn joined(row: &DeliveryRow, letter: DeadLetterRow) -> Result<Delivery, StoreErr
         (None, None) => return Err(unreadable(row, "its dead letter has no body")),
     };
     let option = |text: &Option<String>| text.clone();
+    let destination = parse(row, &row.destination)?;
     Ok(Delivery {
         id: parse(row, &row.id)?,
         event: parse(row, &row.event)?,
         event_type: row.event_type.clone(),
         workspace: parse(row, &row.workspace)?,
         source: option(&row.source).map(|id| parse(row, &id)).transpose()?,
-        destination: parse(row, &row.destination)?,
+        destination,
         route: option(&row.route).map(|id| parse(row, &id)).transpose()?,
         entity: entity(row),
-        lane_key: row.lane_key.clone(),
+        lane_key: lane_key(row, destination),
         origin: Origin {
             partition: number(row, row.origin_partition)?,
             sequence: number(row, row.origin_sequence)?,
@@ -58,6 +63,18 @@ fn joined(row: &DeliveryRow, letter: DeadLetterRow) -> Result<Delivery, StoreErr
         reply: None,
         generation: number(row, row.generation + 1)?,
         attempts_before: number(row, row.attempts)?,
+    })
+}
+
+/// The ordering key as it was: text is stored with NUL escaped, and the lane's number tells whether it is.
+fn lane_key(row: &DeliveryRow, destination: DestinationId) -> Option<String> {
+    let key = row.lane_key.clone()?;
+    let is_it = |key: &str| lane_text(partition::lane_hash(destination, key)) == row.lane;
+    let unescaped = key.replace("\\u0000", "\0");
+    Some(if !is_it(&key) && is_it(&unescaped) {
+        unescaped
+    } else {
+        key
     })
 }
 
