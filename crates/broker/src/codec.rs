@@ -3,6 +3,7 @@
 //! Here the bytes of other services are checked once; what comes out is a domain type. Words that
 //! the API has too (`hmac-sha256`, `snake_case` modes) are the same words in the contracts.
 
+mod command;
 mod delivery;
 mod destination;
 mod entry;
@@ -13,6 +14,10 @@ mod route;
 mod source;
 mod words;
 
+pub use command::{
+    Ask, OwnerAnswer, OwnerRequest, decode_owner_answer, decode_owner_request, encode_owner_answer,
+    encode_owner_request,
+};
 pub use delivery::{decode_delivery, encode_delivery};
 pub(crate) use entry::key_of_id;
 pub use entry::{decode_entry, encode_entry, entry_key};

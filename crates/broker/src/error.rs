@@ -70,6 +70,15 @@ pub enum ReaderError {
         /// The epoch of the lease that is over.
         epoch: u64,
     },
+    /// A write was refused since a newer owner has moved the partition's fence: as
+    /// [`ReaderError::Replaced`], and the fence did its work.
+    #[error("partition {partition}: a write of epoch {epoch} was refused by a newer fence")]
+    Fenced {
+        /// The partition.
+        partition: u32,
+        /// The epoch of the lease that is over.
+        epoch: u64,
+    },
     /// The broker could not be asked. The reader is still good: call again.
     #[error(transparent)]
     Broker(#[from] BrokerError),

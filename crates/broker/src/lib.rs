@@ -6,9 +6,11 @@
 
 mod boot_clock;
 pub mod codec;
+mod command;
 mod connection;
 mod delivered;
 mod delivery_acker;
+mod delivery_lag;
 mod delivery_reader;
 mod error;
 mod fence;
@@ -24,6 +26,7 @@ mod notice;
 mod owner_keys;
 mod ownership;
 mod ownership_loop;
+mod parked_find;
 mod parked_load;
 mod parked_read;
 mod parked_store;
@@ -38,6 +41,7 @@ mod snapshot_feed;
 mod stream_plan;
 mod topology;
 
+pub use command::{AskError, Asked, OwnerRequests};
 pub use connection::Broker;
 pub use delivery_acker::DeliveryAcker;
 pub use delivery_reader::{DeliveryMessage, DeliveryReader};

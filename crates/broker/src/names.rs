@@ -166,6 +166,11 @@ impl Names {
         }
     }
 
+    /// All tiers of a destination.
+    pub(crate) fn tier_subjects(&self, partition: u32, destination: DestinationId) -> String {
+        format!("{}.parked.{partition}.u.{destination}.*", self.subject_root)
+    }
+
     /// Where a parked lane's state is written.
     pub fn lane_state_subject(&self, partition: u32, lane: LaneId) -> String {
         let (root, number) = (&self.subject_root, lane.key.as_u64());
@@ -197,6 +202,11 @@ impl Names {
             "s" => Some(ParkedName::State(lane()?)),
             _ => None,
         }
+    }
+
+    /// Where the owner of a delivery partition takes commands.
+    pub fn command_subject(&self, partition: u32) -> String {
+        format!("{}.cmd.dlv.{partition}", self.subject_root)
     }
 
     /// Where a partition's dead deliveries are published.

@@ -4,6 +4,7 @@
 //! takeover) is in the readers. Everything runs on its own thread, with its own connection.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use hookrail_domain::ownership::{LeaseTimes, Role, WorkerId};
@@ -105,6 +106,7 @@ pub enum OwnershipChange {
 pub struct Ownership {
     commands: mpsc::Sender<Command>,
     held: Arc<HeldLeases>,
+    without_owner: Arc<AtomicUsize>,
     worker: WorkerId,
 }
 
@@ -119,6 +121,7 @@ impl Ownership {
         let settings = with_unique_worker(settings)?;
         let worker = settings.worker.clone();
         let held = Arc::new(HeldLeases::default());
+        let without_owner = Arc::new(AtomicUsize::new(settings.partitions as usize));
         let changes_max = settings.partitions as usize * 2 + 16;
         let (change_sender, changes) = mpsc::channel(changes_max);
         let (commands, command_receiver) = mpsc::channel(COMMANDS_MAX);
@@ -127,6 +130,7 @@ impl Ownership {
             broker: broker.clone(),
             settings,
             held: Arc::clone(&held),
+            without_owner: Arc::clone(&without_owner),
             changes: change_sender,
             commands: command_receiver,
             started: started_sender,
@@ -137,6 +141,7 @@ impl Ownership {
         let ownership = Ownership {
             commands,
             held,
+            without_owner,
             worker,
         };
         Ok((ownership, changes))
@@ -151,6 +156,11 @@ impl Ownership {
     pub fn owned(&self) -> usize {
         self.held
             .with(|leases| leases.values().filter(|lease| lease.holds()).count())
+    }
+
+    /// How many partitions nobody owns now, or only a worker that is dead, as this one sees it.
+    pub fn without_owner(&self) -> usize {
+        self.without_owner.load(Ordering::Relaxed)
     }
 
     /// Ends a lease at once because the worker was refused or doesn't know what became of its

@@ -5,7 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_nats::jetstream::kv::{Entry, Operation, Watch};
@@ -55,6 +55,7 @@ pub(crate) struct Parts {
     pub(crate) broker: BrokerSettings,
     pub(crate) settings: OwnershipSettings,
     pub(crate) held: Arc<HeldLeases>,
+    pub(crate) without_owner: Arc<AtomicUsize>,
     pub(crate) changes: mpsc::Sender<OwnershipChange>,
     pub(crate) commands: mpsc::Receiver<Command>,
     pub(crate) started: oneshot::Sender<Result<(), BrokerError>>,
@@ -79,6 +80,7 @@ async fn run(parts: Parts) {
         broker,
         settings,
         held,
+        without_owner,
         changes,
         mut commands,
         started,
@@ -90,6 +92,7 @@ async fn run(parts: Parts) {
             return;
         }
     };
+    keeper.without_owner = without_owner;
     if started.send(Ok(())).is_err() {
         return;
     }
@@ -107,6 +110,8 @@ struct Keeper {
     keys: OwnerKeys,
     validity: Arc<Validity>,
     held: Arc<HeldLeases>,
+    /// For others to read.
+    without_owner: Arc<AtomicUsize>,
     last_good_ms: Arc<AtomicI64>,
     heartbeat: tokio::task::JoinHandle<()>,
     changes: mpsc::Sender<OwnershipChange>,
@@ -157,6 +162,7 @@ impl Keeper {
             keys,
             validity,
             held,
+            without_owner: Arc::default(),
             last_good_ms,
             heartbeat,
             changes,
@@ -257,6 +263,7 @@ impl Keeper {
             .cloned()
             .collect();
         members.push(me.clone());
+        self.count_without_owner(observed_until_ms);
         for partition in 0..self.settings.partitions {
             let wanted = wanted_owner(self.settings.role, partition, &members) == Some(&me);
             if self.held.with(|held| held.contains_key(&partition)) {
@@ -267,6 +274,21 @@ impl Keeper {
                 self.disown_leftover(partition).await;
             }
         }
+    }
+
+    fn count_without_owner(&self, observed_until_ms: i64) {
+        let times = self.settings.times();
+        let owned = |partition: &u32| match self.keys.owner(*partition).map(|owner| &owner.value) {
+            Some(OwnerValue::Worker(worker)) if *worker == self.settings.worker => {
+                self.held.with(|held| held.contains_key(partition))
+            }
+            Some(OwnerValue::Worker(worker)) => !self.keys.liveness.is_dead(worker, observed_until_ms, times),
+            Some(OwnerValue::Free | OwnerValue::Dirty) | None => false,
+        };
+        let without = (0..self.settings.partitions)
+            .filter(|partition| !owned(partition))
+            .count();
+        self.without_owner.store(without, Ordering::Relaxed);
     }
 
     /// Tells about leases that ended by themselves or whose key has another owner.

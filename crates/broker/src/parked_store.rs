@@ -27,6 +27,8 @@ use crate::publish::is_refusal;
 
 /// The sequence that a parked delivery had in its queue, so that a takeover needs no bodies.
 pub(crate) const HEADER_QUEUE_SEQUENCE: &str = "Hookrail-Queue-Sequence";
+/// A parked delivery's id, so that it is found without reading bodies.
+pub(crate) const HEADER_DELIVERY: &str = "Hookrail-Delivery";
 /// The revision of the definitions that a parked delivery was planned under.
 pub(crate) const HEADER_REVISION: &str = "Hookrail-Revision";
 
@@ -88,13 +90,14 @@ impl ParkedStore {
     /// Appends of one lane must follow each other; those of different lanes may be under way at once.
     ///
     /// # Errors
-    /// [`ReaderError::Replaced`] where a newer owner has moved the fence; [`ReaderError::Broker`] where
+    /// [`ReaderError::Fenced`] where a newer owner has moved the fence; [`ReaderError::Broker`] where
     /// the outcome is unknown. Give the partition up on both.
     pub async fn append(&self, to: ParkedSubject, parked: &ParkedDelivery) -> Result<Append, ReaderError> {
         let subject = self.broker.names().parked_subject(self.lease.partition(), to);
         let mut headers = self.fenced();
         headers.insert(HEADER_QUEUE_SEQUENCE, parked.queue_sequence.to_string());
         headers.insert(HEADER_REVISION, parked.delivery.revision.to_string());
+        headers.insert(HEADER_DELIVERY, parked.delivery.id.to_string());
         self.write(subject, headers, encode_parked(parked)).await
     }
 
@@ -191,7 +194,10 @@ impl ParkedStore {
     fn refused(&self, subject: &str, error: &async_nats::jetstream::Error) -> Result<Append, ReaderError> {
         match error.error_code() {
             ErrorCode::STREAM_WRONG_LAST_SEQUENCE | ErrorCode::STREAM_WRONG_LAST_SEQUENCE_CONSTANT => {
-                Err(replaced(&self.lease))
+                Err(ReaderError::Fenced {
+                    partition: self.lease.partition(),
+                    epoch: self.lease.epoch(),
+                })
             }
             code if is_refusal(code) => Ok(Append::Refused {
                 reason: error.to_string(),

@@ -95,6 +95,13 @@ impl Circuit {
         self.state = CircuitState::HalfOpen;
     }
 
+    /// A person asks for an attempt: an open circuit is probed now.
+    pub fn probe_now(&mut self, now: Millis) {
+        if let CircuitState::Open { probe_at } = &mut self.state {
+            *probe_at = now.min(*probe_at);
+        }
+    }
+
     /// The probe ended without a word about the destination (cancelled, say): probe again.
     pub fn probe_abandoned(&mut self, now: Millis) {
         if self.state == CircuitState::HalfOpen {

@@ -58,9 +58,19 @@ pub struct Delivery {
     pub replay: Option<ReplayId>,
     /// Who waits for its result.
     pub reply: Option<Reply>,
+    /// Raised by every retry of a dead delivery.
+    pub generation: u32,
+    /// Attempts made before the last such retry; their numbers go on from there.
+    pub attempts_before: u32,
 }
 
 impl Delivery {
+    /// Its place in its lane's order. One that was sent again later, by a replay or a retry of a dead
+    /// one, has none.
+    pub fn place_in_order(&self) -> Option<Origin> {
+        (self.replay.is_none() && self.generation == 0).then_some(self.origin)
+    }
+
     /// The number of its lane.
     pub fn lane(&self) -> u64 {
         match &self.lane_key {

@@ -291,6 +291,12 @@ impl DestinationSpec {
             "/spread",
             "has to be 1 to 1024",
         );
+        // Each part sends at least one at a time.
+        faults.require(
+            self.spread <= self.max_in_flight,
+            "/spread",
+            "has to be at most max_in_flight, which is divided among its parts",
+        );
         self.retry.check(faults);
         if let Some(limit) = &self.rate_limit {
             limit.check("/rate_limit", faults);
@@ -319,9 +325,6 @@ impl DestinationSpec {
         faults.later(!ed25519, "/signing/algorithm", "ed25519");
         faults.later(self.tls.is_none(), "/tls", "own certificates");
         faults.later(self.proxy.is_none(), "/proxy", "an outbound proxy");
-        faults.later(self.on_dead == OnDead::Continue, "/on_dead", "holding a lane");
-        faults.later(self.spread == 1, "/spread", "spreading");
-        faults.later(self.rate_limit.is_none(), "/rate_limit", "a rate limit");
         let retention = self.dead_retention_s == default.dead_retention_s;
         faults.later(retention, "/dead_retention_s", "another retention");
     }

@@ -13,6 +13,7 @@
 mod action;
 mod arrival;
 mod attempt;
+mod commands;
 mod destination_gate;
 mod front;
 mod input;
@@ -32,7 +33,9 @@ pub use crate::event::Origin;
 pub use action::{Action, End, HoldReason, LaneState, ParkedSubject, Send, Settle, WaitingLane};
 pub use arrival::{Arrival, LaneId, LaneKey, ParkedMessage, Place};
 pub use destination_gate::DestinationRules;
-pub use input::{AttemptId, Command, CommandAnswer, CommandId, FoundLane, Input, ParkedSet, Target, Verb};
+pub use input::{
+    AttemptId, Command, CommandAnswer, CommandId, FoundLane, Input, ParkedSet, Search, Target, Verb,
+};
 pub use limits::{Limits, Parking, Takeover};
 pub use partition_lanes::PartitionLanes;
 pub use rate::{RateRule, TokenBucket};

@@ -1,6 +1,8 @@
 //! Which partition an event or a delivery belongs to, and the hashes behind it. They are part of
 //! the data at rest: a change would reorder what is on its way.
 
+use std::collections::BTreeMap;
+
 use data_encoding::{BASE32_NOPAD, Encoding};
 use sha2::{Digest, Sha256};
 
@@ -57,6 +59,17 @@ pub fn of_lane(destination: DestinationId, lane: u64, spread: u32, partitions: u
     (first_u64(hash) % u64::from(partitions)) as u32
 }
 
+/// The delivery partitions of a destination, and how many of its `spread` parts each holds: the
+/// share of the destination's limits that is its own.
+pub fn of_destination(destination: DestinationId, spread: u32, partitions: u32) -> BTreeMap<u32, u32> {
+    let mut parts = BTreeMap::new();
+    for slot in 0..spread.max(1) {
+        let partition = of_lane(destination, u64::from(slot), spread, partitions);
+        *parts.entry(partition).or_default() += 1;
+    }
+    parts
+}
+
 /// A delivery's id: its event's time, and a hash of what makes it this delivery and no other, so
 /// that planning an event twice gives the same ids.
 pub fn delivery_id(event: EventId, accepted_at: Millis, parts: &[&str]) -> DeliveryId {
@@ -106,6 +119,18 @@ mod tests {
         let destination = DestinationId::from_u128(9);
         let of = |lane| of_lane(destination, lane, 1, 32);
         assert!((0..100).all(|lane| of(lane) == of(0)));
+    }
+
+    #[test]
+    fn a_destination_lies_where_its_lanes_lie_and_its_parts_add_up() {
+        for spread in [1, 3, 8, 100] {
+            let destination = DestinationId::from_u128(9);
+            let parts = of_destination(destination, spread, 8);
+            assert_eq!(parts.values().sum::<u32>(), spread);
+            let lanes = (0..1_000).map(|lane| of_lane(destination, lane, spread, 8));
+            let of_lanes: std::collections::BTreeSet<u32> = lanes.collect();
+            assert!(of_lanes.iter().eq(parts.keys()), "{spread}");
+        }
     }
 
     #[test]

@@ -25,7 +25,7 @@ enum Operation {
     Reply(usize, Reply, f64),
     Confirm(usize),
     Append(usize, bool),
-    Read(usize),
+    Read(usize, bool),
     Advance(i64),
     Enable(u8, bool),
     Crash(usize),
@@ -63,12 +63,12 @@ fn operation() -> impl Strategy<Value = Operation> {
         8 => (any::<usize>(), reply(), 0.0..1.0f64).prop_map(|(pick, reply, jitter)| Operation::Reply(pick, reply, jitter)),
         8 => any::<usize>().prop_map(Operation::Confirm),
         6 => (any::<usize>(), prop::bool::weighted(0.1)).prop_map(|(pick, refuse)| Operation::Append(pick, refuse)),
-        5 => any::<usize>().prop_map(Operation::Read),
+        5 => (any::<usize>(), prop::bool::weighted(0.3)).prop_map(|(pick, later)| Operation::Read(pick, later)),
         4 => (0i64..20_000).prop_map(Operation::Advance),
         1 => (0..DESTINATIONS, any::<bool>()).prop_map(|(to, enabled)| Operation::Enable(to, enabled)),
         1 => (0usize..4).prop_map(Operation::Crash),
         1 => Just(Operation::HandOver),
-        2 => (verb(), any::<usize>(), any::<bool>()).prop_map(|(verb, pick, lane)| Operation::Command(verb, pick, lane)),
+        3 => (verb(), any::<usize>(), any::<bool>()).prop_map(|(verb, pick, lane)| Operation::Command(verb, pick, lane)),
     ]
 }
 
@@ -84,7 +84,7 @@ fn run(world: &mut World, operation: &Operation) {
         Operation::Reply(pick, reply, jitter) => world.reply(pick, reply, jitter),
         Operation::Confirm(pick) => world.confirm(pick),
         Operation::Append(pick, refuse) => world.append(pick, refuse),
-        Operation::Read(pick) => world.read(pick),
+        Operation::Read(pick, later) => world.read(pick, later),
         Operation::Advance(ms) => world.advance(ms),
         Operation::Enable(to, enabled) => world.enable(destination(to), enabled),
         Operation::HandOver => world.hand_over(),

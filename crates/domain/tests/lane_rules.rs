@@ -50,6 +50,14 @@ fn arrival(sequence: u64, lane: Option<LaneKey>) -> Arrival {
     }
 }
 
+fn of_lane(delivery: u64) -> Target {
+    Target {
+        delivery: DeliveryId::from_u128(u128::from(delivery)),
+        destination: DESTINATION,
+        lane: Some(LANE.key),
+    }
+}
+
 fn in_lane(sequence: u64) -> Input {
     Input::Arrived(arrival(sequence, Some(LANE.key)))
 }
@@ -96,7 +104,7 @@ impl Story {
         )
     }
 
-    fn command(&mut self, now: i64, verb: Verb, target: Target) -> CommandAnswer {
+    fn command(&mut self, now: i64, verb: Verb, target: Target) -> Option<CommandAnswer> {
         self.at(
             now,
             Input::Command(Command {
@@ -105,11 +113,15 @@ impl Story {
                 target,
             }),
         );
+        self.answered()
+    }
+
+    fn answered(&self) -> Option<CommandAnswer> {
         let mut answers = self.actions.iter().filter_map(|action| match action {
             Action::Answer { answer, .. } => Some(*answer),
             _ => None,
         });
-        answers.next_back().expect("a command is answered")
+        answers.next_back()
     }
 
     fn sent(&self) -> Vec<(u64, u32)> {
@@ -167,22 +179,18 @@ fn a_dead_head_lets_the_lane_go_on_or_holds_it_as_the_destination_says() {
     story.at(0, in_lane(1)).at(0, in_lane(2));
     assert_eq!(story.answer(1, 0, 422).ended(), []);
     assert_eq!(story.engine.next_wake(), None);
-    assert_eq!(
-        story.command(2, Verb::Retry, Target::Lane(LANE)),
-        CommandAnswer::Done
-    );
+    let done = Some(CommandAnswer::Done);
+    assert_eq!(story.command(2, Verb::Retry, of_lane(1)), done);
     assert_eq!(story.sent(), [(1, 2)]);
     assert_eq!(
-        story.command(2, Verb::Skip, Target::Lane(LANE)),
-        CommandAnswer::Busy
+        story.command(2, Verb::Skip, of_lane(1)),
+        Some(CommandAnswer::Busy)
     );
     story.answer(3, 1, 422);
-    assert_eq!(
-        story.command(4, Verb::Skip, Target::Lane(LANE)),
-        CommandAnswer::Done
-    );
+    assert_eq!(story.command(4, Verb::Skip, of_lane(1)), None);
     assert_eq!(story.ended().len(), 1);
-    assert_eq!(story.at(5, Input::Settled(Place::Queue(1))).sent(), [(2, 1)]);
+    assert_eq!(story.at(5, Input::Settled(Place::Queue(1))).answered(), done);
+    assert_eq!(story.sent(), [(2, 1)]);
 }
 
 #[test]
@@ -193,20 +201,96 @@ fn a_waiting_delivery_can_be_cancelled_at_the_head_and_behind_it() {
         .at(0, in_lane(2))
         .at(0, in_lane(3))
         .answer(1, 0, 500);
-    let second = Target::Delivery(DeliveryId::from_u128(2));
-    assert_eq!(story.command(2, Verb::Cancel, second), CommandAnswer::Done);
-    assert_eq!(story.ended(), []);
-    let first = Target::Delivery(DeliveryId::from_u128(1));
-    assert_eq!(story.command(2, Verb::Cancel, first), CommandAnswer::Done);
-    let cancelled = End::Cancelled(ErrorCode::Cancelled);
-    assert_eq!(story.ended(), [(1, cancelled)]);
+    let (done, cancelled) = (Some(CommandAnswer::Done), End::Cancelled(ErrorCode::Cancelled));
     assert_eq!(
-        story.at(3, Input::Settled(Place::Queue(1))).ended(),
-        [(2, cancelled)]
+        story.command(2, Verb::Retry, of_lane(2)),
+        Some(CommandAnswer::NotHead)
     );
-    assert_eq!(story.at(4, Input::Settled(Place::Queue(2))).sent(), [(3, 1)]);
-    let unknown = Target::Delivery(DeliveryId::from_u128(99));
-    assert_eq!(story.command(5, Verb::Cancel, unknown), CommandAnswer::NotFound);
+    assert_eq!(story.command(2, Verb::Cancel, of_lane(2)), None);
+    assert_eq!(story.ended(), [(2, cancelled)]);
+    assert_eq!(story.command(2, Verb::Cancel, of_lane(1)), None);
+    assert_eq!(story.ended(), [(1, cancelled)]);
+    assert_eq!(story.at(3, Input::Settled(Place::Queue(1))).answered(), done);
+    assert_eq!(
+        story.sent(),
+        [],
+        "what is called off must be gone before the next is sent"
+    );
+    assert_eq!(story.at(4, Input::Settled(Place::Queue(2))).answered(), done);
+    assert_eq!(story.sent(), [(3, 1)]);
+    assert_eq!(
+        story.command(5, Verb::Cancel, of_lane(99)),
+        Some(CommandAnswer::NotFound)
+    );
+}
+
+#[test]
+fn of_a_delivery_that_is_cancelled_while_it_is_sent_the_outcome_counts() {
+    for (status, end, answer) in [
+        (200, End::Delivered, CommandAnswer::Delivered),
+        (500, End::Cancelled(ErrorCode::Cancelled), CommandAnswer::Done),
+        (422, End::Cancelled(ErrorCode::Cancelled), CommandAnswer::Done),
+    ] {
+        let mut story = Story::with(DestinationRules {
+            on_dead: OnDead::Hold,
+            ..rules()
+        });
+        story.at(0, in_lane(1));
+        assert_eq!(story.command(1, Verb::Cancel, of_lane(1)), None);
+        assert_eq!(story.answer(2, 0, status).ended(), [(1, end)], "{status}");
+        assert_eq!(
+            story.at(3, Input::Settled(Place::Queue(1))).answered(),
+            Some(answer),
+            "{status}"
+        );
+    }
+}
+
+#[test]
+fn a_share_that_changes_counts_from_the_next_attempt_on() {
+    let mut story = Story::with(rules());
+    let attempts = RateRule {
+        per_second: 1_000.0,
+        burst: 1_000.0,
+    };
+    story.at(
+        0,
+        Input::Share {
+            in_flight: 1,
+            attempts,
+        },
+    );
+    assert_eq!(story.at(0, alone(1)).sent(), [(1, 1)]);
+    assert_eq!(story.at(0, alone(2)).sent(), []);
+    assert_eq!(
+        story
+            .at(
+                0,
+                Input::Share {
+                    in_flight: 2,
+                    attempts
+                }
+            )
+            .sent(),
+        [(2, 1)]
+    );
+}
+
+#[test]
+fn a_retry_of_a_person_probes_an_open_circuit_at_once() {
+    let mut story = Story::with(rules());
+    for sequence in 1..=20 {
+        story.at(0, alone(sequence));
+    }
+    for attempt in 0..20 {
+        story.answer(1, attempt, 503);
+    }
+    let first = Target {
+        lane: None,
+        ..of_lane(1)
+    };
+    assert_eq!(story.command(5, Verb::Retry, first), Some(CommandAnswer::Done));
+    assert_eq!(story.sent(), [(1, 2)]);
 }
 
 #[test]

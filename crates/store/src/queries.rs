@@ -1,6 +1,7 @@
 //! What people look for: lists with filters and single rows, as the API shows them. Reads only.
 
 mod conditions;
+pub mod dead_letters;
 pub mod deliveries;
 pub mod entities;
 pub mod events;

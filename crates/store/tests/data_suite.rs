@@ -516,6 +516,8 @@ async fn a_dead_letter_keeps_its_body() {
             traceparent: String::new(),
             replay: None,
             reply: None,
+            generation: 0,
+            attempts_before: 0,
         };
         for died_at in [10, 30, 20] {
             written!(store, tx => dead_letters::insert(&*tx, &[(&delivery, died_at)]));

@@ -6,9 +6,9 @@ use utoipa::OpenApi;
 
 use crate::authenticated::authenticate;
 use crate::{
-    console, deliveries, destination_tests, destinations, entities, event_types, events, openapi,
-    posted_events, preview, routes, secret_rotation, source_keys, source_status, sources, stats, test_events,
-    tokens, workspaces,
+    console, deliveries, delivery_commands, destination_tests, destinations, entities, event_types, events,
+    lanes, openapi, posted_events, preview, routes, secret_rotation, source_keys, source_status, sources,
+    stats, test_events, tokens, workspaces,
 };
 
 /// `/`, `/api/openapi.json` and, with a token, `/api/v1/…`.
@@ -51,6 +51,9 @@ fn resources(config: &mut web::ServiceConfig) {
         .configure(events::configure)
         .configure(entities::configure)
         .configure(deliveries::configure)
+        // /deliveries/{id}/retry|cancel, /destinations/{id}/lanes[/{lane_id}/retry|skip]
+        .configure(delivery_commands::configure)
+        .configure(lanes::configure)
         // /sources/{id}/status|rejections|preview|test-events
         .configure(source_status::configure)
         .configure(preview::configure)
@@ -74,6 +77,8 @@ pub(crate) fn documents() -> Vec<utoipa::openapi::OpenApi> {
         posted_events::Docs::openapi(),
         entities::Docs::openapi(),
         deliveries::Docs::openapi(),
+        delivery_commands::Docs::openapi(),
+        lanes::Docs::openapi(),
         source_status::Docs::openapi(),
         preview::Docs::openapi(),
         test_events::Docs::openapi(),

@@ -40,12 +40,16 @@ mod tokens;
 mod workspaces;
 // Data: events, entities, deliveries
 mod deliveries;
+mod delivery_commands;
 mod entities;
 mod events;
 mod found_event;
+mod lanes;
+mod owner;
 mod parameters;
 mod posted_events;
 mod preview;
+mod revive;
 mod shown;
 mod source_status;
 mod store_event;

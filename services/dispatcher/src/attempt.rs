@@ -31,17 +31,15 @@ pub(crate) async fn attempt(
     send: Send,
 ) -> Result<Done, PartitionError> {
     let delivery = body_of(held, &store, send.place).await?.delivery;
+    let number = number(&delivery, send);
     let started_at = clock::now_ms();
     let snapshot = shared.snapshots.current();
     let made = match snapshot.destination(delivery.destination) {
-        Some(destination) => {
-            make_request::make_request(&delivery, &destination.spec, send.number, started_at).map_err(
-                |error| Failure {
-                    code: ErrorCode::Render,
-                    detail: error.to_string(),
-                },
-            )
-        }
+        Some(destination) => make_request::make_request(&delivery, &destination.spec, number, started_at)
+            .map_err(|error| Failure {
+                code: ErrorCode::Render,
+                detail: error.to_string(),
+            }),
         None => Err(Failure {
             code: ErrorCode::Cancelled,
             detail: "the destination was deleted".to_owned(),
@@ -49,14 +47,14 @@ pub(crate) async fn attempt(
     };
     let epoch = lease.epoch();
     let (attempt, result) = match made {
-        Err(failure) => unsent(failure, send.number, epoch, started_at),
+        Err(failure) => unsent(failure, number, epoch, started_at),
         Ok(made) => {
             shared.metrics.in_flight.inc();
             let check = Arc::new(move || lease.holds());
             let exchange = shared.outbound.send_while(&made.request, check).await;
             shared.metrics.in_flight.dec();
             let exchange = exchange.map_err(|_withheld| PartitionError::Replaced)?;
-            let attempt = judge_answer::attempt(&exchange, &made, send.number, epoch, started_at);
+            let attempt = judge_answer::attempt(&exchange, &made, number, epoch, started_at);
             (attempt, judge_answer::result(&exchange, clock::now_ms()))
         }
     };
@@ -85,7 +83,7 @@ pub(crate) async fn broken(
         code: ErrorCode::Render,
         detail,
     };
-    let (attempt, result) = unsent(failure, send.number, epoch, clock::now_ms());
+    let (attempt, result) = unsent(failure, number(&delivery, send), epoch, clock::now_ms());
     Ok(Done::Attempt {
         id: send.attempt,
         finished: Box::new(Finished {
@@ -94,6 +92,11 @@ pub(crate) async fn broken(
         }),
         result,
     })
+}
+
+/// The attempt's number among all that were made for the delivery.
+fn number(delivery: &Delivery, send: Send) -> u32 {
+    delivery.attempts_before.saturating_add(send.number)
 }
 
 fn unsent(failure: Failure, number: u32, epoch: u64, started_at: Millis) -> (Attempt, AttemptResult) {

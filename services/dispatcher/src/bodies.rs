@@ -125,6 +125,8 @@ mod tests {
             traceparent: String::new(),
             replay: None,
             reply: None,
+            generation: 0,
+            attempts_before: 0,
         };
         let (progress, held) = (Progress::default(), false);
         let parked = ParkedDelivery {

@@ -7,8 +7,8 @@ use futures::FutureExt as _;
 use hookrail_broker::{FoundParked, StoredParked};
 use hookrail_domain::{
     ids::{DeliveryId, DestinationId},
-    lane::{Action, AttemptId, End, Input, LaneId, ParkedSubject, Place, Send, Settle},
-    retry::{AttemptResult, Progress, Verdict},
+    lane::{Action, AttemptId, CommandId, End, Input, LaneId, ParkedSubject, Place, Search, Send, Settle},
+    retry::{AttemptResult, Progress},
 };
 use hookrail_runtime::{clock, random};
 
@@ -45,7 +45,10 @@ pub(crate) enum Done {
         messages: Vec<StoredParked>,
     },
     StateWritten(LaneId, u64),
+    StateRefused(LaneId),
     StateDeleted,
+    Found(CommandId, Option<Box<(ParkedSubject, StoredParked)>>),
+    NotSearched(CommandId),
 }
 
 impl PartitionTask<'_> {
@@ -95,6 +98,14 @@ impl PartitionTask<'_> {
                     messages,
                 });
             }
+            Done::StateRefused(lane) => self.apply(Input::LaneStateRefused(lane)),
+            Done::NotSearched(command) => self.apply(Input::Found(command, Search::Broken)),
+            Done::Found(command, found) => {
+                let search = found.map_or(Search::Nowhere, |found| {
+                    Search::Here(found.0, Box::new(self.read_parked(&found.1)))
+                });
+                self.apply(Input::Found(command, search));
+            }
             Done::StateWritten(lane, sequence) => self.apply(Input::LaneStateWritten(lane, sequence)),
         }
     }
@@ -129,10 +140,10 @@ impl PartitionTask<'_> {
             Action::Record {
                 attempt,
                 place,
-                verdict,
                 progress,
+                settles,
                 ..
-            } => self.record(attempt, place, verdict, progress),
+            } => self.record(attempt, place, progress, settles),
             Action::Settle(settle) => self.settle(settle),
             Action::Append {
                 place,
@@ -153,7 +164,8 @@ impl PartitionTask<'_> {
                 destination,
                 delivery,
             } => self.tell_gone(destination, delivery),
-            Action::Answer { .. } => {}
+            Action::Find(command, target) => self.find(command, target),
+            Action::Answer { command, answer } => self.answer(command, answer),
         }
     }
 
@@ -193,14 +205,9 @@ impl PartitionTask<'_> {
     }
 
     /// Writes a failed attempt down at once; one that settles its delivery goes with the settlement.
-    fn record(&mut self, attempt: AttemptId, place: Place, verdict: Verdict, progress: Progress) {
+    fn record(&mut self, attempt: AttemptId, place: Place, progress: Progress, settles: bool) {
         let Some(finished) = self.finished.remove(&attempt) else {
             return;
-        };
-        let settles = match verdict {
-            Verdict::Delivered => true,
-            Verdict::Dead { .. } => !self.known.holds_dead(&finished.delivery),
-            Verdict::Retry { .. } | Verdict::DisableDestination => false,
         };
         if settles {
             self.outcomes.insert(place, finished);

@@ -46,11 +46,15 @@ pub(crate) async fn consume_partition(
     };
     let mut task = PartitionTask::new(shared, lease, &reader);
     task.load(found);
+    let mut requests = shared.broker.owner_requests(lease).await?;
     let mut reader = ReadAhead::start(reader);
     let mut ahead: Option<(DeliveryMessage, Delivery)> = None;
     let mut draining = false;
     loop {
         task.take_changes();
+        if !draining {
+            task.observe();
+        }
         if draining && task.is_drained() {
             return Ok(hand_over(task.lanes.is_clean(clock::now_ms())));
         }
@@ -63,6 +67,7 @@ pub(crate) async fn consume_partition(
                 draining = true;
                 task.apply(Input::Drain);
             }
+            Some((request, asked)) = requests.next() => task.request(request, asked),
             Some(done) = task.beside.join_next(), if !task.beside.is_empty() => {
                 task.done(done.map_err(|error| PartitionError::Beside(error.to_string()))??);
             }

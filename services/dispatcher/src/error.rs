@@ -9,6 +9,9 @@ pub(crate) enum PartitionError {
     /// A newer owner has it, or the lease ran out.
     #[error("another worker may own the partition")]
     Replaced,
+    /// A write was refused by the fence of a newer owner.
+    #[error("a newer owner's fence refused a write")]
+    Fenced,
     /// The broker refused or did not answer.
     #[error(transparent)]
     Broker(#[from] BrokerError),
@@ -30,6 +33,7 @@ impl From<ReaderError> for PartitionError {
     fn from(error: ReaderError) -> Self {
         match error {
             ReaderError::Replaced { .. } => Self::Replaced,
+            ReaderError::Fenced { .. } => Self::Fenced,
             ReaderError::Broker(error) => Self::Broker(error),
         }
     }

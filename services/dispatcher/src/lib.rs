@@ -7,11 +7,13 @@
 mod attempt;
 mod bodies;
 mod carry_out;
+mod commands;
 mod consume_partition;
 mod error;
 mod judge_answer;
 mod make_request;
 mod metrics;
+mod observe;
 mod own_partitions;
 mod park;
 mod partition_task;
@@ -20,6 +22,8 @@ mod record;
 mod rules;
 mod settings;
 mod settle;
+
+use std::sync::atomic::AtomicU32;
 
 use anyhow::Context as _;
 use hookrail_broker::{Broker, SnapshotFeed};
@@ -52,6 +56,7 @@ pub async fn run(
         outbound,
         snapshots,
         settings,
+        owned: AtomicU32::new(0),
     };
     own_partitions::run(shared, ready, &ctx).await
 }

@@ -32,9 +32,9 @@ pub(crate) fn make_request(
     Ok(hookrail_outbound::make_request(spec, content, now)?)
 }
 
-/// A replay has no place in its source's order, so no `hookrail-sequence`.
+/// What is sent again has no place in its source's order, so no `hookrail-sequence`.
 fn own_headers(delivery: &Delivery, number: u32) -> Vec<(String, String)> {
-    let sequence = delivery.replay.is_none().then(|| delivery.origin.to_string());
+    let sequence = delivery.place_in_order().map(|origin| origin.to_string());
     let mut headers = Vec::with_capacity(3);
     headers.extend(sequence.map(|origin| ("hookrail-sequence".to_owned(), origin)));
     headers.push(("hookrail-attempt".to_owned(), number.to_string()));

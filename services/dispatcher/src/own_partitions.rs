@@ -1,7 +1,14 @@
 //! Owns partitions: one task for each, started when it is gained, drained when it is to be handed
 //! over, dropped at once when it is lost.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
 
 use anyhow::Context as _;
 use hookrail_broker::{
@@ -23,6 +30,9 @@ use crate::{
     metrics::DispatcherMetrics,
 };
 
+/// How often the number of partitions without an owner is looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
 /// What all partitions of a dispatcher share.
 pub(crate) struct Shared {
     pub(crate) broker: Broker,
@@ -31,6 +41,14 @@ pub(crate) struct Shared {
     pub(crate) snapshots: SnapshotReader,
     pub(crate) metrics: DispatcherMetrics,
     pub(crate) settings: DispatcherSettings,
+    /// How many partitions this process owns.
+    pub(crate) owned: AtomicU32,
+}
+
+impl Shared {
+    pub(crate) fn owned(&self) -> u32 {
+        self.owned.load(Ordering::Relaxed)
+    }
 }
 
 /// A partition's task, and how it is told to end.
@@ -65,9 +83,14 @@ pub(crate) async fn run(shared: Shared, ready: Readiness, ctx: &ServiceContext) 
         tasks: JoinSet::new(),
         leases: HashMap::new(),
     };
+    let mut looks = tokio::time::interval(LOOK_EVERY);
     while !ctx.shutdown.is_cancelled() {
         tokio::select! {
             () = ctx.shutdown.cancelled() => {}
+            _ = looks.tick() => {
+                let without_owner = i64::try_from(ownership.without_owner()).unwrap_or(i64::MAX);
+                partitions.shared.metrics.without_owner.set(without_owner);
+            }
             Some(change) = changes.recv() => partitions.change(change),
             Some(ended) = partitions.tasks.join_next_with_id(), if !partitions.tasks.is_empty() => {
                 partitions.ended(ended, &ownership).await;
@@ -129,12 +152,18 @@ impl Partitions {
         // A task of an older epoch ends by itself: its reader and its acks are refused.
         self.running.insert(lease.partition(), running);
         self.shared.metrics.takeovers.inc();
-        self.shared.metrics.partitions.set(self.running.len() as i64);
+        self.count_owned();
         let (shared, of_task) = (Arc::clone(&self.shared), lease.clone());
         let task = self
             .tasks
             .spawn(async move { consume_partition(&shared, &of_task, orders).await });
         self.leases.insert(task.id(), lease);
+    }
+
+    fn count_owned(&self) {
+        let owned = u32::try_from(self.running.len()).unwrap_or(u32::MAX);
+        self.shared.owned.store(owned, Ordering::Relaxed);
+        self.shared.metrics.partitions.set(i64::from(owned));
     }
 
     fn drain(&mut self, lease: &Lease, done: oneshot::Sender<HandOver>) {
@@ -182,6 +211,9 @@ impl Partitions {
             let (partition, epoch) = (lease.partition(), lease.epoch());
             tracing::warn!(partition, epoch, %error, "delivery partition given up");
             self.shared.metrics.given_up.inc();
+            if matches!(error, PartitionError::Fenced) {
+                self.shared.metrics.fence_refusals.inc();
+            }
             ownership.give_up(&lease).await;
         }
         self.confirm(&lease, result);
@@ -198,6 +230,6 @@ impl Partitions {
             let _told = done.send(hand_over);
         }
         self.running.remove(&lease.partition());
-        self.shared.metrics.partitions.set(self.running.len() as i64);
+        self.count_owned();
     }
 }

@@ -76,7 +76,7 @@ impl PartitionTask<'_> {
                 tokio::time::sleep(ASK_PAUSE).await;
             }
             tracing::warn!(delivery = %state.delivery, "a lane's state was not taken; a takeover will not know it");
-            Ok(Done::Recorded)
+            Ok(Done::StateRefused(lane))
         });
     }
 
@@ -110,7 +110,7 @@ pub(crate) fn arrival(sequence: u64, delivery: &Delivery, bytes: usize) -> Arriv
             .lane_key
             .is_some()
             .then(|| LaneKey::from_u64(delivery.lane())),
-        origin: delivery.replay.is_none().then_some(delivery.origin),
+        origin: delivery.place_in_order(),
         respond: delivery.reply.is_some(),
         expires_at: None,
         bytes: u32::try_from(bytes).unwrap_or(u32::MAX),

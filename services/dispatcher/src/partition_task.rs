@@ -13,8 +13,9 @@ use hookrail_runtime::clock;
 use tokio::task::JoinSet;
 
 use crate::{
-    attempt::Finished, bodies::Bodies, carry_out::Done, error::PartitionError, own_partitions::Shared,
-    park::arrival, record::Recorder, rules::KnownDestinations,
+    DispatcherSettings, attempt::Finished, bodies::Bodies, carry_out::Done, commands::Commands,
+    error::PartitionError, metrics::PartitionGauges, own_partitions::Shared, park::arrival, record::Recorder,
+    rules::KnownDestinations,
 };
 
 /// Longest sleep of an idle partition, milliseconds: changed definitions are seen by then.
@@ -24,6 +25,8 @@ pub(crate) struct PartitionTask<'a> {
     pub(crate) shared: &'a Arc<Shared>,
     pub(crate) lease: &'a Lease,
     pub(crate) lanes: PartitionLanes,
+    /// Partitions that this worker owned when it was last looked: they share what it may do.
+    owned: u32,
     pub(crate) known: KnownDestinations,
     pub(crate) bodies: Bodies,
     /// The attempt whose end the engine is being told.
@@ -33,6 +36,10 @@ pub(crate) struct PartitionTask<'a> {
     pub(crate) acker: DeliveryAcker,
     pub(crate) store: ParkedStore,
     pub(crate) recorder: Recorder,
+    pub(crate) commands: Commands,
+    pub(crate) gauges: Arc<PartitionGauges>,
+    /// When the partition is looked at next for its metrics.
+    pub(crate) observe_at: Millis,
     pub(crate) beside: JoinSet<Result<Done, PartitionError>>,
     pub(crate) actions: Vec<Action>,
 }
@@ -41,11 +48,13 @@ impl<'a> PartitionTask<'a> {
     pub(crate) fn new(shared: &'a Arc<Shared>, lease: &'a Lease, reader: &DeliveryReader) -> Self {
         let now = clock::now_ms();
         let takeover = takeover(shared, reader, now);
+        let owned = shared.owned();
         Self {
             shared,
             lease,
-            lanes: PartitionLanes::new(limits(shared), Parking::On, takeover, now),
-            known: KnownDestinations::default(),
+            lanes: PartitionLanes::new(limits(shared, owned), Parking::On, takeover, now),
+            owned,
+            known: KnownDestinations::new(lease.partition(), shared.broker.settings().partitions),
             bodies: Bodies::default(),
             finished: HashMap::new(),
             outcomes: HashMap::new(),
@@ -56,6 +65,9 @@ impl<'a> PartitionTask<'a> {
                 partition: lease.partition(),
                 epoch: lease.epoch(),
             },
+            commands: Commands::default(),
+            gauges: shared.metrics.of_partition(lease.partition()),
+            observe_at: 0,
             beside: JoinSet::new(),
             actions: Vec::new(),
         }
@@ -76,6 +88,12 @@ impl<'a> PartitionTask<'a> {
     }
 
     pub(crate) fn take_changes(&mut self) {
+        let owned = self.shared.owned();
+        if owned != self.owned {
+            self.owned = owned;
+            let (in_flight, attempts) = share(&self.shared.settings, owned);
+            self.apply(Input::Share { in_flight, attempts });
+        }
         let snapshot = self.shared.snapshots.current();
         for input in self.known.changes(&snapshot) {
             self.apply(input);
@@ -116,18 +134,25 @@ impl<'a> PartitionTask<'a> {
     }
 }
 
-fn limits(shared: &Shared) -> Limits {
-    let settings = &shared.settings;
-    let per_second = settings.dispatcher_attempts_per_second;
+fn limits(shared: &Shared, owned: u32) -> Limits {
+    let (in_flight, attempts) = share(&shared.settings, owned);
     Limits {
-        in_flight: settings.dispatcher_in_flight,
-        destination_in_flight: settings.dispatcher_destination_in_flight,
-        attempts: RateRule {
-            per_second,
-            burst: (per_second / 5.0).max(1.0),
-        },
+        in_flight,
+        destination_in_flight: shared.settings.dispatcher_destination_in_flight,
+        attempts,
         ..Limits::default()
     }
+}
+
+/// A partition's share of what the whole process may do, where it owns `owned` partitions.
+fn share(settings: &DispatcherSettings, owned: u32) -> (u32, RateRule) {
+    let owned = owned.max(1);
+    let per_second = settings.dispatcher_attempts_per_second / f64::from(owned);
+    let attempts = RateRule {
+        per_second,
+        burst: (per_second / 5.0).max(1.0),
+    };
+    ((settings.dispatcher_in_flight / owned).max(1), attempts)
 }
 
 /// After an unclean owner, what it may have been sending gets one request time-out to arrive.
@@ -143,5 +168,26 @@ fn takeover(shared: &Shared, reader: &DeliveryReader, now: Millis) -> Takeover {
     Takeover {
         delivered: reader.delivered_before(),
         not_before: now + Millis::from(longest.unwrap_or_default()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_process_may_do_is_divided_among_its_partitions() {
+        let settings = DispatcherSettings {
+            dispatcher_in_flight: 100,
+            dispatcher_attempts_per_second: 60.0,
+            ..DispatcherSettings::default()
+        };
+        for (owned, in_flight, per_second) in
+            [(0, 100, 60.0), (1, 100, 60.0), (3, 33, 20.0), (1_000, 1, 0.06)]
+        {
+            let (found, attempts) = share(&settings, owned);
+            assert_eq!((found, attempts.per_second), (in_flight, per_second), "{owned}");
+            assert!(attempts.burst >= 1.0);
+        }
     }
 }

@@ -84,19 +84,20 @@ impl Recorder {
             delivery: delivery.into(),
             status,
             epoch: self.epoch,
-            attempts: progress.attempts,
+            attempts: delivery.attempts_before.saturating_add(progress.attempts),
             next_at: (progress.next_at > 0).then_some(progress.next_at),
             settled_at: None,
             failure,
-            generation: 0,
+            generation: delivery.generation,
             attempt: None,
         }
     }
 
     async fn publish_state(&self, record: StateRecord) -> Result<(), PublishError> {
         let id = format!(
-            "{}.s.{}.{}.{}",
+            "{}.s.{}.{}.{}.{}",
             record.delivery.id,
+            record.generation,
             record.epoch,
             record.attempts,
             record.status.as_str()

@@ -3,37 +3,41 @@
 use std::{collections::HashMap, sync::Arc};
 
 use hookrail_domain::{
-    delivery::Delivery,
-    destination::{Destination, OnDead},
+    destination::Destination,
     ids::DestinationId,
     lane::{DestinationRules, Input, RateRule},
+    partition,
     snapshot::Snapshot,
 };
 
 /// The destinations that one partition's engine knows, as it was last told of them.
-#[derive(Default)]
 pub(crate) struct KnownDestinations {
+    /// The partition, and how many there are.
+    partition: u32,
+    partitions: u32,
     known: HashMap<DestinationId, Option<Arc<Destination>>>,
     revision: u64,
 }
 
 impl KnownDestinations {
+    pub(crate) fn new(partition: u32, partitions: u32) -> Self {
+        Self {
+            partition,
+            partitions,
+            known: HashMap::new(),
+            revision: 0,
+        }
+    }
+
     /// The input that makes `id` known, where the engine does not know it yet.
     pub(crate) fn introduce(&mut self, id: DestinationId, snapshot: &Snapshot) -> Option<Input> {
         if self.known.contains_key(&id) {
             return None;
         }
         let destination = snapshot.destination(id).cloned();
-        let input = input(id, destination.as_deref());
+        let input = self.input(id, destination.as_deref());
         self.known.insert(id, destination);
         Some(input)
-    }
-
-    /// Whether a dead delivery stays at the front of its lane until a person decides.
-    pub(crate) fn holds_dead(&self, delivery: &Delivery) -> bool {
-        let known = self.known.get(&delivery.destination).and_then(Option::as_ref);
-        let holds = known.is_some_and(|destination| destination.spec.on_dead == OnDead::Hold);
-        holds && delivery.lane_key.is_some() && delivery.reply.is_none()
     }
 
     /// The inputs for what changed since the last call: of known destinations only.
@@ -42,7 +46,7 @@ impl KnownDestinations {
             return Vec::new();
         }
         self.revision = snapshot.revision();
-        let mut inputs = Vec::new();
+        let mut changed = Vec::new();
         for (id, known) in &mut self.known {
             let current = snapshot.destination(*id);
             let same = match (&*known, current) {
@@ -52,29 +56,83 @@ impl KnownDestinations {
             };
             if !same {
                 *known = current.cloned();
-                inputs.push(input(*id, known.as_deref()));
+                changed.push((*id, current.cloned()));
             }
         }
-        inputs
+        let input = |(id, destination): (_, Option<Arc<Destination>>)| self.input(id, destination.as_deref());
+        changed.into_iter().map(input).collect()
+    }
+
+    fn input(&self, id: DestinationId, destination: Option<&Destination>) -> Input {
+        let rules = destination.map(|destination| {
+            let parts = partition::of_destination(id, destination.spec.spread, self.partitions);
+            let own = parts.get(&self.partition).copied().unwrap_or(1);
+            Box::new(rules(destination, own))
+        });
+        Input::Destination(id, rules)
     }
 }
 
-fn input(id: DestinationId, destination: Option<&Destination>) -> Input {
-    Input::Destination(id, destination.map(|destination| Box::new(rules(destination))))
-}
-
-/// What the engine needs of a definition: its limits, divided among the partitions it spreads over.
-fn rules(destination: &Destination) -> DestinationRules {
+/// What the engine needs of a definition: its limits, or its share of them where the destination
+/// spreads and `own` of its parts lie in this partition.
+fn rules(destination: &Destination, own: u32) -> DestinationRules {
     let spec = &destination.spec;
-    let spread = spec.spread.max(1);
+    let share = f64::from(own) / f64::from(spec.spread.max(1));
+    // Rounded down, so that the shares are never more than the whole.
+    let in_flight = (f64::from(spec.max_in_flight) * share) as u32;
     DestinationRules {
         enabled: spec.enabled,
-        max_in_flight: spec.max_in_flight.div_ceil(spread),
+        max_in_flight: in_flight.max(1),
         rate: spec.rate_limit.map(|rate| RateRule {
-            per_second: rate.per_second / f64::from(spread),
-            burst: (f64::from(rate.burst) / f64::from(spread)).max(1.0),
+            per_second: rate.per_second * share,
+            burst: (f64::from(rate.burst) * share).max(1.0),
         }),
         retry: spec.retry.clone(),
         on_dead: spec.on_dead,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hookrail_domain::{destination::DestinationSpec, ids::WorkspaceId, rate_limit::RateLimit};
+
+    use super::*;
+
+    #[test]
+    fn the_shares_of_a_destination_s_limits_add_up_to_no_more_than_the_limits() {
+        for (spread, max_in_flight) in [(1, 32), (3, 32), (7, 7), (32, 100)] {
+            let destination = Destination {
+                id: DestinationId::from_u128(9),
+                workspace: WorkspaceId::from_u128(1),
+                spec: DestinationSpec {
+                    spread,
+                    max_in_flight,
+                    rate_limit: Some(RateLimit {
+                        per_second: 50.0,
+                        burst: 500,
+                    }),
+                    ..DestinationSpec::default()
+                },
+            };
+            let parts = partition::of_destination(destination.id, spread, 8);
+            let shares: Vec<_> = parts.into_values().map(|own| rules(&destination, own)).collect();
+            let in_flight: u32 = shares.iter().map(|share| share.max_in_flight).sum();
+            let per_second: f64 = shares
+                .iter()
+                .filter_map(|share| share.rate)
+                .map(|rate| rate.per_second)
+                .sum();
+            let burst: f64 = shares
+                .iter()
+                .filter_map(|share| share.rate)
+                .map(|rate| rate.burst)
+                .sum();
+            assert!(
+                in_flight <= max_in_flight && in_flight > 0,
+                "{spread}: {in_flight}"
+            );
+            assert!((per_second - 50.0).abs() < 1e-9, "{spread}: {per_second}");
+            assert!((burst - 500.0).abs() < 1e-9, "{spread}: {burst}");
+        }
     }
 }

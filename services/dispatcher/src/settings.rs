@@ -7,14 +7,14 @@ use hookrail_runtime::SettingsError;
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Dispatcher")]
 pub struct DispatcherSettings {
-    /// HTTP exchanges at once in each partition, over all destinations
-    #[arg(long, value_name = "N", default_value_t = 1024)]
+    /// HTTP exchanges at once in this process, divided among the partitions that it owns
+    #[arg(long, value_name = "N", default_value_t = 4096)]
     pub dispatcher_in_flight: u32,
     /// HTTP exchanges at once for one destination, whatever its own limit
     #[arg(long, value_name = "N", default_value_t = 128)]
     pub dispatcher_destination_in_flight: u32,
-    /// Attempts a second in each partition, over all destinations
-    #[arg(long, value_name = "N", default_value_t = 10_000.0)]
+    /// Attempts a second in this process, divided among the partitions that it owns
+    #[arg(long, value_name = "N", default_value_t = 40_000.0)]
     pub dispatcher_attempts_per_second: f64,
     /// Name of this worker among the dispatchers; by default a new one at each start
     #[arg(long, value_name = "NAME")]
@@ -27,9 +27,9 @@ pub struct DispatcherSettings {
 impl Default for DispatcherSettings {
     fn default() -> Self {
         Self {
-            dispatcher_in_flight: 1024,
+            dispatcher_in_flight: 4096,
             dispatcher_destination_in_flight: 128,
-            dispatcher_attempts_per_second: 10_000.0,
+            dispatcher_attempts_per_second: 40_000.0,
             dispatcher_worker: None,
             dispatcher_exclusive: false,
         }

@@ -52,6 +52,8 @@ pub(crate) fn render(rendering: &Rendering<'_>, planned: Planned) -> Result<Deli
         traceparent: event.traceparent.clone(),
         replay: None,
         reply: event.reply.clone(),
+        generation: 0,
+        attempts_before: 0,
     };
     let limit = rendering.max_inline_bytes;
     match bytes {

@@ -316,6 +316,8 @@ async fn the_journal_is_written_once_whatever_comes_twice() {
         traceparent: String::new(),
         replay: None,
         reply: None,
+        generation: 0,
+        attempts_before: 0,
     };
     let state = |status, attempts| StateRecord {
         delivery: DeliveryFacts::from(&delivery),

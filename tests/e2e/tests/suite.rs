@@ -3,6 +3,8 @@
 
 #[path = "suite/bad_input.rs"]
 mod bad_input;
+#[path = "suite/commands.rs"]
+mod commands;
 #[path = "suite/definitions.rs"]
 mod definitions;
 #[path = "suite/delivery.rs"]
@@ -50,6 +52,13 @@ const SCENARIOS: &[(&str, Scenario)] = scenarios! {
     parking: a_failing_destination_holds_up_no_other_and_loses_nothing,
         unordered_deliveries_wait_for_a_dead_destination_too,
         deliveries_of_a_disabled_destination_wait;
+    commands: a_held_lane_waits_for_a_person_and_others_do_not,
+        a_skipped_head_is_dead_and_can_be_sent_again,
+        what_waits_is_sent_now_when_a_person_says_so,
+        what_is_cancelled_is_never_sent,
+        a_rate_limit_is_kept,
+        a_spread_destination_keeps_its_order_and_lists_all_its_lanes,
+        a_held_lane_survives_a_restart;
     definitions: a_source_without_ordering_can_not_feed_an_ordered_destination,
         a_change_is_in_force_within_a_second,
         an_api_key_lets_its_sender_in_and_nobody_else,

@@ -40,6 +40,8 @@ pub(super) fn to_message(delivery: &Delivery) -> v1::Delivery {
         traceparent: delivery.traceparent.clone(),
         replay: text_option(delivery.replay.as_ref()),
         reply: delivery.reply.as_ref().map(reply),
+        generation: delivery.generation,
+        attempts_before: delivery.attempts_before,
     }
 }
 
@@ -62,6 +64,8 @@ pub(super) fn from_message(message: v1::Delivery) -> Result<Delivery, CodecError
         traceparent: message.traceparent,
         replay: parse_option("replay", message.replay.as_ref())?,
         reply: message.reply.map(from_reply),
+        generation: message.generation,
+        attempts_before: message.attempts_before,
     })
 }
 

@@ -226,6 +226,8 @@ mod tests {
             traceparent: "00-a-b-01".into(),
             replay: None,
             reply: None,
+            generation: 0,
+            attempts_before: 0,
         }
     }
 

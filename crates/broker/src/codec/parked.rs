@@ -82,7 +82,7 @@ pub fn decode_lane_state(bytes: &[u8]) -> Result<LaneState, CodecError> {
     })
 }
 
-const REASONS: [(v1::HoldReason, HoldReason); 5] = [
+pub(super) const REASONS: [(v1::HoldReason, HoldReason); 5] = [
     (v1::HoldReason::Retry, HoldReason::Retry),
     (v1::HoldReason::Overflow, HoldReason::Overflow),
     (v1::HoldReason::Limit, HoldReason::Limit),
@@ -127,6 +127,8 @@ mod tests {
             traceparent: "00-a-b-01".into(),
             replay: None,
             reply: None,
+            generation: 0,
+            attempts_before: 0,
         };
         for held in [false, true] {
             let parked = ParkedDelivery {

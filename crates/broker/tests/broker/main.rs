@@ -1,6 +1,7 @@
 //! The broker crate against a real nats-server.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod command;
 mod delivery;
 mod journal;
 mod nats;

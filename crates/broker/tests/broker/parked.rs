@@ -25,7 +25,7 @@ fn lane(number: u64) -> LaneId {
     }
 }
 
-fn parked(number: u64, size: usize) -> ParkedDelivery {
+pub(crate) fn parked(number: u64, size: usize) -> ParkedDelivery {
     let delivery = Delivery {
         id: DeliveryId::from_u128(u128::from(number)),
         event: EventId::from_u128(2),
@@ -48,6 +48,8 @@ fn parked(number: u64, size: usize) -> ParkedDelivery {
         traceparent: String::new(),
         replay: None,
         reply: None,
+        generation: 0,
+        attempts_before: 0,
     };
     ParkedDelivery {
         delivery: Arc::new(delivery),
@@ -137,17 +139,14 @@ async fn an_older_owner_can_write_nothing_behind_a_newer_one() {
     let append = old_store
         .append(ParkedSubject::Lane(lane(1)), &parked(2, 10))
         .await;
-    assert!(matches!(append, Err(ReaderError::Replaced { .. })), "{append:?}");
+    assert!(matches!(append, Err(ReaderError::Fenced { .. })), "{append:?}");
     let state = LaneState {
         reason: HoldReason::Retry,
         delivery: DeliveryId::from_u128(1),
         progress: Progress::default(),
     };
     let written = old_store.write_state(lane(1), &state).await;
-    assert!(
-        matches!(written, Err(ReaderError::Replaced { .. })),
-        "{written:?}"
-    );
+    assert!(matches!(written, Err(ReaderError::Fenced { .. })), "{written:?}");
     drop(worker);
 }
 

@@ -34,6 +34,7 @@ pub(crate) fn all() -> Vec<Golden> {
         event("inbound_event_bare", bare),
         of_delivery("delivery", delivery()),
         of_delivery("delivery_bare", bare_delivery()),
+        of_delivery("delivery_again", delivery_again()),
         Golden::new(
             "dead_letter",
             dead.clone(),
@@ -126,6 +127,8 @@ pub(crate) fn delivery() -> Delivery {
         traceparent: TRACE.into(),
         replay: Some(ReplayId::from_u128(14)),
         reply: Some(reply()),
+        generation: 0,
+        attempts_before: 0,
     }
 }
 
@@ -143,6 +146,15 @@ fn bare_delivery() -> Delivery {
         },
         replay: None,
         reply: None,
+        ..delivery()
+    }
+}
+
+/// A dead one that a person sent again.
+fn delivery_again() -> Delivery {
+    Delivery {
+        generation: 2,
+        attempts_before: 19,
         ..delivery()
     }
 }

@@ -6,6 +6,7 @@
 //! `HOOKRAIL_WRITE_GOLDEN=1 cargo test --workspace --test golden`.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod commands;
 mod definitions;
 mod flow;
 mod journal;
@@ -62,6 +63,7 @@ fn all() -> Vec<Golden> {
     let mut all = flow::all();
     all.extend(journal::all());
     all.extend(definitions::all());
+    all.extend(commands::all());
     all
 }
 

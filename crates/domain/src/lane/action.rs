@@ -1,6 +1,6 @@
 //! What the engine wants done. Each action says which input reports that it was.
 
-use super::{AttemptId, Command, CommandAnswer, CommandId, LaneId, Place};
+use super::{AttemptId, CommandAnswer, CommandId, LaneId, Place, Target};
 use crate::{
     Millis,
     delivery::ErrorCode,
@@ -123,6 +123,8 @@ pub enum Action {
         verdict: Verdict,
         /// The attempts so far and, where it is to be retried, when.
         progress: Progress,
+        /// The delivery ends by it: its settlement follows, at once or when its place is certain.
+        settles: bool,
     },
     /// Record the end (dead: hand the delivery over with its body), and when that is durable ack the
     /// queue's message and have it confirmed, or delete the parked one; then `Settled`. With
@@ -153,7 +155,11 @@ pub enum Action {
         /// At most so many.
         most: u32,
     },
-    /// Write the state of a parked lane, in the place of the one before; then `LaneStateWritten`.
+    /// Look for a delivery in the parked stream, in its lane or else in the tiers of its destination;
+    /// then `Found`.
+    Find(CommandId, Target),
+    /// Write the state of a parked lane, in the place of the one before; then `LaneStateWritten` or
+    /// `LaneStateRefused`. One write of a lane at a time.
     WriteLaneState(LaneId, LaneState),
     /// Delete the lane state with this sequence of the parked stream: the lane is idle.
     DeleteLaneState(LaneId, u64),
@@ -175,12 +181,9 @@ pub enum Action {
 }
 
 impl Action {
-    /// The answer to `command`.
-    pub(super) fn answer(command: &Command, answer: CommandAnswer) -> Self {
-        Self::Answer {
-            command: command.id,
-            answer,
-        }
+    /// Says what became of `command`.
+    pub(super) fn answer(command: CommandId, answer: CommandAnswer) -> Self {
+        Self::Answer { command, answer }
     }
 }
 

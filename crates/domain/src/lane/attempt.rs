@@ -144,6 +144,7 @@ impl PartitionLanes {
         };
         let unit = flight.unit;
         let verdict = self.judge(flight, result, jitter, turn.now);
+        let settles = self.settles(unit, verdict);
         let Some(head) = self.head_mut(unit) else { return };
         head.stage = Stage::Held;
         head.progress.next_at = match verdict {
@@ -159,6 +160,7 @@ impl PartitionLanes {
             result,
             verdict,
             progress,
+            settles,
         });
         self.follow(unit, verdict, turn);
         self.list(unit.destination());
@@ -193,9 +195,27 @@ impl PartitionLanes {
         judge(&gate.rules.retry, result, progress, now, jitter)
     }
 
+    /// True where the delivery ends by the attempt.
+    fn settles(&mut self, unit: Unit, verdict: Verdict) -> bool {
+        match verdict {
+            Verdict::Delivered => true,
+            Verdict::Retry { .. } => self.is_cancelled(unit),
+            Verdict::Dead { .. } => self.is_cancelled(unit) || !self.holds_dead(unit),
+            Verdict::DisableDestination => false,
+        }
+    }
+
+    fn is_cancelled(&mut self, unit: Unit) -> bool {
+        let delivery = self.head_mut(unit).map(|head| head.item.delivery);
+        delivery.is_some_and(|delivery| self.cancelled.contains(&delivery))
+    }
+
     fn follow(&mut self, unit: Unit, verdict: Verdict, turn: &mut Turn<'_>) {
         match verdict {
             Verdict::Delivered => self.settle(unit, End::Delivered, turn),
+            Verdict::Retry { .. } | Verdict::Dead { .. } if self.is_cancelled(unit) => {
+                self.settle(unit, End::Cancelled(ErrorCode::Cancelled), turn);
+            }
             Verdict::Retry { .. } => self.wait_parked(unit, HoldReason::Retry, turn),
             Verdict::Dead { .. } if self.holds_dead(unit) => self.park_head(unit, HoldReason::Held, turn),
             Verdict::Dead {
@@ -213,7 +233,7 @@ impl PartitionLanes {
         let gate = self.gates.get(&unit.destination());
         let holds = gate.is_some_and(|gate| gate.rules.on_dead == OnDead::Hold);
         let respond = self.head_mut(unit).is_some_and(|head| head.item.respond);
-        holds && !respond && matches!(unit, Unit::Lane(_))
+        holds && !respond && matches!(unit, Unit::Lane(_)) && self.is_wanted(unit.destination())
     }
 
     /// The receiver is gone: its destination is disabled, and the delivery waits with the others.

@@ -205,6 +205,11 @@ impl Gate {
         }
     }
 
+    /// A person wants an attempt now: an open circuit lets its next probe out at once.
+    pub(super) fn probe_now(&mut self, now: Millis) {
+        self.circuit.probe_now(now);
+    }
+
     pub(super) fn circuit(&self) -> CircuitState {
         self.circuit.state()
     }

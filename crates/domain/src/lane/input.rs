@@ -1,6 +1,8 @@
 //! What the engine is told.
 
-use super::{Arrival, DestinationRules, LaneId, LaneState, ParkedMessage, Place};
+use super::{
+    Arrival, DestinationRules, LaneId, LaneKey, LaneState, ParkedMessage, ParkedSubject, Place, RateRule,
+};
 use crate::{
     ids::{DeliveryId, DestinationId},
     retry::AttemptResult,
@@ -34,28 +36,54 @@ pub enum Verb {
     Skip,
     /// Never send it.
     Cancel,
-    /// Send nothing of the lane until told to. Only lanes are held.
+    /// Send nothing of the lane until told to. Only heads of lanes are held.
     Hold,
 }
 
-/// Of what something is asked.
+/// Of what something is asked: a delivery, wherever it waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Target {
-    /// The head of an ordered lane.
-    Lane(LaneId),
-    /// A delivery that waits in memory, at its lane's head or behind it.
-    Delivery(DeliveryId),
+pub struct Target {
+    /// The delivery. A lane is named by the delivery at its head, so that a command that comes twice
+    /// doesn't hit the next one.
+    pub delivery: DeliveryId,
+    /// Whom it is for.
+    pub destination: DestinationId,
+    /// Its ordered lane, where it is in one.
+    pub lane: Option<LaneKey>,
+}
+
+impl Target {
+    /// The ordered lane that it is in.
+    pub fn lane_id(&self) -> Option<LaneId> {
+        let destination = self.destination;
+        self.lane.map(|key| LaneId { destination, key })
+    }
 }
 
 /// What became of a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CommandAnswer {
-    /// Done, or under way and certain.
+    /// Done, and durable: no takeover undoes it.
     Done,
-    /// There is no such lane or delivery here.
+    /// It waits behind another delivery of its lane, and what is asked can only be done of the head.
+    NotHead,
+    /// It was sent meanwhile, and the receiver has it.
+    Delivered,
+    /// It doesn't wait here: it has not arrived yet, or is settled.
     NotFound,
-    /// It is being sent or settled at this moment; ask again.
+    /// It is on its way from one place to another at this moment; ask again.
     Busy,
+}
+
+/// How a search in the parked stream ended.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Search {
+    /// The delivery lies there.
+    Here(ParkedSubject, Box<ParkedMessage>),
+    /// It is not there.
+    Nowhere,
+    /// It did not come to its end.
+    Broken,
 }
 
 /// An ordered lane that a takeover found in the parked stream.
@@ -122,6 +150,10 @@ pub enum Input {
     },
     /// A lane state is on disk, with this sequence of the parked stream.
     LaneStateWritten(LaneId, u64),
+    /// A lane state was certainly not taken.
+    LaneStateRefused(LaneId),
+    /// What a [`Find`](super::Action::Find) came upon.
+    Found(CommandId, Search),
     /// What was parked when the partition was taken over; after the destinations, before the first arrival.
     Parked(ParkedSet),
     /// All that the owner before may have had from the queue has arrived: from now on a parked
@@ -130,6 +162,13 @@ pub enum Input {
     CaughtUp,
     /// A person asks something.
     Command(Command),
+    /// This partition's share of what its worker may do has changed.
+    Share {
+        /// HTTP exchanges at once.
+        in_flight: u32,
+        /// Attempts per second.
+        attempts: RateRule,
+    },
     /// Time has passed.
     Tick,
     /// The partition is handed over: nothing more is begun.

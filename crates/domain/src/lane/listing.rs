@@ -4,7 +4,7 @@ use super::{HoldReason, PartitionLanes, WaitingLane, front::Stage, ordered::Lane
 use crate::{ids::DestinationId, retry::Progress};
 
 impl PartitionLanes {
-    /// The destination's lanes that wait, the lowest first, at most `most` after `after`. Looks at
+    /// The destination's parked lanes, the lowest first, at most `most` after `after`. Looks at
     /// every lane of the partition: for people who ask, not for the flow.
     pub fn waiting_lanes(
         &self,
@@ -18,6 +18,7 @@ impl PartitionLanes {
             .filter(|(id, _)| id.destination == destination && Some(**id) > after);
         let mut waiting: Vec<WaitingLane> = of_destination
             .filter_map(|(id, lane)| {
+                lane.parked.as_ref()?;
                 let reason = self.reason(destination, lane)?;
                 Some(describe(*id, lane, reason))
             })
@@ -55,6 +56,10 @@ fn describe(id: super::LaneId, lane: &Lane, reason: HoldReason) -> WaitingLane {
         Stage::Until(at) => Some(at),
         _ => None,
     });
+    let found = lane.parked.as_ref().and_then(|parked| parked.found_state());
+    let found = found.filter(|_| head.is_none());
+    let next_at = next_at.or(found.map(|state| state.progress.next_at).filter(|at| *at > 0));
+    let progress = found.map_or_else(Progress::default, |state| state.progress);
     let parked = lane.parked.as_ref().map_or(0, |parked| parked.waiting());
     // A head that lies in the parked stream is counted there.
     let in_queue = head
@@ -63,8 +68,10 @@ fn describe(id: super::LaneId, lane: &Lane, reason: HoldReason) -> WaitingLane {
     WaitingLane {
         lane: id,
         reason,
-        head: head.map(|head| head.item.delivery),
-        progress: head.map_or_else(Progress::default, |head| head.progress),
+        head: head
+            .map(|head| head.item.delivery)
+            .or(found.map(|state| state.delivery)),
+        progress: head.map_or(progress, |head| head.progress),
         waiting: parked + in_queue + lane.queue.len() as u64,
         next_at,
     }

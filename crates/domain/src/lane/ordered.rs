@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::{
-    Arrival, LaneId, Origin, PartitionLanes, Place,
+    Action, Arrival, LaneId, Origin, PartitionLanes, Place,
     front::{Head, Item, Unit},
     parked::ParkedLane,
     partition_lanes::Turn,
@@ -12,6 +12,8 @@ use crate::retry::Progress;
 
 /// Raw partitions whose last settled origin a lane remembers. A lane commonly has one.
 const REMEMBERED_ORIGINS: usize = 8;
+/// Origins settled out of turn that a lane remembers; of more, the oldest are forgotten.
+const REMEMBERED_LEFT: usize = 64;
 
 /// An ordered lane.
 #[derive(Debug, Default)]
@@ -21,6 +23,11 @@ pub(super) struct Lane {
     pub(super) queue: VecDeque<Item>,
     /// The last settled origin of each raw partition.
     settled: Vec<Origin>,
+    /// Origins that were settled out of turn and that the lane has not passed yet.
+    left: Vec<Origin>,
+    /// Messages of the queue that are being settled out of turn: nothing behind them is parked or sent
+    /// meanwhile.
+    pub(super) leaving: u32,
     /// Its place among the idle lanes, while it is one.
     idle: Option<u64>,
     /// There while the lane is parked.
@@ -32,13 +39,22 @@ impl Lane {
     /// same raw partition.
     pub(super) fn is_stale(&self, origin: Option<Origin>) -> bool {
         let Some(origin) = origin else { return false };
-        self.settled
-            .iter()
-            .any(|last| last.partition == origin.partition && origin <= *last)
+        let passed = |last: &Origin| last.partition == origin.partition && origin <= *last;
+        self.settled.iter().any(passed) || self.left.contains(&origin)
+    }
+
+    /// A message left the lane out of turn.
+    pub(super) fn remember_left(&mut self, origin: Origin) {
+        if self.left.len() >= REMEMBERED_LEFT {
+            self.left.remove(0);
+        }
+        self.left.push(origin);
     }
 
     fn remember(&mut self, origin: Option<Origin>) {
         let Some(origin) = origin else { return };
+        self.left
+            .retain(|left| left.partition != origin.partition || *left > origin);
         match self
             .settled
             .iter_mut()
@@ -62,7 +78,7 @@ impl PartitionLanes {
         if let Some(place) = lane.idle.take() {
             self.idle.remove(&place);
         }
-        if lane.head.is_some() || lane.parked.is_some() {
+        if lane.head.is_some() || lane.parked.is_some() || lane.leaving > 0 {
             lane.queue.push_back(item);
         } else {
             lane.head = Some(Head::new(item, Progress::default()));
@@ -73,6 +89,7 @@ impl PartitionLanes {
 
     /// The lane's head is settled: the next one is its head.
     pub(super) fn advance(&mut self, id: LaneId, place: Place, turn: &mut Turn<'_>) {
+        self.answer_passed(id, turn);
         let Some(lane) = self.lanes.get_mut(&id) else {
             return;
         };
@@ -80,7 +97,14 @@ impl PartitionLanes {
             lane.remember(head.item.origin);
         }
         if let Some(parked) = &mut lane.parked {
-            parked.drained += u64::from(matches!(place, Place::Parked(_)));
+            if let Place::Parked(sequence) = place {
+                parked.drained += 1;
+                parked.drained_to = sequence;
+            }
+            // It speaks of a head that is gone, and might be taken for a later one with the same id.
+            let outdated = parked.state_at.take();
+            turn.actions
+                .extend(outdated.map(|at| Action::DeleteLaneState(id, at)));
             self.append_next(id, turn);
             return self.next_parked(id, turn);
         }
@@ -92,6 +116,11 @@ impl PartitionLanes {
         let Some(lane) = self.lanes.get_mut(&id) else {
             return;
         };
+        // What leaves out of turn has to be gone before what is behind it is sent: a takeover would send
+        // it after that.
+        if lane.leaving > 0 {
+            return;
+        }
         match lane.queue.pop_front() {
             Some(item) => {
                 lane.head = Some(Head::new(item, Progress::default()));

@@ -4,11 +4,12 @@
 //! message nothing is un-acked in the queue that is not parked itself. A parked lane is idle again when
 //! it has drained as many as it appended: counted, never seen from a subject that looks empty.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use super::{
-    Action, End, HoldReason, LaneId, LaneState, ParkedMessage, ParkedSubject, Parking, PartitionLanes, Place,
-    Settle,
+    Action, CommandAnswer, End, HoldReason, LaneId, LaneState, ParkedMessage, ParkedSubject, Parking,
+    PartitionLanes, Place, Settle,
+    commands::TAKEN_MAX,
     front::{Head, Item, Stage, Unit},
     input::ParkedSet,
     partition_lanes::Turn,
@@ -25,10 +26,29 @@ enum Reading {
     Begun,
 }
 
+/// An append under way.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Appending {
+    pub(super) unit: Unit,
+    to: ParkedSubject,
+    progress: Progress,
+    held: bool,
+}
+
+/// The writes of a lane's state: one at a time, so that none overtakes a newer one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Writing {
+    #[default]
+    No,
+    Begun,
+    /// It changed again meanwhile.
+    Outdated,
+}
+
 /// What is kept of a parked lane besides its head.
 #[derive(Debug)]
 pub(super) struct ParkedLane {
-    reason: HoldReason,
+    pub(super) reason: HoldReason,
     /// Messages appended, those found at takeover included.
     appended: u64,
     /// Messages whose delete is confirmed.
@@ -37,10 +57,15 @@ pub(super) struct ParkedLane {
     /// An append was refused; a timer says when it is tried again.
     refused: bool,
     reading: Reading,
+    writing: Writing,
+    /// The last sequence of the parked stream that was drained in turn.
+    pub(super) drained_to: u64,
+    /// Sequences that were taken out of turn, and that the heads have not passed.
+    taken: BTreeSet<u64>,
     /// A state that was found at takeover.
     state: Option<LaneState>,
     /// The newest lane state's sequence in the parked stream.
-    state_at: Option<u64>,
+    pub(super) state_at: Option<u64>,
 }
 
 impl ParkedLane {
@@ -54,6 +79,9 @@ impl ParkedLane {
             appending,
             refused,
             reading,
+            writing: Writing::No,
+            drained_to: 0,
+            taken: BTreeSet::new(),
             state: None,
             state_at: None,
         }
@@ -61,6 +89,18 @@ impl ParkedLane {
 
     pub(super) fn reason(&self) -> HoldReason {
         self.reason
+    }
+
+    /// What a takeover knows of the head before it is read.
+    pub(super) fn found_state(&self) -> Option<&LaneState> {
+        self.state.as_ref()
+    }
+
+    /// Notes a message behind the head that is taken out of turn; false where it is not there any more,
+    /// or where too many are.
+    pub(super) fn take(&mut self, sequence: u64) -> bool {
+        let may = sequence > self.drained_to && self.taken.len() < TAKEN_MAX;
+        may && self.taken.insert(sequence)
     }
 
     /// Messages in the parked stream.
@@ -128,7 +168,7 @@ impl PartitionLanes {
             return;
         };
         let Some(parked) = &mut lane.parked else { return };
-        if parked.appending || parked.refused || self.draining {
+        if parked.appending || parked.refused || lane.leaving > 0 || self.draining {
             return;
         }
         let queued = lane
@@ -150,7 +190,27 @@ impl PartitionLanes {
             HoldReason::Overflow
         };
         let to = ParkedSubject::Lane(id);
-        self.appends.insert(place, (Unit::Lane(id), to, progress));
+        self.begin_append(place, Unit::Lane(id), to, progress, reason, turn);
+    }
+
+    /// Has a message appended; what it carries is remembered until that is certain.
+    pub(super) fn begin_append(
+        &mut self,
+        place: Place,
+        unit: Unit,
+        to: ParkedSubject,
+        progress: Progress,
+        reason: HoldReason,
+        turn: &mut Turn<'_>,
+    ) {
+        let held = reason == HoldReason::Held;
+        let appending = Appending {
+            unit,
+            to,
+            progress,
+            held,
+        };
+        self.appends.insert(place, appending);
         turn.actions.push(Action::Append {
             place,
             to,
@@ -160,13 +220,18 @@ impl PartitionLanes {
     }
 
     pub(super) fn appended(&mut self, place: Place, at: u64, turn: &mut Turn<'_>) {
-        let Some((unit, to, progress)) = self.appends.remove(&place) else {
+        let Some(appending) = self.appends.remove(&place) else {
             return;
         };
-        match (unit, to) {
-            (Unit::Lane(id), _) => self.appended_in_lane(id, place, at, progress, turn),
-            (_, ParkedSubject::Tier(destination, tier)) => {
-                self.appended_in_tier(destination, tier, place, progress, turn);
+        match (appending.unit, appending.to) {
+            (Unit::Lane(id), _) => self.appended_in_lane(id, place, at, appending, turn),
+            (unit, ParkedSubject::Tier(destination, tier)) => {
+                if !self.moved_to_the_front(unit, place, at, turn) {
+                    self.appended_to_tier(destination, tier, appending.progress, turn);
+                }
+                if let Some(item) = self.singles.get(&place).map(|head| head.item) {
+                    self.let_move(unit, item, appending.progress, turn);
+                }
             }
             (_, ParkedSubject::Lane(_)) => {}
         }
@@ -177,7 +242,7 @@ impl PartitionLanes {
         id: LaneId,
         place: Place,
         at: u64,
-        progress: Progress,
+        Appending { progress, held, .. }: Appending,
         turn: &mut Turn<'_>,
     ) {
         let Some(lane) = self.lanes.get_mut(&id) else {
@@ -188,16 +253,20 @@ impl PartitionLanes {
         parked.appended += 1;
         let reason = parked.reason;
         let head = lane.head.as_mut().filter(|head| head.item.place == place);
+        let is_head = head.is_some();
         let (item, outdated) = match head {
             Some(head) => {
                 let item = head.item;
                 head.item.place = Place::Parked(at);
-                (Some(item), head.is_waiting() && head.progress != progress)
+                let changed = head.progress != progress || held != (reason == HoldReason::Held);
+                (Some(item), head.is_waiting() && changed)
             }
             None => (lane.queue.pop_front(), false),
         };
         if outdated {
             self.write_state(id, reason, turn);
+        } else if is_head {
+            self.answer_written(id, CommandAnswer::Done, turn);
         }
         if let Some(item) = item {
             self.let_move(Unit::Lane(id), item, progress, turn);
@@ -233,10 +302,11 @@ impl PartitionLanes {
     }
 
     pub(super) fn append_refused(&mut self, place: Place, turn: &mut Turn<'_>) {
-        let Some((unit, _, _)) = self.appends.remove(&place) else {
+        let Some(Appending { unit, .. }) = self.appends.remove(&place) else {
             return;
         };
         let Unit::Lane(id) = unit else {
+            self.front_refused(place, turn);
             return self.begin_head(unit, turn);
         };
         let Some(lane) = self.lanes.get_mut(&id) else {
@@ -248,7 +318,9 @@ impl PartitionLanes {
             turn.now.saturating_add(self.limits.parked_retry_ms),
             Alarm::Append(id),
         );
-        match lane.head.as_ref().map(|head| head.stage) {
+        let stage = lane.head.as_ref().map(|head| head.stage);
+        self.answer_written(id, CommandAnswer::Busy, turn);
+        match stage {
             Some(Stage::Ended(end)) => self.settle(unit, end, turn),
             Some(_) => {}
             None => self.next_parked(id, turn),
@@ -275,7 +347,10 @@ impl PartitionLanes {
                 parked.reading = Reading::Ready;
                 self.push_unread(Unit::Lane(id), false);
             }
-        } else if !parked.appending && (lane.queue.is_empty() || parked.refused) {
+        } else if !parked.appending
+            && parked.reading != Reading::Begun
+            && (lane.queue.is_empty() || parked.refused)
+        {
             let state_at = parked.state_at;
             lane.parked = None;
             turn.actions
@@ -308,12 +383,30 @@ impl PartitionLanes {
             Unit::Single(..) => false,
         };
         if begun {
-            self.reading += 1;
-            if let Some(gate) = self.gates.get_mut(&unit.destination()) {
-                gate.reading += 1;
-            }
+            self.count_read(unit);
         }
         begun
+    }
+
+    fn count_read(&mut self, unit: Unit) {
+        self.reading += 1;
+        if let Some(gate) = self.gates.get_mut(&unit.destination()) {
+            gate.reading += 1;
+        }
+    }
+
+    /// Reads the lane's head although it is not its turn: a person asks.
+    pub(super) fn read_head_now(&mut self, id: LaneId, turn: &mut Turn<'_>) {
+        let Some(lane) = self.lanes.get_mut(&id) else {
+            return;
+        };
+        let Some(parked) = &mut lane.parked else { return };
+        if parked.reading == Reading::Begun {
+            return;
+        }
+        parked.reading = Reading::Begun;
+        turn.actions.push(Action::ReadHead(id));
+        self.count_read(Unit::Lane(id));
     }
 
     pub(super) fn end_read(&mut self, unit: Unit) {
@@ -347,14 +440,22 @@ impl PartitionLanes {
         };
         parked.reading = Reading::No;
         let unit = Unit::Lane(id);
-        let Some(message) = message else {
-            // Counted but not seen: it is looked for again, never taken for the end.
-            self.timers.set(
-                turn.now.saturating_add(self.limits.parked_retry_ms),
-                Alarm::Head(unit),
-            );
-            return self.end_read(unit);
+        let drained = parked.drained >= parked.appended;
+        let taken = message.is_some_and(|message| parked.taken.contains(&message.parked));
+        let leaving =
+            message.is_some_and(|message| self.leaving.contains_key(&Place::Parked(message.parked)));
+        let Some(message) = message.filter(|_| !taken) else {
+            self.end_read(unit);
+            if drained || taken && !leaving {
+                self.next_parked(id, turn);
+            } else if !taken {
+                // Counted but not seen: it is looked for again, never taken for the end.
+                let again_at = turn.now.saturating_add(self.limits.parked_retry_ms);
+                self.timers.set(again_at, Alarm::Head(unit));
+            }
+            return self.answer_read(id, turn);
         };
+        parked.taken = parked.taken.split_off(&message.parked);
         let state = parked
             .state
             .take()
@@ -370,10 +471,13 @@ impl PartitionLanes {
         self.end_read(unit);
         if !held || !self.is_wanted(id.destination) {
             self.begin_head(unit, turn);
+        } else if let Some(parked) = self.lanes.get_mut(&id).and_then(|lane| lane.parked.as_mut()) {
+            parked.reason = HoldReason::Held;
         }
+        self.answer_read(id, turn);
     }
 
-    fn write_state(&mut self, id: LaneId, reason: HoldReason, turn: &mut Turn<'_>) {
+    pub(super) fn write_state(&mut self, id: LaneId, reason: HoldReason, turn: &mut Turn<'_>) {
         let Some(lane) = self.lanes.get_mut(&id) else {
             return;
         };
@@ -381,6 +485,11 @@ impl PartitionLanes {
             return;
         };
         parked.reason = reason;
+        if parked.writing != Writing::No {
+            parked.writing = Writing::Outdated;
+            return;
+        }
+        parked.writing = Writing::Begun;
         let state = LaneState {
             reason,
             delivery: head.item.delivery,
@@ -390,11 +499,29 @@ impl PartitionLanes {
     }
 
     pub(super) fn state_written(&mut self, id: LaneId, at: u64, turn: &mut Turn<'_>) {
-        let parked = self.lanes.get_mut(&id).and_then(|lane| lane.parked.as_mut());
-        match parked {
-            Some(parked) => parked.state_at = parked.state_at.max(Some(at)),
-            None => turn.actions.push(Action::DeleteLaneState(id, at)),
+        let Some(parked) = self.lanes.get_mut(&id).and_then(|lane| lane.parked.as_mut()) else {
+            turn.actions.push(Action::DeleteLaneState(id, at));
+            return self.answer_written(id, CommandAnswer::Done, turn);
+        };
+        parked.state_at = parked.state_at.max(Some(at));
+        let reason = parked.reason;
+        let outdated = std::mem::take(&mut parked.writing) == Writing::Outdated;
+        if outdated
+            && self
+                .head_mut(Unit::Lane(id))
+                .is_some_and(|head| head.is_waiting())
+        {
+            self.write_state(id, reason, turn);
+        } else {
+            self.answer_written(id, CommandAnswer::Done, turn);
         }
+    }
+
+    pub(super) fn state_refused(&mut self, id: LaneId, turn: &mut Turn<'_>) {
+        if let Some(parked) = self.lanes.get_mut(&id).and_then(|lane| lane.parked.as_mut()) {
+            parked.writing = Writing::No;
+        }
+        self.answer_written(id, CommandAnswer::Busy, turn);
     }
 
     /// Takes what a takeover found. Every lane's head is read once, in turn.
@@ -402,7 +529,10 @@ impl PartitionLanes {
         for found in set.lanes {
             let id = found.lane;
             self.know(id.destination, turn);
-            let mut parked = ParkedLane::new(HoldReason::Overflow, found.count);
+            let reason = found
+                .state
+                .map_or(HoldReason::Overflow, |(state, _)| state.reason);
+            let mut parked = ParkedLane::new(reason, found.count);
             parked.state = found.state.map(|(state, _)| state);
             parked.state_at = found.state.map(|(_, at)| at);
             if !self.caught_up {

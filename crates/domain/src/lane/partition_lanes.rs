@@ -6,11 +6,13 @@
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
 use super::{
-    Action, Arrival, AttemptId, Input, LaneId, Limits, ParkedSubject, Parking, Place, Takeover, TokenBucket,
+    Action, Arrival, AttemptId, End, Input, LaneId, Limits, Parking, Place, Takeover, TokenBucket,
     attempt::Flight,
+    commands::Asked,
     destination_gate::{DestinationRules, Gate},
     front::{Head, Item, Stage, Unit},
     ordered::Lane,
+    parked::Appending,
     tier::Tier,
     timers::{Alarm, Timers},
 };
@@ -35,12 +37,16 @@ pub struct PartitionLanes {
     pub(super) singles: HashMap<Place, Head>,
     /// Un-acked messages of the queue, by sequence.
     pub(super) held: HashMap<u64, DeliveryId>,
-    /// Deliveries in memory that a person cancelled before their turn.
+    /// Deliveries in flight that a person cancelled: where the attempt fails, it is the last.
     pub(super) cancelled: HashSet<DeliveryId>,
+    /// Commands that are not answered yet.
+    pub(super) asked: Asked,
+    /// Messages of lanes that are settled out of turn.
+    pub(super) leaving: HashMap<Place, LaneId>,
     pub(super) flights: HashMap<AttemptId, Flight>,
-    pub(super) settling: HashMap<Place, Unit>,
-    /// Appends under way: whose, to where, and the progress that they carry.
-    pub(super) appends: HashMap<Place, (Unit, ParkedSubject, Progress)>,
+    pub(super) settling: HashMap<Place, (Unit, End)>,
+    /// Appends under way, by where the message lay.
+    pub(super) appends: HashMap<Place, Appending>,
     /// Messages that lie elsewhere now, and whose ack or delete is under way.
     pub(super) moved: HashMap<Place, Unit>,
     /// The last sequence of the queue that a takeover found parked, by lane: what comes again up to
@@ -84,6 +90,8 @@ impl PartitionLanes {
             singles: HashMap::new(),
             held: HashMap::new(),
             cancelled: HashSet::new(),
+            asked: Asked::default(),
+            leaving: HashMap::new(),
             flights: HashMap::new(),
             settling: HashMap::new(),
             appends: HashMap::new(),
@@ -123,9 +131,15 @@ impl PartitionLanes {
                 messages,
             } => self.tier_read(destination, tier, &messages, turn),
             Input::LaneStateWritten(lane, sequence) => self.state_written(lane, sequence, turn),
+            Input::LaneStateRefused(lane) => self.state_refused(lane, turn),
+            Input::Found(command, found) => self.found(command, found, turn),
             Input::Parked(set) => self.load(set, turn),
             Input::CaughtUp => self.catch_up(turn),
             Input::Command(command) => self.command(&command, turn),
+            Input::Share { in_flight, attempts } => {
+                self.limits.in_flight = in_flight;
+                self.attempts.change(attempts, now);
+            }
             Input::Tick => {}
             Input::Drain => self.draining = true,
         }

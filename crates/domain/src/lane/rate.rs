@@ -34,6 +34,13 @@ impl TokenBucket {
         }
     }
 
+    /// Takes another rule; the tokens that are there stay, as far as the new burst allows.
+    pub fn change(&mut self, rule: RateRule, now: Millis) {
+        self.refill(now);
+        self.rule = rule;
+        self.tokens = self.tokens.min(rule.burst.max(1.0));
+    }
+
     /// What it allows.
     pub fn rule(&self) -> RateRule {
         self.rule

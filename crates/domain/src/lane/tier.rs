@@ -1,8 +1,11 @@
 //! Tiers: unordered deliveries in the parked stream, first in, first out, one subject per destination
 //! and retry step. Memory is per tier, however many deliveries wait in it.
 
+use std::collections::BTreeSet;
+
 use super::{
     Action, HoldReason, ParkedMessage, ParkedSubject, Parking, PartitionLanes, Place,
+    commands::TAKEN_MAX,
     front::{Head, Item, Stage, Unit},
     partition_lanes::Turn,
     timers::Alarm,
@@ -32,6 +35,8 @@ pub(super) struct Tier {
     read_to: u64,
     /// Messages read and not yet gone from it.
     in_memory: u32,
+    /// Sequences that were taken out of turn, and that the reading has not passed.
+    taken: BTreeSet<u64>,
     waits: TierWait,
 }
 
@@ -65,20 +70,13 @@ impl PartitionLanes {
             .unwrap_or(u8::MAX)
             .min(self.limits.tiers);
         let to = ParkedSubject::Tier(item.destination, tier);
-        self.appends.insert(place, (unit, to, progress));
-        turn.actions.push(Action::Append {
-            place,
-            to,
-            progress,
-            reason,
-        });
+        self.begin_append(place, unit, to, progress, reason, turn);
     }
 
-    pub(super) fn appended_in_tier(
+    pub(super) fn appended_to_tier(
         &mut self,
         destination: DestinationId,
         number: u8,
-        place: Place,
         progress: Progress,
         turn: &mut Turn<'_>,
     ) {
@@ -87,9 +85,31 @@ impl PartitionLanes {
         if tier.unread == 1 && tier.waits == TierWait::No {
             self.wait_for_tier(destination, number, progress.next_at, turn.now);
         }
-        if let Some(item) = self.singles.get(&place).map(|head| head.item) {
-            self.let_move(Unit::Single(destination, place), item, progress, turn);
+    }
+
+    /// Notes a message that is taken into memory out of turn; `counted` where it is one of the unread.
+    /// False where its turn has come or passed, or where too many are out.
+    pub(super) fn take_from_tier(
+        &mut self,
+        destination: DestinationId,
+        number: u8,
+        sequence: u64,
+        counted: bool,
+    ) -> bool {
+        let tier = match counted {
+            true => self.tiers.get_mut(&(destination, number)),
+            false => Some(self.tiers.entry((destination, number)).or_default()),
+        };
+        let Some(tier) = tier else { return false };
+        if counted && (sequence <= tier.read_to || tier.taken.len() >= TAKEN_MAX)
+            || tier.taken.contains(&sequence)
+        {
+            return false;
         }
+        tier.taken.insert(sequence);
+        tier.unread = tier.unread.saturating_sub(u64::from(counted));
+        tier.in_memory += 1;
+        true
     }
 
     /// The unordered delivery at `place` is settled, or lies elsewhere.
@@ -197,25 +217,37 @@ impl PartitionLanes {
         };
         tier.waits = TierWait::No;
         let wanted = self.gates.get(&destination).is_some_and(|gate| !gate.deleted);
-        let due = messages
-            .iter()
-            .take_while(|m| !wanted || m.progress.next_at <= turn.now)
-            .count();
-        if let Some(last) = due.checked_sub(1).and_then(|last| messages.get(last)) {
+        let taken = std::mem::take(&mut tier.taken);
+        let due = |message: &&ParkedMessage| {
+            !wanted || message.progress.next_at <= turn.now || taken.contains(&message.parked)
+        };
+        let passed = messages.iter().take_while(due).count();
+        if let Some(last) = passed.checked_sub(1).and_then(|last| messages.get(last)) {
             tier.read_to = last.parked;
         }
-        tier.unread = tier.unread.saturating_sub(due as u64);
-        tier.in_memory += due as u32;
+        let due: Vec<&ParkedMessage> = messages[..passed]
+            .iter()
+            .filter(|message| !taken.contains(&message.parked))
+            .collect();
+        tier.taken = taken
+            .into_iter()
+            .filter(|sequence| *sequence > tier.read_to)
+            .collect();
+        tier.unread = tier.unread.saturating_sub(due.len() as u64);
+        tier.in_memory += due.len() as u32;
         let more = tier.unread > 0;
         let room = tier.in_memory <= self.limits.tier_read / 2;
-        let next_at = messages.get(due).map(|message| message.progress.next_at);
+        if !more && tier.in_memory == 0 {
+            self.tiers.remove(&(destination, number));
+        }
+        let next_at = messages.get(passed).map(|message| message.progress.next_at);
         self.end_read(Unit::Tier(destination, number));
-        for message in &messages[..due] {
+        for message in due {
             self.begin_parked_single(message, number, turn);
         }
         // Counted but not seen: looked for again a little later.
         let again_at = turn.now.saturating_add(self.limits.parked_retry_ms);
-        let at = next_at.unwrap_or(if due == 0 { again_at } else { 0 });
+        let at = next_at.unwrap_or(if passed == 0 { again_at } else { 0 });
         if more && room {
             self.wait_for_tier(destination, number, at, turn.now);
         }

@@ -11,8 +11,8 @@ use hookrail_domain::{
     destination::{OnDead, RetryPolicy},
     ids::{DeliveryId, DestinationId},
     lane::{
-        Action, Arrival, Command, CommandId, DestinationRules, End, Input, LaneId, LaneKey, Limits, Origin,
-        ParkedSubject, Parking, PartitionLanes, Place, Send, Settle, Takeover, Target, Verb,
+        Action, Arrival, Command, CommandAnswer, CommandId, DestinationRules, End, Input, LaneId, LaneKey,
+        Limits, Origin, ParkedSubject, Parking, PartitionLanes, Place, Send, Settle, Takeover, Target, Verb,
     },
     retry::{AttemptResult, Progress},
 };
@@ -62,6 +62,15 @@ struct WantedAppend {
 enum WantedRead {
     Head(LaneId),
     Tier(DestinationId, u8, u64, u32),
+    Find(CommandId, Target),
+}
+
+/// What a person asked, and was answered.
+#[derive(Debug, Clone, Copy)]
+struct Asked {
+    verb: Verb,
+    target: Target,
+    answer: Option<CommandAnswer>,
 }
 
 pub(crate) struct World {
@@ -79,8 +88,15 @@ pub(crate) struct World {
     parking: Parking,
     not_before: Millis,
     taken_over_at: usize,
+    asked: Vec<Asked>,
+    /// Commands before this one were asked of an owner that is gone.
+    asked_here: usize,
+    /// Reads that were made, and whose answer is still on its way.
+    answers: Vec<Input>,
     /// Lanes that a person may have held.
     touched: HashSet<LaneId>,
+    /// Lanes whose head was dead and may wait for a person.
+    held: HashSet<LaneId>,
     caught_up: bool,
     settled_origins: HashSet<(DestinationId, LaneKey, Origin)>,
 }
@@ -89,14 +105,19 @@ pub(crate) fn destination(number: u8) -> DestinationId {
     DestinationId::from_u128(u128::from(number) + 1)
 }
 
-fn rules(enabled: bool) -> DestinationRules {
+/// After so many attempts a delivery is dead.
+const ATTEMPTS_MAX: u32 = 5;
+/// The destination whose dead heads wait for a person.
+const HOLDING: u8 = 1;
+
+fn rules(id: DestinationId, enabled: bool) -> DestinationRules {
     let retry = RetryPolicy {
         initial_ms: 1_000,
         multiplier: 2.0,
         max_ms: 8_000,
         jitter: 0.2,
         give_up_after_ms: None,
-        max_attempts: Some(5),
+        max_attempts: Some(ATTEMPTS_MAX),
         permanent_statuses: vec![422],
     };
     DestinationRules {
@@ -104,7 +125,11 @@ fn rules(enabled: bool) -> DestinationRules {
         max_in_flight: 64,
         rate: None,
         retry,
-        on_dead: OnDead::Continue,
+        on_dead: if id == destination(HOLDING) {
+            OnDead::Hold
+        } else {
+            OnDead::Continue
+        },
     }
 }
 
@@ -130,7 +155,11 @@ impl World {
             parking,
             not_before: 0,
             taken_over_at: 0,
+            asked: Vec::new(),
+            asked_here: 0,
+            answers: Vec::new(),
             touched: HashSet::new(),
+            held: HashSet::new(),
             caught_up: true,
             settled_origins: HashSet::new(),
         };
@@ -142,7 +171,7 @@ impl World {
         let mut all: Vec<_> = self.enabled.iter().map(|(id, enabled)| (*id, *enabled)).collect();
         all.sort_unstable();
         for (id, enabled) in all {
-            self.apply(Input::Destination(id, Some(Box::new(rules(enabled)))));
+            self.apply(Input::Destination(id, Some(Box::new(rules(id, enabled)))));
         }
     }
 
@@ -195,7 +224,9 @@ impl World {
                     self.written.push((lane, at));
                 }
                 Action::DeleteLaneState(lane, at) => self.stream.delete_state(lane, at),
-                Action::Record { .. } | Action::Answer { .. } => {}
+                Action::Record { .. } => {}
+                Action::Answer { command, answer } => self.check_answer(command, answer),
+                Action::Find(id, target) => self.reads.push(WantedRead::Find(id, target)),
                 Action::DestinationGone { destination, .. } => drop(self.enabled.insert(destination, false)),
             }
         }
@@ -218,6 +249,16 @@ impl World {
             "sent after its end: {message:?}"
         );
         assert!(self.enabled[&send.destination], "sent to a disabled destination");
+        let lane = message.arrival.lane_id();
+        let by_command = lane.is_none_or(|lane| self.touched.contains(&lane));
+        let held = self
+            .stream
+            .due_at(message.arrival.sequence)
+            .is_some_and(|(_, held)| held);
+        assert!(
+            by_command || !held,
+            "sent although it waits for a person: {message:?}"
+        );
         assert!(
             self.sends.iter().all(|other| other.place != send.place),
             "sent twice at once"
@@ -374,6 +415,10 @@ impl World {
             Reply::Gone => answered(410),
         };
         self.messages[index].failed = !result.is_success();
+        let dead = matches!(reply, Reply::Refuse) || send.number >= ATTEMPTS_MAX && !result.is_success();
+        if dead && send.destination == destination(HOLDING) {
+            self.held.extend(self.messages[index].arrival.lane_id());
+        }
         self.apply(Input::AttemptFinished {
             attempt: send.attempt,
             result,
@@ -450,12 +495,16 @@ impl World {
         )
     }
 
-    /// A read comes back.
-    pub(crate) fn read(&mut self, pick: usize) {
+    /// A read is made, and its answer comes at once, or later, when it may be out of date.
+    pub(crate) fn read(&mut self, pick: usize, later: bool) {
         if self.reads.is_empty() {
+            if let Some(answer) = self.answers.pop() {
+                self.apply(answer);
+            }
             return;
         }
         let input = match self.reads.remove(pick % self.reads.len()) {
+            WantedRead::Find(id, target) => Input::Found(id, self.stream.find(target)),
             WantedRead::Head(lane) => {
                 let first = self
                     .stream
@@ -474,7 +523,11 @@ impl World {
                 }
             }
         };
-        self.apply(input);
+        if later {
+            self.answers.push(input);
+        } else {
+            self.apply(input);
+        }
     }
 
     pub(crate) fn advance(&mut self, ms: Millis) {
@@ -484,7 +537,7 @@ impl World {
 
     pub(crate) fn enable(&mut self, to: DestinationId, enabled: bool) {
         self.enabled.insert(to, enabled);
-        self.apply(Input::Destination(to, Some(Box::new(rules(enabled)))));
+        self.apply(Input::Destination(to, Some(Box::new(rules(to, enabled)))));
     }
 
     /// The owner dies; a new one takes over. Of what was under way, `effects` took effect unseen.
@@ -502,6 +555,8 @@ impl World {
     /// A new owner begins.
     fn renew(&mut self, clean: bool) {
         self.reads.clear();
+        self.asked_here = self.asked.len();
+        self.answers.clear();
         self.sends.clear();
         self.settled_origins.clear();
         self.taken_over_at = if clean { 0 } else { self.messages.len() };
@@ -537,7 +592,8 @@ impl World {
             let taken_over =
                 arrival.lane.is_some() && index < self.taken_over_at && self.now < self.not_before;
             let known = message.given || self.stream.holds_any(arrival.sequence);
-            let touched = arrival.lane_id().is_none_or(|lane| self.touched.contains(&lane));
+            let waits = |lane: LaneId| self.touched.contains(&lane) || self.held.contains(&lane);
+            let touched = arrival.lane_id().is_none_or(waits);
             let free = !touched
                 && first
                 && self.caught_up
@@ -556,10 +612,18 @@ impl World {
                     .appends
                     .iter()
                     .any(|append| self.index_at(append.place) == index);
-                let reading = self.reads.iter().any(|read| match read {
+                let reads = self.reads.iter().any(|read| match read {
                     WantedRead::Head(lane) => Some(*lane) == arrival.lane_id(),
-                    WantedRead::Tier(..) => false,
+                    WantedRead::Tier(..) | WantedRead::Find(..) => false,
                 });
+                let answers = self.answers.iter().any(
+                    |answer| matches!(answer, Input::HeadRead(lane, _) if Some(*lane) == arrival.lane_id()),
+                );
+                // What is settled out of turn may hold up an append.
+                let leaves = self.settles.iter().any(|settle| {
+                    self.messages[self.index_at(settle.place)].arrival.lane_id() == arrival.lane_id()
+                });
+                let reading = reads || answers || arrival.lane.is_some() && leaves;
                 let waits_in_tier = arrival.lane.is_none() && (parked || appending);
                 assert!(
                     sending || settling || reading || waits_in_tier || appending && arrival.lane.is_some(),
@@ -569,24 +633,95 @@ impl World {
         }
     }
 
-    /// A person asks something of a lane, or of any message.
-    pub(crate) fn command(&mut self, verb: Verb, pick: usize, of_lane: bool) {
-        let Some(message) = self.messages.get(pick % self.messages.len().max(1)) else {
+    /// A person asks something of any message, or of the head of its lane.
+    pub(crate) fn command(&mut self, verb: Verb, pick: usize, of_head: bool) {
+        let index = pick % self.messages.len().max(1);
+        let Some(message) = self.messages.get(index) else {
             return;
         };
-        let arrival = message.arrival;
-        let target = match arrival.lane_id().filter(|_| of_lane) {
-            Some(lane) => Target::Lane(lane),
-            None => Target::Delivery(arrival.delivery),
-        };
+        let lane = message.arrival.lane_id();
+        let head = self
+            .messages
+            .iter()
+            .position(|m| m.end.is_none() && m.arrival.lane_id() == lane);
+        let index = head.filter(|_| of_head && lane.is_some()).unwrap_or(index);
         if verb == Verb::Hold {
-            self.touched.extend(arrival.lane_id());
+            self.touched.extend(lane);
         }
-        self.apply(Input::Command(Command {
-            id: CommandId(0),
+        self.ask(verb, self.messages[index].arrival);
+    }
+
+    fn ask(&mut self, verb: Verb, arrival: Arrival) {
+        let target = Target {
+            delivery: arrival.delivery,
+            destination: arrival.destination,
+            lane: arrival.lane,
+        };
+        let id = CommandId(self.asked.len() as u64);
+        self.asked.push(Asked {
             verb,
             target,
-        }));
+            answer: None,
+        });
+        self.apply(Input::Command(Command { id, verb, target }));
+    }
+
+    /// An answer is given once, and only when its effect survives a takeover.
+    fn check_answer(&mut self, command: CommandId, answer: CommandAnswer) {
+        let asked = &mut self.asked[command.0 as usize];
+        assert!(asked.answer.is_none(), "answered twice: {asked:?}");
+        asked.answer = Some(answer);
+        let Asked { verb, target, .. } = *asked;
+        let of_target: Vec<usize> = (0..self.messages.len())
+            .filter(|index| self.messages[*index].arrival.delivery == target.delivery)
+            .collect();
+        match (verb, answer) {
+            (Verb::Cancel, CommandAnswer::Done) => {
+                let ended = |index: &usize| matches!(self.messages[*index].end, Some(End::Cancelled(_)));
+                assert!(
+                    of_target.iter().any(ended),
+                    "cancelled is not: {asked:?}",
+                    asked = self.asked[command.0 as usize]
+                );
+            }
+            (Verb::Skip, CommandAnswer::Done) => {
+                let ended = |index: &usize| matches!(self.messages[*index].end, Some(End::Dead(_)));
+                assert!(of_target.iter().any(ended), "skipped is not dead");
+            }
+            (Verb::Retry, CommandAnswer::Done) => {
+                // One that a person held meanwhile waits for the next word.
+                let held = target.lane_id().is_some_and(|lane| self.touched.contains(&lane));
+                let may = held || of_target.iter().any(|index| self.is_due_after_takeover(*index));
+                assert!(
+                    may,
+                    "a retry that a takeover forgets: {:?}, parked {:?}",
+                    of_target
+                        .iter()
+                        .map(|index| &self.messages[*index])
+                        .collect::<Vec<_>>(),
+                    self.stream.found()
+                );
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether a new owner would send the message as soon as its turn comes.
+    fn is_due_after_takeover(&self, index: usize) -> bool {
+        let message = &self.messages[index];
+        let in_flight = self.sends.iter().any(|send| self.index_at(send.place) == index);
+        let settling = self
+            .settles
+            .iter()
+            .any(|settle| settle.end != End::Moved && self.index_at(settle.place) == index);
+        let due = self.stream.due_at(message.arrival.sequence);
+        // An unordered one is sent from the queue too.
+        let queued = message.queued && message.arrival.lane.is_none();
+        in_flight
+            || settling
+            || queued
+            || message.end.is_some()
+            || due.is_none_or(|(at, held)| at <= self.now && !held)
     }
 
     /// The owner stops cleanly: what is in flight ends and is settled, then another takes over.
@@ -612,17 +747,23 @@ impl World {
         // Each round settles at least the head of every lane.
         for _ in 0..=self.messages.len() * 4 {
             self.deliver(usize::MAX);
-            for lane in self.touched.clone() {
-                let (id, verb, target) = (CommandId(0), Verb::Retry, Target::Lane(lane));
-                self.apply(Input::Command(Command { id, verb, target }));
+            for lane in self.touched.union(&self.held).copied().collect::<Vec<_>>() {
+                let heads = self.messages.iter();
+                let head = heads
+                    .map(|m| (m.arrival, m.end))
+                    .find(|(arrival, end)| end.is_none() && arrival.lane_id() == Some(lane));
+                if let Some((arrival, _)) = head {
+                    self.ask(Verb::Retry, arrival);
+                }
             }
             while !(self.sends.is_empty()
                 && self.settles.is_empty()
                 && self.appends.is_empty()
-                && self.reads.is_empty())
+                && self.reads.is_empty()
+                && self.answers.is_empty())
             {
                 self.append(0, false);
-                self.read(0);
+                self.read(0, false);
                 self.reply(0, Reply::Accept, 0.0);
                 self.confirm(0);
             }
@@ -634,7 +775,7 @@ impl World {
             let next = self
                 .engine
                 .next_wake()
-                .or((!self.touched.is_empty()).then_some(self.now));
+                .or((!self.touched.is_empty() || !self.held.is_empty()).then_some(self.now));
             let next = next.unwrap_or_else(|| {
                 panic!(
                     "what is left waits for nothing: {:?}, parked {:?} {:?}",
@@ -650,6 +791,9 @@ impl World {
         }
         for message in &self.messages {
             assert!(message.end.is_some(), "lost: {message:?}");
+        }
+        for asked in &self.asked[self.asked_here..] {
+            assert!(asked.answer.is_some(), "never answered: {asked:?}");
         }
         assert!(self.stream.is_empty(), "something is left in the parked stream");
         assert_eq!(

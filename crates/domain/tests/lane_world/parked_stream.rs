@@ -3,7 +3,11 @@
 use std::collections::BTreeMap;
 
 use hookrail_domain::{
-    lane::{Arrival, FoundLane, LaneId, LaneState, ParkedMessage, ParkedSet, ParkedSubject},
+    Millis,
+    lane::{
+        Arrival, FoundLane, HoldReason, LaneId, LaneState, ParkedMessage, ParkedSet, ParkedSubject, Search,
+        Target,
+    },
     retry::Progress,
 };
 
@@ -67,6 +71,38 @@ impl ParkedStream {
     pub(super) fn holds_any(&self, sequence: u64) -> bool {
         self.live()
             .any(|record| record.message.arrival.sequence == sequence)
+    }
+
+    /// When the first live copy of a message is due by what is on disk, and whether it waits for a person.
+    pub(super) fn due_at(&self, sequence: u64) -> Option<(Millis, bool)> {
+        let copies = self
+            .live()
+            .filter(|record| record.message.arrival.sequence == sequence);
+        let due = |record: &Record| {
+            let state = match record.subject {
+                ParkedSubject::Lane(lane) => self.states.get(&lane).map(|(state, _)| state),
+                ParkedSubject::Tier(..) => None,
+            };
+            let message = &record.message;
+            match state.filter(|state| state.delivery == message.arrival.delivery) {
+                Some(state) => (state.progress.next_at, state.reason == HoldReason::Held),
+                None => (message.progress.next_at, message.held),
+            }
+        };
+        copies.map(due).min()
+    }
+
+    /// A delivery in its lane or in a tier of its destination.
+    pub(super) fn find(&self, target: Target) -> Search {
+        let meant = |record: &&Record| {
+            let arrival = &record.message.arrival;
+            let of = (arrival.delivery, arrival.destination, arrival.lane);
+            of == (target.delivery, target.destination, target.lane)
+        };
+        match self.live().find(meant) {
+            Some(record) => Search::Here(record.subject, Box::new(record.message)),
+            None => Search::Nowhere,
+        }
     }
 
     pub(super) fn messages(&self, subject: ParkedSubject, after: u64, most: usize) -> Vec<ParkedMessage> {

@@ -1,5 +1,7 @@
 //! Deliveries and their attempts as people look for them.
 
+use std::collections::HashMap;
+
 use hookrail_domain::ids::{DeliveryId, EventId};
 use sea_orm::{ConnectionTrait, FromQueryResult};
 
@@ -101,6 +103,29 @@ pub async fn attempts_of<C: ConnectionTrait>(
     rows.reverse();
     rows.iter()
         .map(|row| Ok(AttemptRow::from_query_result(row, "")?))
+        .collect()
+}
+
+/// The ordering keys of deliveries, by the delivery's id.
+///
+/// # Errors
+/// When the database cannot be used now.
+pub async fn keys_of<C: ConnectionTrait>(
+    connection: &C,
+    deliveries: &[DeliveryId],
+) -> Result<HashMap<String, String>, StoreError> {
+    if deliveries.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let places: Vec<String> = (1..=deliveries.len()).map(|place| format!("${place}")).collect();
+    let sql = format!(
+        "SELECT id, lane_key FROM deliveries WHERE lane_key IS NOT NULL AND id IN ({})",
+        places.join(", ")
+    );
+    let values = deliveries.iter().map(rows::id).collect();
+    let rows = statement::all(connection, &sql, values).await?;
+    rows.iter()
+        .map(|row| Ok((statement::column(row, "id")?, statement::column(row, "lane_key")?)))
         .collect()
 }
 

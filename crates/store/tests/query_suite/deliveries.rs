@@ -2,13 +2,13 @@
 
 use hookrail_domain::{
     Millis,
-    delivery::{Attempt, DeliveryStatus},
-    event::Origin,
+    delivery::{Attempt, Delivery, DeliveryStatus},
+    event::{Body, Origin},
     ids::{DeliveryId, DestinationId, Id},
     journal::{AttemptRecord, DeliveryFacts, StateRecord},
 };
 use hookrail_store::{
-    attempts, deliveries,
+    attempts, dead_letters, deliveries,
     queries::{self, Span, deliveries::DeliveryFilter},
 };
 
@@ -149,6 +149,67 @@ async fn deliveries_are_listed_by_every_filter_and_read_with_their_attempts() {
         let other = OTHER_WORKSPACE.to_string();
         let elsewhere = queries::deliveries::find(store.reader(), &other, facts(1, 1000).id).await;
         assert_eq!(elsewhere.unwrap(), None);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_dead_delivery_comes_back_as_it_was_one_generation_on() {
+    each_database(async |store| {
+        for key in [None, Some("k"), Some("a\0b"), Some("a\\u0000b")] {
+            let mut facts = facts(7, 1000);
+            facts.lane_key = key.map(str::to_owned);
+            facts.id = DeliveryId::from_parts(1000, u128::from(key.map_or(0, str::len) as u64 + 70));
+            let dead = Delivery {
+                id: facts.id,
+                event: facts.event,
+                event_type: facts.event_type.clone(),
+                workspace: facts.workspace,
+                source: facts.source,
+                destination: facts.destination,
+                route: facts.route,
+                entity: facts.entity.clone(),
+                lane_key: facts.lane_key.clone(),
+                origin: facts.origin,
+                revision: 42,
+                accepted_at: facts.accepted_at,
+                content_type: Some("application/json".into()),
+                body: Body::inline(&b"{}\0\xff"[..]),
+                traceparent: "00-a-b-01".into(),
+                replay: None,
+                reply: None,
+                generation: 3,
+                attempts_before: 0,
+            };
+            let state = StateRecord {
+                delivery: facts.clone(),
+                status: DeliveryStatus::Dead,
+                epoch: 9,
+                attempts: 19,
+                next_at: None,
+                settled_at: Some(2000),
+                failure: None,
+                generation: 3,
+                attempt: None,
+            };
+            let tx = store.write().await.unwrap();
+            deliveries::raise(&*tx, &[state]).await.unwrap();
+            let row = queries::deliveries::find(&*tx, &facts.workspace.to_string(), facts.id)
+                .await
+                .unwrap()
+                .unwrap();
+            let none = queries::dead_letters::once_more(&*tx, &row).await.unwrap();
+            assert_eq!(none, None, "without its body there is nothing to send");
+            dead_letters::insert(&*tx, &[(&dead, 2000)]).await.unwrap();
+            let again = queries::dead_letters::once_more(&*tx, &row).await.unwrap();
+            tx.commit().await.unwrap();
+            let expected = Delivery {
+                generation: 4,
+                attempts_before: 19,
+                ..dead
+            };
+            assert_eq!(again, Some(expected), "{key:?}");
+        }
     })
     .await;
 }

@@ -18,6 +18,13 @@ pub(crate) async fn services_tell_that_they_live_and_what_they_count(
         "hookrail_ingress_requests",
         "hookrail_deliveries",
         "hookrail_attempts_in_flight",
+        "hookrail_accepted_to_delivered_seconds",
+        "hookrail_parked_lanes{partition=",
+        "hookrail_oldest_parked_age_seconds{partition=",
+        "hookrail_delivery_lag_messages{partition=",
+        "hookrail_delivery_takeovers_total",
+        "hookrail_delivery_fence_refusals_total",
+        "hookrail_delivery_partitions_without_owner 0",
     ] {
         ensure!(text.contains(name), "{name} is not in /metrics");
     }
