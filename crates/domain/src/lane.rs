@@ -21,6 +21,7 @@ mod listing;
 mod ordered;
 mod parked;
 mod partition_lanes;
+mod quota;
 mod rate;
 mod settling;
 mod single;

@@ -34,6 +34,7 @@ fn rules() -> DestinationRules {
         rate: None,
         retry,
         on_dead: OnDead::Continue,
+        parked_bytes: u64::MAX,
     }
 }
 

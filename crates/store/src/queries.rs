@@ -4,6 +4,7 @@ mod conditions;
 pub mod deliveries;
 pub mod entities;
 pub mod events;
+pub mod selections;
 pub mod source_status;
 
 use hookrail_domain::Millis;

@@ -7,7 +7,7 @@ use utoipa::OpenApi;
 use crate::authenticated::authenticate;
 use crate::{
     console, deliveries, destination_tests, destinations, entities, event_types, events, openapi,
-    posted_events, preview, routes, secret_rotation, source_keys, source_status, sources, stats, test_events,
+    posted_events, preview, replays, routes, secret_rotation, source_keys, source_status, sources, stats, test_events,
     tokens, workspaces,
 };
 
@@ -51,6 +51,7 @@ fn resources(config: &mut web::ServiceConfig) {
         .configure(events::configure)
         .configure(entities::configure)
         .configure(deliveries::configure)
+        .configure(replays::configure)
         // /sources/{id}/status|rejections|preview|test-events
         .configure(source_status::configure)
         .configure(preview::configure)
@@ -74,6 +75,7 @@ pub(crate) fn documents() -> Vec<utoipa::openapi::OpenApi> {
         posted_events::Docs::openapi(),
         entities::Docs::openapi(),
         deliveries::Docs::openapi(),
+        replays::Docs::openapi(),
         source_status::Docs::openapi(),
         preview::Docs::openapi(),
         test_events::Docs::openapi(),

@@ -46,6 +46,7 @@ mod found_event;
 mod parameters;
 mod posted_events;
 mod preview;
+mod replays;
 mod shown;
 mod source_status;
 mod store_event;

@@ -45,7 +45,7 @@ impl<'a> PartitionTask<'a> {
             shared,
             lease,
             lanes: PartitionLanes::new(limits(shared), Parking::On, takeover, now),
-            known: KnownDestinations::default(),
+            known: KnownDestinations::new(quota_bytes(shared)),
             bodies: Bodies::default(),
             finished: HashMap::new(),
             outcomes: HashMap::new(),
@@ -128,6 +128,12 @@ fn limits(shared: &Shared) -> Limits {
         },
         ..Limits::default()
     }
+}
+
+/// What one destination may have of the parked stream that the partition shares.
+fn quota_bytes(shared: &Shared) -> u64 {
+    let max_bytes = u64::try_from(shared.broker.settings().limits.parked_max_bytes).unwrap_or_default();
+    max_bytes / 100 * u64::from(shared.settings.dispatcher_parked_percent)
 }
 
 /// After an unclean owner, what it may have been sending gets one request time-out to arrive.

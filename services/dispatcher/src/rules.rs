@@ -13,18 +13,28 @@ use hookrail_domain::{
 /// The destinations that one partition's engine knows, as it was last told of them.
 #[derive(Default)]
 pub(crate) struct KnownDestinations {
+    /// Bytes that each may have parked.
+    quota_bytes: u64,
     known: HashMap<DestinationId, Option<Arc<Destination>>>,
     revision: u64,
 }
 
 impl KnownDestinations {
+    /// None yet; each will have `quota_bytes` of the parked stream.
+    pub(crate) fn new(quota_bytes: u64) -> Self {
+        Self {
+            quota_bytes,
+            ..Self::default()
+        }
+    }
+
     /// The input that makes `id` known, where the engine does not know it yet.
     pub(crate) fn introduce(&mut self, id: DestinationId, snapshot: &Snapshot) -> Option<Input> {
         if self.known.contains_key(&id) {
             return None;
         }
         let destination = snapshot.destination(id).cloned();
-        let input = input(id, destination.as_deref());
+        let input = input(id, destination.as_deref(), self.quota_bytes);
         self.known.insert(id, destination);
         Some(input)
     }
@@ -52,19 +62,20 @@ impl KnownDestinations {
             };
             if !same {
                 *known = current.cloned();
-                inputs.push(input(*id, known.as_deref()));
+                inputs.push(input(*id, known.as_deref(), self.quota_bytes));
             }
         }
         inputs
     }
 }
 
-fn input(id: DestinationId, destination: Option<&Destination>) -> Input {
-    Input::Destination(id, destination.map(|destination| Box::new(rules(destination))))
+fn input(id: DestinationId, destination: Option<&Destination>, quota_bytes: u64) -> Input {
+    let rules = destination.map(|destination| Box::new(rules(destination, quota_bytes)));
+    Input::Destination(id, rules)
 }
 
 /// What the engine needs of a definition: its limits, divided among the partitions it spreads over.
-fn rules(destination: &Destination) -> DestinationRules {
+fn rules(destination: &Destination, quota_bytes: u64) -> DestinationRules {
     let spec = &destination.spec;
     let spread = spec.spread.max(1);
     DestinationRules {
@@ -76,5 +87,6 @@ fn rules(destination: &Destination) -> DestinationRules {
         }),
         retry: spec.retry.clone(),
         on_dead: spec.on_dead,
+        parked_bytes: quota_bytes / u64::from(spread),
     }
 }

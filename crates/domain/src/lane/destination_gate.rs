@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::{HoldReason, Limits, RateRule, TokenBucket, front::Unit};
+use super::{HoldReason, Limits, RateRule, TokenBucket, front::Unit, quota::Quota};
 use crate::{
     Millis,
     circuit::{Circuit, CircuitState, Permit},
@@ -24,6 +24,8 @@ pub struct DestinationRules {
     pub retry: RetryPolicy,
     /// What a dead head does to its lane.
     pub on_dead: OnDead,
+    /// Bytes that it may have in the parked stream.
+    pub parked_bytes: u64,
 }
 
 /// Attempts of a delivery that count for the circuit while it is closed. Later failures say more
@@ -40,6 +42,8 @@ pub(super) struct Gate {
     pub(super) deleted: bool,
     /// Un-acked messages of the queue that are for this destination.
     pub(super) held: usize,
+    /// What it has in the parked stream, against its quota.
+    pub(super) parked: Quota,
     /// Reads of the parked stream under way; each has taken the place of an attempt.
     pub(super) reading: u32,
     circuit: Circuit,
@@ -66,6 +70,7 @@ impl Gate {
             listed: false,
             deleted: false,
             held: 0,
+            parked: Quota::default(),
             reading: 0,
             circuit,
             bucket,
@@ -87,6 +92,7 @@ impl Gate {
             rate: None,
             retry,
             on_dead: OnDead::Continue,
+            parked_bytes: u64::MAX,
         };
         let mut gate = Self::new(rules, limits, now);
         gate.deleted = true;

@@ -14,7 +14,7 @@ use super::{
     partition_lanes::Turn,
     timers::Alarm,
 };
-use crate::retry::Progress;
+use crate::{delivery::ErrorCode, retry::Progress};
 
 /// What a parked lane's head, not in memory, is at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -57,6 +57,11 @@ impl ParkedLane {
             state: None,
             state_at: None,
         }
+    }
+
+    /// The message that should have been appended is settled instead.
+    pub(super) fn end_append(&mut self) {
+        self.appending = false;
     }
 
     pub(super) fn reason(&self) -> HoldReason {
@@ -133,21 +138,29 @@ impl PartitionLanes {
             .head
             .as_ref()
             .filter(|head| matches!(head.item.place, Place::Queue(_)));
+        let (is_head, waits) = (queued.is_some(), queued.is_some_and(Head::is_waiting));
         let next = match queued {
             // It is being acked: what is behind it may only be parked after that.
             Some(head) if head.stage == Stage::Settling => None,
-            Some(head) => Some((head.item.place, head.progress)),
-            None => lane.queue.front().map(|item| (item.place, Progress::default())),
+            Some(head) => Some((head.item, head.progress)),
+            None => lane.queue.front().map(|item| (*item, Progress::default())),
         };
-        let Some((place, progress)) = next else { return };
-        parked.appending = true;
+        let Some((item, progress)) = next else { return };
         // Only the head is held.
-        let reason = if queued.is_some() {
+        let reason = if is_head {
             parked.reason
         } else {
             HoldReason::Overflow
         };
-        let to = ParkedSubject::Lane(id);
+        // What is being sent may be parked whatever the quota: it is bounded by what is in flight.
+        if (!is_head || waits) && !self.has_room(&item, turn) {
+            return self.refuse_room(id, item, is_head, turn);
+        }
+        self.count_parked(&item);
+        if let Some(parked) = self.lanes.get_mut(&id).and_then(|lane| lane.parked.as_mut()) {
+            parked.appending = true;
+        }
+        let (place, to) = (item.place, ParkedSubject::Lane(id));
         self.appends.insert(place, (Unit::Lane(id), to, progress));
         turn.actions.push(Action::Append {
             place,
@@ -155,6 +168,22 @@ impl PartitionLanes {
             progress,
             reason,
         });
+    }
+
+    /// A waiting head, or the first behind it, is dead for want of room.
+    fn refuse_room(&mut self, id: LaneId, item: Item, is_head: bool, turn: &mut Turn<'_>) {
+        if is_head {
+            self.stop_waiting(Unit::Lane(id));
+            return self.settle(Unit::Lane(id), End::Dead(ErrorCode::OverQuota), turn);
+        }
+        let Some(lane) = self.lanes.get_mut(&id) else {
+            return;
+        };
+        lane.queue.pop_front();
+        if let Some(parked) = &mut lane.parked {
+            parked.appending = true;
+        }
+        self.turn_away(id, &item, turn);
     }
 
     pub(super) fn appended(&mut self, place: Place, at: u64, turn: &mut Turn<'_>) {
@@ -234,6 +263,7 @@ impl PartitionLanes {
         let Some((unit, _, _)) = self.appends.remove(&place) else {
             return;
         };
+        self.uncount_refused(unit, place);
         let Unit::Lane(id) = unit else {
             return self.begin_head(unit, turn);
         };
@@ -250,6 +280,17 @@ impl PartitionLanes {
             Some(Stage::Ended(end)) => self.settle(unit, end, turn),
             Some(_) => {}
             None => self.next_parked(id, turn),
+        }
+    }
+
+    fn uncount_refused(&mut self, unit: Unit, place: Place) {
+        let head = self.head_mut(unit).map(|head| head.item);
+        let item = head.filter(|item| item.place == place).or_else(|| match unit {
+            Unit::Lane(id) => self.lanes.get(&id)?.queue.front().copied(),
+            _ => None,
+        });
+        if let Some(item) = item {
+            self.count_unparked(&item);
         }
     }
 
@@ -400,6 +441,7 @@ impl PartitionLanes {
         for found in set.lanes {
             let id = found.lane;
             self.know(id.destination, turn);
+            self.count_found(id.destination, found.count, set.mean_bytes);
             let mut parked = ParkedLane::new(HoldReason::Overflow, found.count);
             parked.state = found.state.map(|(state, _)| state);
             parked.state_at = found.state.map(|(_, at)| at);
@@ -411,7 +453,14 @@ impl PartitionLanes {
         }
         for (destination, tier, count) in set.tiers {
             self.know(destination, turn);
+            self.count_found(destination, count, set.mean_bytes);
             self.load_tier(destination, tier, count);
+        }
+    }
+
+    fn count_found(&mut self, destination: crate::ids::DestinationId, count: u64, mean_bytes: u64) {
+        if let Some(gate) = self.gates.get_mut(&destination) {
+            gate.parked.found(count, mean_bytes, gate.rules.parked_bytes);
         }
     }
 

@@ -2,12 +2,12 @@
 //! and retry step. Memory is per tier, however many deliveries wait in it.
 
 use super::{
-    Action, HoldReason, ParkedMessage, ParkedSubject, Parking, PartitionLanes, Place,
+    Action, End, HoldReason, ParkedMessage, ParkedSubject, Parking, PartitionLanes, Place,
     front::{Head, Item, Stage, Unit},
     partition_lanes::Turn,
     timers::Alarm,
 };
-use crate::{Millis, ids::DestinationId, retry::Progress};
+use crate::{Millis, delivery::ErrorCode, ids::DestinationId, retry::Progress};
 
 /// What a tier waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -58,6 +58,11 @@ impl PartitionLanes {
             return self.begin_head(unit, turn);
         }
         self.stop_waiting(unit);
+        // From tier to tier nothing is added for long.
+        if matches!(place, Place::Queue(_)) && !self.has_room(&item, turn) {
+            return self.settle(unit, End::Dead(ErrorCode::OverQuota), turn);
+        }
+        self.count_parked(&item);
         if let Some(head) = self.singles.get_mut(&place) {
             head.stage = Stage::Moving;
         }

@@ -105,6 +105,7 @@ fn rules(enabled: bool) -> DestinationRules {
         rate: None,
         retry,
         on_dead: OnDead::Continue,
+        parked_bytes: u64::MAX,
     }
 }
 
@@ -195,7 +196,7 @@ impl World {
                     self.written.push((lane, at));
                 }
                 Action::DeleteLaneState(lane, at) => self.stream.delete_state(lane, at),
-                Action::Record { .. } | Action::Answer { .. } => {}
+                Action::Record { .. } | Action::Answer { .. } | Action::OverQuota { .. } => {}
                 Action::DestinationGone { destination, .. } => drop(self.enabled.insert(destination, false)),
             }
         }
