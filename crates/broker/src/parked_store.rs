@@ -100,7 +100,11 @@ impl ParkedStore {
         headers.insert(HEADER_REVISION, parked.delivery.revision.to_string());
         let payload = encode_parked(parked);
         // Nothing was sent yet, so whatever fails here leaves the outcome certain.
-        match self.room.take(&self.broker, &self.stream, payload.len() as u64).await {
+        match self
+            .room
+            .take(&self.broker, &self.stream, payload.len() as u64)
+            .await
+        {
             Ok(true) => self.write(subject, headers, payload).await,
             Ok(false) => Ok(Append::Refused {
                 reason: "the parked stream is full: what is left of it is kept for its owners".to_owned(),

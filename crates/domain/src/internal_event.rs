@@ -219,7 +219,10 @@ mod tests {
     fn an_event_says_what_died_and_nothing_that_was_answered() {
         let event = delivery_dead(&dead("entity.created", 1_764_000_000_100), Some("crm"), 4);
         let text = event.data.to_compact_string();
-        assert!(text.contains(r#""error":{"code":"status"},"attempts":3"#), "{text}");
+        assert!(
+            text.contains(r#""error":{"code":"status"},"attempts":3"#),
+            "{text}"
+        );
         assert!(!text.contains("password"), "{text}");
         assert!(event.id.partition() < 4);
     }

@@ -107,7 +107,8 @@ pub fn is_taken(snapshot: &Snapshot, workspace: WorkspaceId, event_type: &str) -
     let by_route = snapshot
         .routes_of(workspace, None)
         .any(|route| route.spec.takes(event_type) && target(snapshot, route).is_some());
-    let subscribed = |destination: &Arc<Destination>| destination.spec.events.iter().any(|name| name == event_type);
+    let subscribed =
+        |destination: &Arc<Destination>| destination.spec.events.iter().any(|name| name == event_type);
     by_route || snapshot.subscribers(workspace).iter().any(subscribed)
 }
 

@@ -112,13 +112,15 @@ impl ReplayFilter {
     }
 
     fn check_deliveries(&self, faults: &mut Faults) {
-        let one_of = |known: &[&str], text: &Option<String>| text.as_deref().is_none_or(|text| known.contains(&text));
+        let one_of =
+            |known: &[&str], text: &Option<String>| text.as_deref().is_none_or(|text| known.contains(&text));
         let detail = "has to be delivered, dead or cancelled: what has not ended is on its way";
         faults.require(one_of(&DELIVERY_STATUSES, &self.status), "/filter/status", detail);
         let codes = ErrorCode::ALL.map(ErrorCode::as_str);
         let detail = "is not an error code of deliveries";
         faults.require(one_of(&codes, &self.error_code), "/filter/error_code", detail);
-        let is_lane = |lane: &str| lane.len() == 16 && lane.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        let is_lane =
+            |lane: &str| lane.len() == 16 && lane.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
         let lane = self.lane.as_deref().is_none_or(is_lane);
         faults.require(lane, "/filter/lane", "is not the id of a lane");
     }
@@ -160,7 +162,11 @@ impl ReplayRequest {
 
     fn check_ids(&self, faults: &mut Faults) {
         let Some(ids) = &self.ids else { return };
-        faults.require((1..=MAX_IDS).contains(&ids.len()), "/ids", "has to name 1 to 1000");
+        faults.require(
+            (1..=MAX_IDS).contains(&ids.len()),
+            "/ids",
+            "has to name 1 to 1000",
+        );
         for (place, id) in ids.iter().enumerate().take(MAX_IDS) {
             let (reads, detail) = match self.what {
                 ReplayOf::Deliveries => (id.parse::<DeliveryId>().is_ok(), "is not the id of a delivery"),
@@ -184,7 +190,9 @@ impl ReplayRequest {
     /// Whether deliveries are wanted that were sent again before; `None` = both. Those that were are left
     /// out where they are not named, or a replay that is asked for twice would send everything twice.
     pub fn replayed(&self) -> Option<bool> {
-        self.filter.replayed.or_else(|| self.ids.is_none().then_some(false))
+        self.filter
+            .replayed
+            .or_else(|| self.ids.is_none().then_some(false))
     }
 }
 

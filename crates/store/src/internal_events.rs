@@ -32,10 +32,7 @@ pub struct StoredInternalEvent {
 ///
 /// # Errors
 /// When the database refuses the data or cannot be used now.
-pub async fn insert<C: ConnectionTrait>(
-    connection: &C,
-    events: &[InternalEvent],
-) -> Result<u64, StoreError> {
+pub async fn insert<C: ConnectionTrait>(connection: &C, events: &[InternalEvent]) -> Result<u64, StoreError> {
     let rows = events
         .iter()
         .map(|event| {

@@ -215,12 +215,7 @@ pub async fn take<C: ConnectionTrait>(
     let sql = "UPDATE replays SET epoch = $1, stalls = stalls + 1, status = 'running', \
                started_at = COALESCE(started_at, $2) \
                WHERE id = $3 AND epoch < $4 AND status IN ('queued', 'running')";
-    let values = vec![
-        rows::number(epoch),
-        now.into(),
-        rows::id(id),
-        rows::number(epoch),
-    ];
+    let values = vec![rows::number(epoch), now.into(), rows::id(id), rows::number(epoch)];
     Ok(statement::change(connection, sql, values).await? == 1)
 }
 

@@ -7,8 +7,8 @@ use utoipa::OpenApi;
 use crate::authenticated::authenticate;
 use crate::{
     console, deliveries, destination_tests, destinations, entities, event_types, events, openapi,
-    posted_events, preview, replays, routes, secret_rotation, source_keys, source_status, sources, stats, test_events,
-    tokens, workspaces,
+    posted_events, preview, replays, routes, secret_rotation, source_keys, source_status, sources, stats,
+    test_events, tokens, workspaces,
 };
 
 /// `/`, `/api/openapi.json` and, with a token, `/api/v1/…`.

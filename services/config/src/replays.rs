@@ -45,7 +45,10 @@ pub(crate) fn configure(config: &mut web::ServiceConfig) {
 }
 
 #[derive(utoipa::OpenApi)]
-#[openapi(paths(list, create, read, cancel), components(schemas(ReplayRequest, ReplayFilter, ReplayOf)))]
+#[openapi(
+    paths(list, create, read, cancel),
+    components(schemas(ReplayRequest, ReplayFilter, ReplayOf))
+)]
 pub(crate) struct Docs;
 
 /// List replays, those that have ended too
@@ -160,7 +163,11 @@ async fn check_names(state: &ConfigState, workspace: &str, wanted: &ReplayReques
     let (reader, mut faults) = (state.store.reader(), Faults::default());
     if let Some(id) = wanted.filter.destination {
         let found = Stored::<DestinationSpec>::look_up(reader, workspace, &id.to_string()).await?;
-        faults.require(found.is_some(), "/filter/destination", "there is no such destination");
+        faults.require(
+            found.is_some(),
+            "/filter/destination",
+            "there is no such destination",
+        );
     }
     if let Some(id) = wanted.filter.source {
         let found = Stored::<SourceSpec>::look_up(reader, workspace, &id.to_string()).await?;

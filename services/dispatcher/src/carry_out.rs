@@ -180,7 +180,11 @@ impl PartitionTask<'_> {
         tracing::warn!(%destination, %delivery, "the receiver is gone (410): it is to be disabled");
         let at = clock::now_ms();
         let notice = format!(r#"{{"destination":"{destination}","delivery":"{delivery}","at":{at}}}"#);
-        self.tell(NoticeKind::DestinationGone, format!("gone.{delivery}.{at}"), notice);
+        self.tell(
+            NoticeKind::DestinationGone,
+            format!("gone.{delivery}.{at}"),
+            notice,
+        );
     }
 
     /// Tells the definitions' owner that a destination has used up its share of the parked stream: whoever
@@ -200,7 +204,9 @@ impl PartitionTask<'_> {
         self.beside.spawn(async move {
             let payload = bytes::Bytes::from(notice);
             let publish = || async {
-                let published = publisher.publish_notice(kind.as_str(), &id, payload.clone()).await;
+                let published = publisher
+                    .publish_notice(kind.as_str(), &id, payload.clone())
+                    .await;
                 published.map(drop)
             };
             until_taken(publish).await?;

@@ -54,7 +54,10 @@ impl DispatcherSettings {
             self.dispatcher_destination_in_flight,
         )?;
         if !(1..=90).contains(&self.dispatcher_parked_percent) {
-            return Err(SettingsError::invalid("dispatcher-parked-percent", "has to be 1 to 90"));
+            return Err(SettingsError::invalid(
+                "dispatcher-parked-percent",
+                "has to be 1 to 90",
+            ));
         }
         let rate = self.dispatcher_attempts_per_second;
         if !(rate.is_finite() && rate > 0.0) {

@@ -23,8 +23,8 @@ mod take_partition;
 mod consume_journal;
 mod forget;
 mod readiness;
-mod tend_partition;
 mod tell_events;
+mod tend_partition;
 
 mod jobs;
 mod publish_internal_events;

@@ -76,7 +76,11 @@ impl ProcessorMetrics {
                 "Processed events removed from the log",
             ),
             job_shards_owned: metrics.gauge("job_shards_owned", "Shards of jobs owned by this worker"),
-            job_takeovers: metrics.counter_vec("job_takeovers_total", "Shards of jobs taken over", &["unclean"]),
+            job_takeovers: metrics.counter_vec(
+                "job_takeovers_total",
+                "Shards of jobs taken over",
+                &["unclean"],
+            ),
             replayed: metrics.counter_vec(
                 "replayed_total",
                 "Deliveries and events of replays, by result",

@@ -164,7 +164,9 @@ impl Shard<'_> {
         let mut next = Instant::now() + LOOK_EVERY;
         let mut seen = Vec::with_capacity(open.len());
         for row in &open {
-            let Ok(id) = row.id.parse::<ReplayId>() else { continue };
+            let Ok(id) = row.id.parse::<ReplayId>() else {
+                continue;
+            };
             seen.push(id);
             let worked = match row.status.as_str() {
                 replays::QUEUED | replays::RUNNING => self.work(id, row).await,
@@ -220,8 +222,11 @@ impl Shard<'_> {
             return Ok(false);
         }
         if row.stalls >= STALLS_MAX {
-            self.end(id, Some("every worker that took it up ended before it got any further"))
-                .await?;
+            self.end(
+                id,
+                Some("every worker that took it up ended before it got any further"),
+            )
+            .await?;
             return Ok(false);
         }
         tracing::info!(replay = %id, epoch, "working on a replay");
@@ -328,7 +333,13 @@ impl Shard<'_> {
 }
 
 fn count(workshop: &Workshop, page: &Page) {
-    let metric = |result: &str, count: u64| workshop.metrics.replayed.with_label_values(&[result]).inc_by(count);
+    let metric = |result: &str, count: u64| {
+        workshop
+            .metrics
+            .replayed
+            .with_label_values(&[result])
+            .inc_by(count)
+    };
     metric("replayed", page.replayed);
     metric("skipped", page.skipped.values().sum());
 }

@@ -56,7 +56,13 @@ pub(crate) async fn page(desk: &Desk<'_>, items: &[ReplayItem]) -> Result<Page, 
             Err(reason) => page.skip(reason),
         }
     }
-    if !has_room(desk.workshop, &snapshot, again.iter().map(|(_, delivery)| delivery)).await? {
+    if !has_room(
+        desk.workshop,
+        &snapshot,
+        again.iter().map(|(_, delivery)| delivery),
+    )
+    .await?
+    {
         return Ok(Page {
             no_room: true,
             ..Page::default()
@@ -89,9 +95,7 @@ pub(crate) async fn has_room<'d>(
         destination.map_or(1, |destination| destination.spec.spread)
     };
     let partitions: HashSet<u32> = deliveries
-        .map(|delivery| {
-            partition::of_lane(delivery.destination, delivery.lane(), spread(delivery), of)
-        })
+        .map(|delivery| partition::of_lane(delivery.destination, delivery.lane(), spread(delivery), of))
         .collect();
     for partition in partitions {
         if workshop.broker.delivery_percent(partition).await? >= FULL_PERCENT {

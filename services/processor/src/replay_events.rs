@@ -65,7 +65,10 @@ pub(crate) async fn page(desk: &Desk<'_>, items: &[ReplayItem], alone: bool) -> 
     };
     let wanted = items[..page.taken].iter().map(|item| rows.remove(&item.item));
     let results = find(desk.workshop, wanted.collect()).await?;
-    let skipped: Vec<Option<&str>> = results.iter().map(|result| result.as_ref().err().copied()).collect();
+    let skipped: Vec<Option<&str>> = results
+        .iter()
+        .map(|result| result.as_ref().err().copied())
+        .collect();
     let found = results.into_iter().flatten().collect();
     let snapshot = desk.workshop.snapshots.current();
     let again = evaluate(desk, &snapshot, found).await?;
@@ -107,14 +110,22 @@ async fn find(
         let Some(row) = row else {
             return Ok::<_, JobError>(Err("not_found"));
         };
-        if row.error_code.as_deref().is_some_and(|code| LASTING.contains(&code)) {
+        if row
+            .error_code
+            .as_deref()
+            .is_some_and(|code| LASTING.contains(&code))
+        {
             return Ok(Err("lasting_failure"));
         }
         if row.status == EventStatus::Duplicate.as_str() {
             return Ok(Err("duplicate"));
         }
         let partition = u32::try_from(row.partition).unwrap_or(u32::MAX);
-        let Some(message) = workshop.broker.raw_get(partition, row.sequence.unsigned_abs()).await? else {
+        let Some(message) = workshop
+            .broker
+            .raw_get(partition, row.sequence.unsigned_abs())
+            .await?
+        else {
             return Ok(Err("payload_expired"));
         };
         Ok(match codec::decode_event(&message.payload) {
@@ -271,7 +282,9 @@ async fn write(transaction: &WriteTransaction, again: &[Again]) -> Result<(), St
     entities::upsert(connection, written).await?;
     let about: Vec<_> = of().flat_map(|e| e.about.iter().cloned()).collect();
     event_entities::insert(connection, &about).await?;
-    let planned: Vec<_> = of().flat_map(|e| e.deliveries.iter().map(DeliveryFacts::from)).collect();
+    let planned: Vec<_> = of()
+        .flat_map(|e| e.deliveries.iter().map(DeliveryFacts::from))
+        .collect();
     deliveries::insert_planned(connection, &planned).await?;
     let stillborn: Vec<_> = of().flat_map(|e| e.stillborn.iter().cloned()).collect();
     deliveries::raise(connection, &stillborn).await?;

@@ -34,7 +34,9 @@ impl ReplayOrder {
     /// The order of all that the store has of a replay.
     pub(crate) async fn begin<C: ConnectionTrait>(reader: &C, replay: ReplayId) -> Result<Self, StoreError> {
         let partitions = replay_items::partitions(reader, replay).await?;
-        let parts = partitions.into_iter().map(|partition| (partition, Part::default()));
+        let parts = partitions
+            .into_iter()
+            .map(|partition| (partition, Part::default()));
         Ok(Self {
             parts: parts.collect(),
         })

@@ -77,6 +77,7 @@ pub(crate) struct World {
     written: Vec<(LaneId, u64)>,
     limits: Limits,
     parking: Parking,
+    quota: u64,
     not_before: Millis,
     taken_over_at: usize,
     /// Lanes that a person may have held.
@@ -89,7 +90,7 @@ pub(crate) fn destination(number: u8) -> DestinationId {
     DestinationId::from_u128(u128::from(number) + 1)
 }
 
-fn rules(enabled: bool) -> DestinationRules {
+fn rules(enabled: bool, parked_bytes: u64) -> DestinationRules {
     let retry = RetryPolicy {
         initial_ms: 1_000,
         multiplier: 2.0,
@@ -105,12 +106,17 @@ fn rules(enabled: bool) -> DestinationRules {
         rate: None,
         retry,
         on_dead: OnDead::Continue,
-        parked_bytes: u64::MAX,
+        parked_bytes,
     }
 }
 
 impl World {
     pub(crate) fn new(limits: Limits, parking: Parking, destinations: u8) -> Self {
+        Self::with_quota(limits, parking, destinations, u64::MAX)
+    }
+
+    /// As [`World::new`]; each destination may have so many bytes parked.
+    pub(crate) fn with_quota(limits: Limits, parking: Parking, destinations: u8, quota: u64) -> Self {
         let now = 1_000_000;
         let engine = PartitionLanes::new(limits, parking, Takeover::default(), now);
         let enabled = (0..destinations)
@@ -129,6 +135,7 @@ impl World {
             written: Vec::new(),
             limits,
             parking,
+            quota,
             not_before: 0,
             taken_over_at: 0,
             touched: HashSet::new(),
@@ -143,7 +150,7 @@ impl World {
         let mut all: Vec<_> = self.enabled.iter().map(|(id, enabled)| (*id, *enabled)).collect();
         all.sort_unstable();
         for (id, enabled) in all {
-            self.apply(Input::Destination(id, Some(Box::new(rules(enabled)))));
+            self.apply(Input::Destination(id, Some(Box::new(rules(enabled, self.quota)))));
         }
     }
 
@@ -404,7 +411,9 @@ impl World {
         }
         message.end = Some(settle.end);
         let arrival = message.arrival;
-        if let (Some(lane), Some(origin)) = (arrival.lane, arrival.origin) {
+        // What found no room was the last of its lane: those before it, of which it may be a copy, still wait.
+        let no_room = settle.end == End::Dead(ErrorCode::OverQuota);
+        if let (Some(lane), Some(origin), false) = (arrival.lane, arrival.origin, no_room) {
             self.settled_origins.insert((arrival.destination, lane, origin));
         }
     }
@@ -485,7 +494,7 @@ impl World {
 
     pub(crate) fn enable(&mut self, to: DestinationId, enabled: bool) {
         self.enabled.insert(to, enabled);
-        self.apply(Input::Destination(to, Some(Box::new(rules(enabled)))));
+        self.apply(Input::Destination(to, Some(Box::new(rules(enabled, self.quota)))));
     }
 
     /// The owner dies; a new one takes over. Of what was under way, `effects` took effect unseen.

@@ -48,7 +48,8 @@ pub enum Selection {
     Events(EventSelection),
 }
 
-const DELIVERY_ITEM: &str = "id, origin_partition AS partition, origin_sequence AS sequence, origin_index AS place, accepted_at";
+const DELIVERY_ITEM: &str =
+    "id, origin_partition AS partition, origin_sequence AS sequence, origin_index AS place, accepted_at";
 const EVENT_ITEM: &str = "id, partition, sequence, CAST(0 AS BIGINT) AS place, accepted_at";
 
 impl Selection {
@@ -110,7 +111,7 @@ impl Selection {
     pub async fn count<C: ConnectionTrait>(&self, connection: &C) -> Result<i64, StoreError> {
         let conditions = self.conditions();
         let sql = format!(
-            "SELECT COUNT(*) AS counted FROM (SELECT 1 AS one FROM {} WHERE {} LIMIT {COUNTED_AT_MOST}) AS some",
+            "SELECT COUNT(*) AS counted FROM (SELECT 1 AS one FROM {} WHERE {} LIMIT {COUNTED_AT_MOST}) AS chosen",
             self.table(),
             conditions.text()
         );
