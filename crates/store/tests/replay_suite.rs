@@ -288,8 +288,8 @@ async fn an_internal_event_is_kept_once_until_the_log_has_it() {
     each_database(|store| async move {
         let dead = state(&delivery(1, 5), DeliveryStatus::Dead);
         let event = internal_event::delivery_dead(&dead, Some("crm"), 4);
-        written!(store, tx => internal_events::insert(&*tx, &[event.clone()]));
-        written!(store, tx => internal_events::insert(&*tx, &[event.clone()]));
+        written!(store, tx => internal_events::insert(&*tx, std::slice::from_ref(&event)));
+        written!(store, tx => internal_events::insert(&*tx, std::slice::from_ref(&event)));
         let waiting = internal_events::oldest(store.reader(), 9).await.unwrap();
         assert_eq!(waiting.len(), 1);
         assert_eq!((&waiting[0].data, waiting[0].id), (&event.data, event.id));

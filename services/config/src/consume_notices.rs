@@ -18,6 +18,7 @@ use hookrail_domain::workspace::Workspace;
 use hookrail_runtime::{Readiness, ServiceContext};
 use hookrail_store::{DefinitionTable, definition_rows, internal_events, workspaces};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use crate::change::Change;
 use crate::definition::Stored;
@@ -89,21 +90,27 @@ async fn take_all(state: &ConfigState, mut reader: NoticeReader) -> BrokerError 
 }
 
 async fn take(state: &ConfigState, notice: &Notice) -> Result<(), ApiError> {
-    let unreadable = |error: serde_json::Error| tracing::error!(%error, "a notice can't be read");
     match notice.kind {
-        Some(NoticeKind::DestinationGone) => match serde_json::from_slice(&notice.payload) {
-            Ok(gone) => disable(state, &gone).await,
-            Err(error) => Ok(unreadable(error)),
+        Some(NoticeKind::DestinationGone) => match read(notice) {
+            Some(gone) => disable(state, &gone).await,
+            None => Ok(()),
         },
-        Some(NoticeKind::DestinationOverQuota) => match serde_json::from_slice(&notice.payload) {
-            Ok(over) => tell_over_quota(state, &over).await,
-            Err(error) => Ok(unreadable(error)),
+        Some(NoticeKind::DestinationOverQuota) => match read(notice) {
+            Some(over) => tell_over_quota(state, &over).await,
+            None => Ok(()),
         },
         None => {
             tracing::error!("a notice of an unknown kind");
             Ok(())
         }
     }
+}
+
+/// What a notice tells; one that can't be read is let go, or it would come for ever.
+fn read<T: DeserializeOwned>(notice: &Notice) -> Option<T> {
+    let read = serde_json::from_slice(&notice.payload);
+    read.inspect_err(|error| tracing::error!(%error, "a notice can't be read"))
+        .ok()
 }
 
 /// Disables the destination, unless somebody changed it since: then the answer says nothing of what it

@@ -32,7 +32,9 @@ mod replay;
 mod replay_deliveries;
 mod replay_events;
 mod replay_order;
+mod replay_page;
 mod replay_selection;
+mod replayed_body;
 mod trim_dead_letters;
 
 mod back_off;

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use hookrail_broker::codec;
 use hookrail_domain::{
     delivery::{Delivery, EntityRef},
     event::{Body, Origin},
@@ -19,12 +18,10 @@ use hookrail_store::{
 
 use crate::{
     consume_partition::Workshop,
-    evaluate::Arrival,
     jobs::JobError,
     publish_deliveries::DeliveryPublisher,
-    read_event,
-    render_delivery::{self, Rendering},
-    replay::{Desk, Page},
+    replay_page::{Desk, Page},
+    replayed_body,
 };
 
 /// Bytes of bodies in memory at once, unless a single one is larger.
@@ -157,10 +154,10 @@ impl Known {
         if snapshot.destination(delivery.destination).is_none() {
             return Ok(Err("destination_deleted"));
         }
-        let kept = self.letters.get(&row.id).and_then(kept_body);
+        let kept = self.letters.get(&row.id).and_then(replayed_body::kept);
         let content = match kept {
             Some(content) => Some(content),
-            None => body_from_log(desk.workshop, snapshot, &delivery).await?,
+            None => replayed_body::from_log(desk.workshop, snapshot, &delivery).await?,
         };
         let Some(content) = content else {
             return Ok(Err("body_gone"));
@@ -169,68 +166,6 @@ impl Known {
         delivery.traceparent = content.traceparent;
         Ok(Ok(delivery))
     }
-}
-
-/// A body and what goes with it.
-struct Content {
-    content_type: Option<String>,
-    body: Body,
-    traceparent: String,
-}
-
-fn kept_body(letter: &DeadLetterRow) -> Option<Content> {
-    Some(Content {
-        content_type: letter.content_type.clone(),
-        body: Body::inline(letter.body.clone()?),
-        traceparent: letter.traceparent.clone(),
-    })
-}
-
-/// The body of a delivery that was never dead, or whose dead letter is gone, made from its event while the
-/// log has that. Not where it told of an entity's change: what the entity was before is not known any more,
-/// so the body would be another one. Such an event can be replayed itself.
-async fn body_from_log(
-    workshop: &Workshop,
-    snapshot: &Snapshot,
-    delivery: &Delivery,
-) -> Result<Option<Content>, JobError> {
-    let destination = snapshot.destination(delivery.destination);
-    let (Some(destination), None) = (destination, &delivery.entity) else {
-        return Ok(None);
-    };
-    let origin = delivery.origin;
-    let message = workshop.broker.raw_get(origin.partition, origin.sequence).await?;
-    let event = message
-        .as_ref()
-        .and_then(|message| codec::decode_event(&message.payload).ok());
-    let Some((message, event)) = message.zip(event).filter(|(_, event)| event.id == delivery.event) else {
-        return Ok(None);
-    };
-    let Some(data) = read_event::data_of(snapshot, &event) else {
-        return Ok(None);
-    };
-    let arrival = Arrival {
-        event,
-        partition: origin.partition,
-        sequence: origin.sequence,
-        stored_at: message.timestamp_ms,
-    };
-    let rendering = Rendering {
-        snapshot,
-        arrival: &arrival,
-        event_type: &delivery.event_type,
-        data: &data,
-        entity: None,
-        previous: None,
-        max_inline_bytes: workshop.broker.max_inline_bytes(),
-        replay: delivery.replay,
-    };
-    let rendered = render_delivery::body(&rendering, destination.spec.format).ok();
-    Ok(rendered.map(|(content_type, body)| Content {
-        content_type,
-        body,
-        traceparent: arrival.event.traceparent.clone(),
-    }))
 }
 
 /// The delivery without its body; `None` where its row can't be read.

@@ -27,8 +27,8 @@ use crate::{
     jobs::JobError,
     publish_deliveries::DeliveryPublisher,
     read_event::{Reading, read},
-    replay::{Desk, Page},
     replay_deliveries::{PAGE_BYTES, fitting, has_room},
+    replay_page::{Desk, Page},
     tell_events::Telling,
 };
 

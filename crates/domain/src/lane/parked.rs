@@ -14,7 +14,7 @@ use super::{
     partition_lanes::Turn,
     timers::Alarm,
 };
-use crate::{delivery::ErrorCode, retry::Progress};
+use crate::retry::Progress;
 
 /// What a parked lane's head, not in memory, is at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -57,6 +57,11 @@ impl ParkedLane {
             state: None,
             state_at: None,
         }
+    }
+
+    /// Nothing of the lane is appended before [`ParkedLane::end_append`].
+    pub(super) fn begin_append(&mut self) {
+        self.appending = true;
     }
 
     /// The message that should have been appended is settled instead.
@@ -170,22 +175,6 @@ impl PartitionLanes {
         });
     }
 
-    /// A waiting head, or the first behind it, is dead for want of room.
-    fn refuse_room(&mut self, id: LaneId, item: Item, is_head: bool, turn: &mut Turn<'_>) {
-        if is_head {
-            self.stop_waiting(Unit::Lane(id));
-            return self.settle(Unit::Lane(id), End::Dead(ErrorCode::OverQuota), turn);
-        }
-        let Some(lane) = self.lanes.get_mut(&id) else {
-            return;
-        };
-        lane.queue.pop_front();
-        if let Some(parked) = &mut lane.parked {
-            parked.appending = true;
-        }
-        self.turn_away(id, &item, turn);
-    }
-
     pub(super) fn appended(&mut self, place: Place, at: u64, turn: &mut Turn<'_>) {
         let Some((unit, to, progress)) = self.appends.remove(&place) else {
             return;
@@ -280,17 +269,6 @@ impl PartitionLanes {
             Some(Stage::Ended(end)) => self.settle(unit, end, turn),
             Some(_) => {}
             None => self.next_parked(id, turn),
-        }
-    }
-
-    fn uncount_refused(&mut self, unit: Unit, place: Place) {
-        let head = self.head_mut(unit).map(|head| head.item);
-        let item = head.filter(|item| item.place == place).or_else(|| match unit {
-            Unit::Lane(id) => self.lanes.get(&id)?.queue.front().copied(),
-            _ => None,
-        });
-        if let Some(item) = item {
-            self.count_unparked(&item);
         }
     }
 
@@ -455,12 +433,6 @@ impl PartitionLanes {
             self.know(destination, turn);
             self.count_found(destination, count, set.mean_bytes);
             self.load_tier(destination, tier, count);
-        }
-    }
-
-    fn count_found(&mut self, destination: crate::ids::DestinationId, count: u64, mean_bytes: u64) {
-        if let Some(gate) = self.gates.get_mut(&destination) {
-            gate.parked.found(count, mean_bytes, gate.rules.parked_bytes);
         }
     }
 

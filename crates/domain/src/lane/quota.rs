@@ -6,7 +6,7 @@ use super::{
     front::{Item, Unit},
     partition_lanes::Turn,
 };
-use crate::{delivery::ErrorCode, retry::Progress};
+use crate::{delivery::ErrorCode, ids::DestinationId, retry::Progress};
 
 /// Share of its quota, in percent, to which a destination that was over it has to come down before it is
 /// given room again: so that it is told once, and not at every message that comes and goes.
@@ -105,9 +105,44 @@ impl PartitionLanes {
         }
     }
 
+    /// A takeover found messages of a destination.
+    pub(super) fn count_found(&mut self, destination: DestinationId, count: u64, mean_bytes: u64) {
+        if let Some(gate) = self.gates.get_mut(&destination) {
+            gate.parked.found(count, mean_bytes, gate.rules.parked_bytes);
+        }
+    }
+
+    /// An append was refused: what it counted does not count.
+    pub(super) fn uncount_refused(&mut self, unit: Unit, place: Place) {
+        let head = self.head_mut(unit).map(|head| head.item);
+        let item = head.filter(|item| item.place == place).or_else(|| match unit {
+            Unit::Lane(id) => self.lanes.get(&id)?.queue.front().copied(),
+            _ => None,
+        });
+        if let Some(item) = item {
+            self.count_unparked(&item);
+        }
+    }
+
+    /// A waiting head, or the first behind it, is dead for want of room.
+    pub(super) fn refuse_room(&mut self, id: LaneId, item: Item, is_head: bool, turn: &mut Turn<'_>) {
+        if is_head {
+            self.stop_waiting(Unit::Lane(id));
+            return self.settle(Unit::Lane(id), End::Dead(ErrorCode::OverQuota), turn);
+        }
+        let Some(lane) = self.lanes.get_mut(&id) else {
+            return;
+        };
+        lane.queue.pop_front();
+        if let Some(parked) = &mut lane.parked {
+            parked.begin_append();
+        }
+        self.turn_away(id, &item, turn);
+    }
+
     /// Has a message behind its lane's head settled as dead, for want of room. Nothing of the lane is
     /// appended before that is confirmed: below a parked message nothing may be un-acked and not parked.
-    pub(super) fn turn_away(&mut self, id: LaneId, item: &Item, turn: &mut Turn<'_>) {
+    fn turn_away(&mut self, id: LaneId, item: &Item, turn: &mut Turn<'_>) {
         self.turned_away.insert(item.place, id);
         turn.actions.push(Action::Settle(super::Settle {
             place: item.place,
