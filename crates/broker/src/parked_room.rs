@@ -33,6 +33,8 @@ struct Seen {
     bytes: u64,
     max_bytes: u64,
     appended: u64,
+    /// Somebody is asking: the others go by what is known meanwhile.
+    asking: bool,
 }
 
 impl Seen {
@@ -60,32 +62,43 @@ impl ParkedRoom {
         if let Some(fits) = self.take_known(bytes) {
             return Ok(fits);
         }
-        let info = broker
-            .stream_ref(stream)
-            .await?
-            .get_info()
-            .await
-            .map_err(|error| BrokerError::request(format!("the state of {stream}"), error))?;
-        let mut seen = Seen {
-            at: Instant::now(),
-            bytes: info.state.bytes,
-            max_bytes: u64::try_from(info.config.max_bytes).unwrap_or(u64::MAX),
-            appended: 0,
-        };
-        let fits = seen.take(bytes);
-        *self.lock() = Some(seen);
-        Ok(fits)
+        let asked = ask(broker, stream).await;
+        let mut seen = self.lock();
+        if asked.is_err() {
+            seen.iter_mut().for_each(|seen| seen.asking = false);
+        }
+        Ok(seen.insert(asked?).take(bytes))
     }
 
+    /// Goes by what is known; `None` where the caller is the one to ask.
     fn take_known(&self, bytes: u64) -> Option<bool> {
         let mut seen = self.lock();
-        let seen = seen.as_mut().filter(|seen| seen.is_fresh(Instant::now()))?;
-        Some(seen.take(bytes))
+        let seen = seen.as_mut()?;
+        if seen.is_fresh(Instant::now()) || std::mem::replace(&mut seen.asking, true) {
+            return Some(seen.take(bytes));
+        }
+        None
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Option<Seen>> {
         self.seen.lock().expect("nothing panics while it holds this")
     }
+}
+
+async fn ask(broker: &Broker, stream: &str) -> Result<Seen, BrokerError> {
+    let info = broker
+        .stream_ref(stream)
+        .await?
+        .get_info()
+        .await
+        .map_err(|error| BrokerError::request(format!("the state of {stream}"), error))?;
+    Ok(Seen {
+        at: Instant::now(),
+        bytes: info.state.bytes,
+        max_bytes: u64::try_from(info.config.max_bytes).unwrap_or(u64::MAX),
+        appended: 0,
+        asking: false,
+    })
 }
 
 #[cfg(test)]
@@ -99,6 +112,7 @@ mod tests {
             bytes: 94_000,
             max_bytes: 100_000,
             appended: 0,
+            asking: false,
         };
         assert!(seen.take(500));
         assert!(!seen.take(500), "the reserve is not for deliveries");
