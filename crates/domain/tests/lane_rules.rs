@@ -405,3 +405,32 @@ fn a_head_that_failed_and_finds_no_room_is_dead_and_its_lane_goes_on() {
     story.at(3, in_lane(2));
     assert_eq!(story.sent(), [(2, 1)]);
 }
+
+#[test]
+fn a_head_that_a_person_is_to_decide_on_waits_though_there_is_no_room() {
+    let mut story = failing(50);
+    story.at(2, Input::Settled(Place::Queue(1)));
+    story.at(3, in_lane(2)).at(4, in_lane(3));
+    story.answer(5, 1, 200).at(6, Input::Settled(Place::Queue(2)));
+    story.answer(7, 2, 503);
+    assert_eq!(story.turned_away(), [3]);
+    story.at(8, Input::Settled(Place::Queue(3)));
+    let rules = DestinationRules {
+        parked_bytes: 50,
+        on_dead: OnDead::Hold,
+        ..rules()
+    };
+    story.at(9, Input::Destination(DESTINATION, Some(Box::new(rules))));
+    story.at(10, in_lane(4)).answer(11, 3, 422);
+    assert!(story.turned_away().is_empty());
+    let parked = |action: &Action| {
+        matches!(
+            action,
+            Action::Append {
+                place: Place::Queue(4),
+                ..
+            }
+        )
+    };
+    assert!(story.actions.iter().any(parked), "{:?}", story.actions);
+}

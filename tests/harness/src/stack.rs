@@ -3,6 +3,7 @@
 use std::{
     path::{Path, PathBuf},
     process::Command,
+    sync::atomic::{AtomicU64, Ordering},
 };
 
 use anyhow::Context as _;
@@ -109,7 +110,7 @@ impl Stack {
     pub async fn another(&self, environment: &[(&str, &str)]) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
         let database_url = match &self.database_url {
-            Some(_) => crate::create_database("hookrail_e2e")?,
+            Some(_) => crate::create_database(&format!("hookrail_e2e_{}", next_number()))?,
             None => None,
         };
         let nats = match &self.nats {
@@ -366,6 +367,12 @@ impl Ports {
             .unwrap_or_default();
         self.ops[place]
     }
+}
+
+/// A number that no other stack of this process has.
+fn next_number() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
 fn listen(port: u16) -> String {

@@ -157,8 +157,10 @@ impl PartitionLanes {
         } else {
             HoldReason::Overflow
         };
-        // What is being sent may be parked whatever the quota: it is bounded by what is in flight.
-        if (!is_head || waits) && !self.has_room(&item, turn) {
+        // What is being sent may be parked whatever the quota: it is bounded by what is in flight. And what
+        // a person is to decide on is not decided here.
+        let bound = !is_head || waits && reason != HoldReason::Held;
+        if bound && !self.has_room(&item, turn) {
             return self.refuse_room(id, item, is_head, turn);
         }
         self.count_parked(&item);
