@@ -20,15 +20,18 @@ const WINDOW_BYTES: usize = 1024 * 1024;
 pub enum NoticeKind {
     /// A receiver answered 410: it wants no more.
     DestinationGone,
+    /// A destination has no more room for waiting deliveries.
+    DestinationOverQuota,
 }
 
 impl NoticeKind {
-    const ALL: [NoticeKind; 1] = [NoticeKind::DestinationGone];
+    const ALL: [NoticeKind; 2] = [NoticeKind::DestinationGone, NoticeKind::DestinationOverQuota];
 
     /// The kind as [`crate::Publisher::publish_notice`] takes it.
     pub fn as_str(self) -> &'static str {
         match self {
             NoticeKind::DestinationGone => "destination.gone",
+            NoticeKind::DestinationOverQuota => "destination.over_quota",
         }
     }
 }

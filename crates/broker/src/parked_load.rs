@@ -66,8 +66,10 @@ impl ParkedStore {
         self.look(vec![names.parked_kind(partition, "s")], false, &mut last)
             .await?;
         let counts = self.counts().await?;
+        let mut set = self.join(&counts, &last)?;
+        set.mean_bytes = self.mean_bytes().await?;
         Ok(FoundParked {
-            set: self.join(&counts, &last)?,
+            set,
             revision: last.revision,
         })
     }
@@ -79,6 +81,13 @@ impl ParkedStore {
             self.lease.partition()
         );
         BrokerError::request(what, reason)
+    }
+
+    /// The mean size of the stream's messages, fences and lane states among them.
+    async fn mean_bytes(&self) -> Result<u64, BrokerError> {
+        let stream = self.broker.stream_ref(&self.stream).await?;
+        let info = stream.get_info().await.map_err(|error| self.failed(error))?;
+        Ok(info.state.bytes / info.state.messages.max(1))
     }
 
     /// Deliveries by lane and tier, in an order of their own.

@@ -23,6 +23,7 @@ use crate::error::{BrokerError, ReaderError};
 use crate::fence::{HEADER_EXPECTED_SEQUENCE, HEADER_EXPECTED_SUBJECT, HEADER_ROLLUP};
 use crate::group_consumer::replaced;
 use crate::lease::Lease;
+use crate::parked_room::ParkedRoom;
 use crate::publish::is_refusal;
 
 /// The sequence that a parked delivery had in its queue, so that a takeover needs no bodies.
@@ -58,6 +59,7 @@ pub struct ParkedStore {
     pub(crate) stream: Arc<str>,
     pub(crate) fence_sequence: u64,
     writes: Arc<Semaphore>,
+    room: Arc<ParkedRoom>,
 }
 
 #[derive(Serialize)]
@@ -82,6 +84,7 @@ impl ParkedStore {
             stream: broker.names().parked_stream(lease.partition()).into(),
             fence_sequence,
             writes: Arc::new(Semaphore::new(writes)),
+            room: Arc::default(),
         }
     }
 
@@ -98,7 +101,21 @@ impl ParkedStore {
         headers.insert(HEADER_QUEUE_SEQUENCE, parked.queue_sequence.to_string());
         headers.insert(HEADER_REVISION, parked.delivery.revision.to_string());
         headers.insert(HEADER_DELIVERY, parked.delivery.id.to_string());
-        self.write(subject, headers, encode_parked(parked)).await
+        let payload = encode_parked(parked);
+        // Nothing was sent yet, so whatever fails here leaves the outcome certain.
+        match self
+            .room
+            .take(&self.broker, &self.stream, payload.len() as u64)
+            .await
+        {
+            Ok(true) => self.write(subject, headers, payload).await,
+            Ok(false) => Ok(Append::Refused {
+                reason: "the parked stream is full: what is left of it is kept for its owners".to_owned(),
+            }),
+            Err(error) => Ok(Append::Refused {
+                reason: error.to_string(),
+            }),
+        }
     }
 
     /// Writes a lane's state in the place of the one before.

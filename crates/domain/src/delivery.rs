@@ -145,6 +145,22 @@ pub enum ErrorCode {
 }
 
 impl ErrorCode {
+    /// All of them.
+    pub const ALL: [Self; 12] = [
+        Self::Dns,
+        Self::Connect,
+        Self::Tls,
+        Self::Timeout,
+        Self::AddressRefused,
+        Self::Status,
+        Self::Body,
+        Self::Proxy,
+        Self::OverQuota,
+        Self::Expired,
+        Self::Cancelled,
+        Self::Render,
+    ];
+
     /// The code as the API shows it.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -21,12 +21,15 @@ pub use auth::DestinationAuth;
 pub use retry_policy::RetryPolicy;
 pub use signing::{Signing, SigningAlgorithm};
 
+/// Longest time that dead deliveries are kept, seconds: ten years.
+const MAX_DEAD_RETENTION_S: u64 = 315_360_000;
+
 /// Longest URL, bytes.
 pub const MAX_URL_BYTES: usize = 2048;
 /// Longest time-out of one attempt, milliseconds.
 pub const MAX_TIMEOUT_MS: u32 = 60_000;
 /// Headers that belong to the gateway or to HTTP itself, so that a definition can't set them.
-const OWN_HEADERS: [&str; 12] = [
+const OWN_HEADERS: [&str; 13] = [
     "host",
     "content-length",
     "transfer-encoding",
@@ -39,6 +42,7 @@ const OWN_HEADERS: [&str; 12] = [
     "webhook-signature",
     "hookrail-sequence",
     "hookrail-attempt",
+    "hookrail-replay",
 ];
 
 /// A destination as it is in force.
@@ -297,6 +301,11 @@ impl DestinationSpec {
             "/spread",
             "has to be at most max_in_flight, which is divided among its parts",
         );
+        faults.require(
+            (1..=MAX_DEAD_RETENTION_S).contains(&self.dead_retention_s),
+            "/dead_retention_s",
+            "has to be 1 to 315360000",
+        );
         self.retry.check(faults);
         if let Some(limit) = &self.rate_limit {
             limit.check("/rate_limit", faults);
@@ -304,7 +313,6 @@ impl DestinationSpec {
     }
 
     fn check_later(&self, faults: &mut Faults) {
-        let default = Self::default();
         faults.later(self.method != DestinationMethod::Get, "/method", "GET");
         faults.later(
             matches!(self.format, Format::Event | Format::Raw),
@@ -325,8 +333,6 @@ impl DestinationSpec {
         faults.later(!ed25519, "/signing/algorithm", "ed25519");
         faults.later(self.tls.is_none(), "/tls", "own certificates");
         faults.later(self.proxy.is_none(), "/proxy", "an outbound proxy");
-        let retention = self.dead_retention_s == default.dead_retention_s;
-        faults.later(retention, "/dead_retention_s", "another retention");
     }
 
     /// Every secret in the definition.

@@ -10,6 +10,12 @@ pub const ENTITY_CREATED: &str = "entity.created";
 pub const ENTITY_UPDATED: &str = "entity.updated";
 /// An entity was deleted.
 pub const ENTITY_DELETED: &str = "entity.deleted";
+/// A delivery used up its retries.
+pub const DELIVERY_DEAD: &str = "delivery.dead";
+/// A destination was disabled, since its receiver wants no more.
+pub const DESTINATION_DISABLED: &str = "destination.disabled";
+/// A destination has more waiting deliveries than it may have.
+pub const DESTINATION_OVER_QUOTA: &str = "destination.over_quota";
 /// What a probe or a test sends.
 pub const PING: &str = "hookrail.ping";
 
@@ -19,9 +25,9 @@ pub const BUILT_IN: [&str; 9] = [
     ENTITY_CREATED,
     ENTITY_UPDATED,
     ENTITY_DELETED,
-    "delivery.dead",
-    "destination.disabled",
-    "destination.over_quota",
+    DELIVERY_DEAD,
+    DESTINATION_DISABLED,
+    DESTINATION_OVER_QUOTA,
     "sync.record",
     PING,
 ];

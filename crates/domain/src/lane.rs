@@ -23,6 +23,7 @@ mod ordered;
 mod pace;
 mod parked;
 mod partition_lanes;
+mod quota;
 mod rate;
 mod settling;
 mod single;

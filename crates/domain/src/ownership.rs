@@ -14,6 +14,10 @@ use sha2::{Digest, Sha256};
 /// Longest accepted worker id, in bytes.
 pub const WORKER_ID_MAX_BYTES: usize = 64;
 
+/// Into how many shards background jobs are divided; each is one worker's at a time. Part of the data at
+/// rest: a job's row names its shard.
+pub const JOB_SHARDS: u32 = 4;
+
 /// What a worker does with the partitions that it owns. Each role has its own members and owners.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Role {

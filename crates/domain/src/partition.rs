@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     Millis,
-    ids::{DeliveryId, DestinationId, EventId, Id},
+    ids::{DeliveryId, DestinationId, EventId, Id, ReplayId},
 };
 
 /// Most partitions of an installation: what an event id has room for.
@@ -81,6 +81,17 @@ pub fn delivery_id(event: EventId, accepted_at: Millis, parts: &[&str]) -> Deliv
     DeliveryId::from_parts(accepted_at, random)
 }
 
+/// The id of the delivery that `replay` sends `original` again as: the same however often it is made.
+pub fn replayed_delivery_id(original: DeliveryId, replay: ReplayId) -> DeliveryId {
+    let hash = hash(&[
+        b"replayed",
+        &original.as_u128().to_be_bytes(),
+        &replay.as_u128().to_be_bytes(),
+    ]);
+    let random = u128::from_be_bytes(hash[..16].try_into().expect("a SHA-256 has 32 bytes"));
+    DeliveryId::from_parts(original.time(), random)
+}
+
 /// A hash as a subject token: lower-case base32 of its first 20 bytes.
 pub fn token(hash: [u8; 32]) -> String {
     const ENCODING: Encoding = BASE32_NOPAD;
@@ -131,6 +142,17 @@ mod tests {
             let of_lanes: std::collections::BTreeSet<u32> = lanes.collect();
             assert!(of_lanes.iter().eq(parts.keys()), "{spread}");
         }
+    }
+
+    #[test]
+    fn a_replay_gives_each_delivery_one_new_id_of_the_same_time() {
+        let original = DeliveryId::from_parts(1_764_000_000_000, 5);
+        let replay = ReplayId::from_u128(9);
+        let again = replayed_delivery_id(original, replay);
+        assert_eq!(again, replayed_delivery_id(original, replay));
+        assert_ne!(again, original);
+        assert_ne!(again, replayed_delivery_id(original, ReplayId::from_u128(10)));
+        assert_eq!(again.time(), original.time());
     }
 
     #[test]

@@ -102,6 +102,16 @@ pub fn plan(snapshot: &Snapshot, trigger: &Trigger<'_>, index: &mut u32) -> Vec<
     planned
 }
 
+/// Whether anybody takes events of a type that belong to no source, by a route or by its own `events`.
+pub fn is_taken(snapshot: &Snapshot, workspace: WorkspaceId, event_type: &str) -> bool {
+    let by_route = snapshot
+        .routes_of(workspace, None)
+        .any(|route| route.spec.takes(event_type) && target(snapshot, route).is_some());
+    let subscribed =
+        |destination: &Arc<Destination>| destination.spec.events.iter().any(|name| name == event_type);
+    by_route || snapshot.subscribers(workspace).iter().any(subscribed)
+}
+
 fn target<'a>(snapshot: &'a Snapshot, route: &Route) -> Option<&'a Arc<Destination>> {
     snapshot.destination(route.spec.destination?)
 }

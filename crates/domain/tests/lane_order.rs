@@ -166,4 +166,16 @@ proptest! {
         }
         world.finish();
     }
+
+    #[test]
+    fn a_quota_kills_what_it_has_no_room_for_and_neither_reorders_nor_loses(
+        operations in vec(operation(), 1..120), tight in any::<bool>(), messages in 0u64..8,
+    ) {
+        let limits = if tight { narrow() } else { wide() };
+        let mut world = World::with_quota(limits, Parking::On, DESTINATIONS, messages * 1_000);
+        for operation in &operations {
+            run(&mut world, operation);
+        }
+        world.finish();
+    }
 }

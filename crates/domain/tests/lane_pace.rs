@@ -36,6 +36,7 @@ impl Busy {
             rate: None,
             retry: RetryPolicy::default(),
             on_dead: OnDead::Continue,
+            parked_bytes: u64::MAX,
         };
         busy.give(0, Input::Destination(DESTINATION, Some(Box::new(rules))));
         busy

@@ -34,6 +34,7 @@ fn rules() -> DestinationRules {
         rate: None,
         retry,
         on_dead: OnDead::Continue,
+        parked_bytes: u64::MAX,
     }
 }
 
@@ -425,4 +426,95 @@ fn draining_begins_nothing_and_ends_when_all_in_flight_is_settled() {
     assert_eq!(story.answer(2, 0, 200).ended(), [(1, End::Delivered)]);
     assert_eq!(story.at(3, Input::Settled(Place::Queue(1))).sent(), []);
     assert!(story.engine.is_drained());
+}
+
+/// A lane whose head failed, with room for so many parked bytes.
+fn failing(parked_bytes: u64) -> Story {
+    let rules = DestinationRules {
+        parked_bytes,
+        ..rules()
+    };
+    let engine = PartitionLanes::new(Limits::default(), Parking::On, Takeover::default(), 0);
+    let actions = Vec::new();
+    let mut story = Story { engine, actions };
+    story.at(0, Input::Destination(DESTINATION, Some(Box::new(rules))));
+    story.at(0, in_lane(1)).answer(1, 0, 503);
+    story
+}
+
+impl Story {
+    /// Deliveries that the last input settled as dead for want of room.
+    fn turned_away(&self) -> Vec<u64> {
+        let settled = self.actions.iter().filter_map(|action| match action {
+            Action::Settle(settle) if settle.end == End::Dead(ErrorCode::OverQuota) => {
+                Some(settle.delivery.as_u128() as u64)
+            }
+            _ => None,
+        });
+        settled.collect()
+    }
+
+    fn told(&self) -> usize {
+        let told = |action: &&Action| matches!(action, Action::OverQuota { .. });
+        self.actions.iter().filter(told).count()
+    }
+}
+
+#[test]
+fn what_finds_no_room_is_dead_and_its_destination_is_told_of_once() {
+    let mut story = failing(150);
+    assert_eq!((story.turned_away(), story.told()), (vec![], 0));
+    story.at(
+        2,
+        Input::Appended {
+            place: Place::Queue(1),
+            parked: 1,
+        },
+    );
+    story.at(3, Input::Settled(Place::Queue(1)));
+    story.at(4, in_lane(2));
+    assert_eq!((story.turned_away(), story.told()), (vec![2], 1));
+    story.at(5, in_lane(3));
+    let behind = story.turned_away();
+    assert!(behind.is_empty(), "one after another, so that nothing overtakes");
+    story.at(6, Input::Settled(Place::Queue(2)));
+    assert_eq!((story.turned_away(), story.told()), (vec![3], 0));
+}
+
+#[test]
+fn a_head_that_failed_and_finds_no_room_is_dead_and_its_lane_goes_on() {
+    let mut story = failing(50);
+    assert_eq!((story.turned_away(), story.told()), (vec![1], 1));
+    story.at(2, Input::Settled(Place::Queue(1)));
+    story.at(3, in_lane(2));
+    assert_eq!(story.sent(), [(2, 1)]);
+}
+
+#[test]
+fn a_head_that_a_person_is_to_decide_on_waits_though_there_is_no_room() {
+    let mut story = failing(50);
+    story.at(2, Input::Settled(Place::Queue(1)));
+    story.at(3, in_lane(2)).at(4, in_lane(3));
+    story.answer(5, 1, 200).at(6, Input::Settled(Place::Queue(2)));
+    story.answer(7, 2, 503);
+    assert_eq!(story.turned_away(), [3]);
+    story.at(8, Input::Settled(Place::Queue(3)));
+    let rules = DestinationRules {
+        parked_bytes: 50,
+        on_dead: OnDead::Hold,
+        ..rules()
+    };
+    story.at(9, Input::Destination(DESTINATION, Some(Box::new(rules))));
+    story.at(10, in_lane(4)).answer(11, 3, 422);
+    assert!(story.turned_away().is_empty());
+    let parked = |action: &Action| {
+        matches!(
+            action,
+            Action::Append {
+                place: Place::Queue(4),
+                ..
+            }
+        )
+    };
+    assert!(story.actions.iter().any(parked), "{:?}", story.actions);
 }

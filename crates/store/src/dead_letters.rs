@@ -1,12 +1,17 @@
 //! Dead letters: deliveries that used up their retries, with their bodies, until they are replayed or
 //! expire. What else a replay needs is in their rows of `deliveries`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
-use hookrail_domain::{Millis, delivery::Delivery, event::Body, ids::DeliveryId};
+use hookrail_domain::{
+    Millis,
+    delivery::Delivery,
+    event::Body,
+    ids::{DeliveryId, DestinationId, IdError},
+};
 use sea_orm::{ConnectionTrait, FromQueryResult, Value};
 
-use crate::{StoreError, rows};
+use crate::{StoreError, rows, statement};
 
 /// A dead letter as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq, FromQueryResult)]
@@ -56,6 +61,91 @@ pub async fn insert<C: ConnectionTrait>(
     let tail = "ON CONFLICT (delivery) DO UPDATE SET died_at = excluded.died_at \
                 WHERE dead_letters.died_at < excluded.died_at";
     rows::insert(connection, &format!("dead_letters ({COLUMNS})"), rows, tail).await
+}
+
+/// The dead letters with these ids, in no order; those that are gone are left out. Their bodies come
+/// along: the caller bounds how many it asks for by [`sizes`].
+///
+/// # Errors
+/// When the database cannot be used now.
+pub async fn load<C: ConnectionTrait>(
+    connection: &C,
+    ids: &[DeliveryId],
+) -> Result<Vec<DeadLetterRow>, StoreError> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM dead_letters WHERE delivery IN ({})",
+        rows::places(1, ids.len())
+    );
+    let found = statement::all(connection, &sql, ids.iter().map(rows::id).collect()).await?;
+    found
+        .iter()
+        .map(|row| Ok(DeadLetterRow::from_query_result(row, "")?))
+        .collect()
+}
+
+/// The sizes of the bodies of these dead letters, bytes.
+///
+/// # Errors
+/// When the database cannot be used now.
+pub async fn sizes<C: ConnectionTrait>(
+    connection: &C,
+    ids: &[DeliveryId],
+) -> Result<HashMap<DeliveryId, u64>, StoreError> {
+    let sql = format!(
+        "SELECT delivery, size FROM dead_letters WHERE delivery IN ({})",
+        rows::places(1, ids.len())
+    );
+    let mut sizes = HashMap::new();
+    for row in statement::all(connection, &sql, ids.iter().map(rows::id).collect()).await? {
+        let (id, size): (String, i64) = (
+            statement::column(&row, "delivery")?,
+            statement::column(&row, "size")?,
+        );
+        sizes.extend(id.parse().ok().map(|id: DeliveryId| (id, size.unsigned_abs())));
+    }
+    Ok(sizes)
+}
+
+/// The first destination, by id, after `after` that has dead letters.
+///
+/// # Errors
+/// When the database cannot be used now.
+pub async fn next_destination<C: ConnectionTrait>(
+    connection: &C,
+    after: Option<DestinationId>,
+) -> Result<Option<DestinationId>, StoreError> {
+    let after = after.map(|id| id.to_string()).unwrap_or_default();
+    let sql = "SELECT MIN(destination) AS destination FROM dead_letters WHERE destination > $1";
+    let row = statement::first(connection, sql, vec![after.into()]).await?;
+    let found: Option<String> = row
+        .map(|row| statement::column(&row, "destination"))
+        .transpose()?
+        .flatten();
+    let unreadable = |id: String, error: IdError| StoreError::Unreadable {
+        table: "dead_letters",
+        row: id,
+        reason: error.to_string(),
+    };
+    found
+        .map(|id| id.parse().map_err(|error| unreadable(id, error)))
+        .transpose()
+}
+
+/// Removes at most `most` dead letters of a destination that died before `before`, the oldest first;
+/// gives how many there were.
+///
+/// # Errors
+/// When the database cannot be used now.
+pub async fn trim<C: ConnectionTrait>(
+    connection: &C,
+    destination: DestinationId,
+    before: Millis,
+    most: u32,
+) -> Result<u64, StoreError> {
+    let sql = "DELETE FROM dead_letters WHERE delivery IN (SELECT delivery FROM dead_letters \
+               WHERE destination = $1 AND died_at < $2 ORDER BY died_at LIMIT $3)";
+    let values = vec![rows::id(destination), before.into(), i64::from(most).into()];
+    statement::change(connection, sql, values).await
 }
 
 fn row(delivery: &Delivery, died_at: Millis) -> Vec<Value> {

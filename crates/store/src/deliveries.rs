@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 
 use hookrail_domain::{
     delivery::DeliveryStatus,
-    ids::DeliveryId,
+    ids::{DeliveryId, ReplayId},
     journal::{DeliveryFacts, DeliveryRank, StateRecord},
     partition,
 };
 use sea_orm::{ConnectionTrait, FromQueryResult, Value};
 
-use crate::{StoreError, rows};
+use crate::{StoreError, rows, statement};
 
 /// A delivery as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq, FromQueryResult)]
@@ -68,12 +68,25 @@ pub struct DeliveryRow {
     pub error_code: Option<String>,
     /// Why it failed, for people.
     pub error_detail: Option<String>,
+    /// The replay that sent it again last.
+    pub replayed_by: Option<String>,
+    /// The delivery that it was sent again as.
+    pub replayed_as: Option<String>,
+}
+
+macro_rules! reported {
+    () => {
+        "id, workspace, event, event_type, source, destination, route, entity_type, unique_id, \
+         entity_version, lane_key, lane, origin_partition, origin_sequence, origin_index, accepted_at, replay, \
+         status, generation, rank, epoch, attempts, next_at, settled_at, error_code, error_detail"
+    };
 }
 
 /// The columns of a [`DeliveryRow`].
-pub const COLUMNS: &str = "id, workspace, event, event_type, source, destination, route, entity_type, unique_id, \
-     entity_version, lane_key, lane, origin_partition, origin_sequence, origin_index, accepted_at, replay, \
-     status, generation, rank, epoch, attempts, next_at, settled_at, error_code, error_detail";
+pub const COLUMNS: &str = concat!(reported!(), ", replayed_by, replayed_as");
+
+/// Ids looked up in one statement.
+const MAX_IDS: usize = 1_000;
 
 const RAISE: &str = "ON CONFLICT (id) DO UPDATE SET status = excluded.status, generation = excluded.generation, \
      rank = excluded.rank, epoch = excluded.epoch, attempts = excluded.attempts, next_at = excluded.next_at, \
@@ -117,13 +130,52 @@ pub async fn raise<C: ConnectionTrait>(connection: &C, records: &[StateRecord]) 
     rows::insert(connection, &head(), rows, RAISE).await
 }
 
+/// The deliveries with these ids, in no order; those that aren't stored are left out.
+///
+/// # Errors
+/// When the database cannot be used now.
+pub async fn load<C: ConnectionTrait>(
+    connection: &C,
+    ids: &[DeliveryId],
+) -> Result<Vec<DeliveryRow>, StoreError> {
+    let mut found = Vec::with_capacity(ids.len());
+    for some in ids.chunks(MAX_IDS) {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM deliveries WHERE id IN ({})",
+            rows::places(1, some.len())
+        );
+        let values = some.iter().map(rows::id).collect();
+        for row in statement::all(connection, &sql, values).await? {
+            found.push(DeliveryRow::from_query_result(&row, "")?);
+        }
+    }
+    Ok(found)
+}
+
+/// Notes of each delivery that `replay` sent it again, and as which one.
+///
+/// # Errors
+/// When the database cannot be used now.
+pub async fn mark_replayed<C: ConnectionTrait>(
+    connection: &C,
+    replay: ReplayId,
+    pairs: &[(DeliveryId, DeliveryId)],
+) -> Result<(), StoreError> {
+    let sql = "UPDATE deliveries SET replayed_by = $1, replayed_as = $2 WHERE id = $3";
+    for (original, again) in pairs {
+        let values = vec![rows::id(replay), rows::id(again), rows::id(original)];
+        statement::change(connection, sql, values).await?;
+    }
+    Ok(())
+}
+
 /// A lane's number as it is stored and shown.
 pub fn lane_text(lane: u64) -> String {
     format!("{lane:016x}")
 }
 
 fn head() -> String {
-    format!("deliveries ({COLUMNS})")
+    format!("deliveries ({})", reported!())
 }
 
 struct State<'a> {

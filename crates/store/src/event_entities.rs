@@ -1,9 +1,11 @@
 //! Which entities an event is about: what finds "all that happened to customer 42".
 
+use std::collections::HashMap;
+
 use hookrail_domain::ids::EventId;
 use sea_orm::ConnectionTrait;
 
-use crate::{StoreError, entities::EntityKey, rows};
+use crate::{StoreError, entities::EntityKey, rows, statement};
 
 /// An event is about an entity.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,4 +43,32 @@ pub async fn insert<C: ConnectionTrait>(connection: &C, pairs: &[EventEntity]) -
         "ON CONFLICT (event, entity_type, unique_id) DO NOTHING",
     )
     .await
+}
+
+/// What these events did to their entities when they were processed: `change` by event, entity type and
+/// unique id.
+///
+/// # Errors
+/// When the database cannot be used now.
+pub async fn changes_of<C: ConnectionTrait>(
+    connection: &C,
+    events: &[EventId],
+) -> Result<HashMap<(EventId, String, String), String>, StoreError> {
+    let sql = format!(
+        "SELECT event, entity_type, unique_id, change FROM event_entities WHERE event IN ({})",
+        rows::places(1, events.len())
+    );
+    let mut changes = HashMap::new();
+    for row in statement::all(connection, &sql, events.iter().map(rows::id).collect()).await? {
+        let event: String = statement::column(&row, "event")?;
+        if let Ok(event) = event.parse() {
+            let key = (
+                event,
+                statement::column(&row, "entity_type")?,
+                statement::column(&row, "unique_id")?,
+            );
+            changes.insert(key, statement::column(&row, "change")?);
+        }
+    }
+    Ok(changes)
 }

@@ -105,6 +105,61 @@ pub async fn places<C: ConnectionTrait>(
     Ok(found)
 }
 
+/// The events with these ids, in no order; those that aren't stored are left out.
+///
+/// # Errors
+/// When the database cannot be used now.
+pub async fn load<C: ConnectionTrait>(connection: &C, ids: &[EventId]) -> Result<Vec<EventRow>, StoreError> {
+    let mut found = Vec::with_capacity(ids.len());
+    for some in ids.chunks(MAX_IDS) {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM events WHERE id IN ({})",
+            rows::places(1, some.len())
+        );
+        let values = some.iter().map(rows::id).collect();
+        for row in statement::all(connection, &sql, values).await? {
+            found.push(EventRow::from_query_result(&row, "")?);
+        }
+    }
+    Ok(found)
+}
+
+/// What a replay made of an event.
+#[derive(Debug, Clone)]
+pub struct EventChange<'a> {
+    /// The event.
+    pub event: EventId,
+    /// What it was.
+    pub before: &'a str,
+    /// What it is now.
+    pub status: EventStatus,
+    /// Why it failed.
+    pub error: Option<(&'a str, &'a str)>,
+    /// When that was.
+    pub processed_at: Millis,
+}
+
+/// Changes what became of an event, where it is still what it was. `false`: it is not.
+///
+/// # Errors
+/// When the database refuses the data or cannot be used now.
+pub async fn change<C: ConnectionTrait>(
+    connection: &C,
+    change: &EventChange<'_>,
+) -> Result<bool, StoreError> {
+    let sql = "UPDATE events SET status = $1, error_code = $2, error_detail = $3, processed_at = $4 \
+               WHERE id = $5 AND status = $6";
+    let values = vec![
+        change.status.as_str().into(),
+        rows::text_or_null(change.error.map(|(code, _)| code)),
+        rows::text_or_null(change.error.map(|(_, detail)| detail)),
+        change.processed_at.into(),
+        rows::id(change.event),
+        rows::text(change.before),
+    ];
+    Ok(statement::change(connection, sql, values).await? == 1)
+}
+
 /// Stores events; those that are stored already stay as they are.
 ///
 /// # Errors

@@ -5,6 +5,7 @@ pub mod dead_letters;
 pub mod deliveries;
 pub mod entities;
 pub mod events;
+pub mod selections;
 pub mod source_status;
 
 use hookrail_domain::Millis;

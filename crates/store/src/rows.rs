@@ -43,6 +43,12 @@ pub(crate) fn number(number: impl TryInto<i64>) -> Value {
     number.try_into().unwrap_or(i64::MAX).into()
 }
 
+/// `$first, …` for `count` values.
+pub(crate) fn places(first: usize, count: usize) -> String {
+    let places: Vec<String> = (first..first + count).map(|place| format!("${place}")).collect();
+    places.join(", ")
+}
+
 /// `INSERT INTO {head} VALUES (…), (…) {tail}` for all rows, in as few statements as they fit into.
 /// Gives the number of rows written.
 pub(crate) async fn insert<C: ConnectionTrait>(

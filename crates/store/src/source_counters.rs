@@ -37,6 +37,19 @@ impl Counts {
     }
 }
 
+impl Counts {
+    /// Takes one event back out, which ended otherwise after all.
+    pub fn take_out(&mut self, status: &str) {
+        match status {
+            "processed" => self.processed -= 1,
+            "filtered" => self.filtered -= 1,
+            "failed" => self.failed -= 1,
+            "duplicate" => self.duplicate -= 1,
+            _ => {}
+        }
+    }
+}
+
 const RAISE: &str = "ON CONFLICT (source) DO UPDATE SET \
      processed = source_counters.processed + excluded.processed, \
      filtered = source_counters.filtered + excluded.filtered, \

@@ -131,6 +131,8 @@ pub(crate) fn show(row: &DeliveryRow) -> Json {
             row.replay.as_ref().map_or(sequence.into(), |_| Json::Null),
         ),
         ("replay", optional(row.replay.as_deref())),
+        ("replayed_by", optional(row.replayed_by.as_deref())),
+        ("replayed_as", optional(row.replayed_as.as_deref())),
         ("accepted_at", time(row.accepted_at)),
         ("attempts_made", row.attempts.into()),
         ("next_at", row.next_at.map_or(Json::Null, time)),

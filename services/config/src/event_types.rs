@@ -68,10 +68,14 @@ pub(crate) fn sample_data(name: &str) -> Json {
     let text = match name {
         "webhook.received" => r#"{"event_type":"user","payload":{"id":42,"email":"ada@example.com"}}"#,
         "delivery.dead" => {
-            r#"{"delivery_id":"dlv_01J00000000000000000000000","destination":"crm","attempts":12,"error":{"code":"status","detail":"503"}}"#
+            r#"{"delivery":"dlv_01J00000000000000000000000","event":"evt_01J00000000000000000000000","event_type":"entity.updated","source":"src_01J00000000000000000000000","destination":"dst_01J00000000000000000000000","destination_name":"crm","route":null,"replay":null,"error":{"code":"status"},"attempts":12,"accepted_at":"2026-01-01T00:00:00.000Z","died_at":"2026-01-04T00:00:00.000Z"}"#
         }
-        "destination.disabled" => r#"{"destination":"crm","reason":"gone"}"#,
-        "destination.over_quota" => r#"{"destination":"crm","parked_bytes":214748364}"#,
+        "destination.disabled" => {
+            r#"{"destination":"dst_01J00000000000000000000000","destination_name":"crm","reason":"gone","delivery":"dlv_01J00000000000000000000000","disabled_at":"2026-01-01T00:00:00.000Z"}"#
+        }
+        "destination.over_quota" => {
+            r#"{"destination":"dst_01J00000000000000000000000","destination_name":"crm","delivery":"dlv_01J00000000000000000000000","parked_bytes":214748364,"at":"2026-01-01T00:00:00.000Z"}"#
+        }
         "sync.record" => r#"{"id":347,"my_first_name":"Ryan"}"#,
         "hookrail.ping" => r#"{"message":"Hookrail asks whether this URL takes webhooks"}"#,
         _ => r#"{"id":42,"email":"ada@example.com"}"#,

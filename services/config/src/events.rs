@@ -165,7 +165,8 @@ fn entity(text: &str) -> Result<(String, String), ApiError> {
     Ok((entity_type.to_owned(), id.to_owned()))
 }
 
-fn summary(row: &EventRow) -> Members {
+/// An event without its request.
+pub(crate) fn summary(row: &EventRow) -> Members {
     let error = row.error_code.as_ref().map(|code| {
         Json::from([
             ("code", Json::from(code.as_str())),

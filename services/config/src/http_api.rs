@@ -7,8 +7,8 @@ use utoipa::OpenApi;
 use crate::authenticated::authenticate;
 use crate::{
     console, deliveries, delivery_commands, destination_tests, destinations, entities, event_types, events,
-    lanes, openapi, posted_events, preview, routes, secret_rotation, source_keys, source_status, sources,
-    stats, test_events, tokens, workspaces,
+    lanes, openapi, posted_events, preview, replays, routes, secret_rotation, source_keys, source_status,
+    sources, stats, test_events, tokens, workspaces,
 };
 
 /// `/`, `/api/openapi.json` and, with a token, `/api/v1/…`.
@@ -54,6 +54,7 @@ fn resources(config: &mut web::ServiceConfig) {
         // /deliveries/{id}/retry|cancel, /destinations/{id}/lanes[/{lane_id}/retry|skip]
         .configure(delivery_commands::configure)
         .configure(lanes::configure)
+        .configure(replays::configure)
         // /sources/{id}/status|rejections|preview|test-events
         .configure(source_status::configure)
         .configure(preview::configure)
@@ -79,6 +80,7 @@ pub(crate) fn documents() -> Vec<utoipa::openapi::OpenApi> {
         deliveries::Docs::openapi(),
         delivery_commands::Docs::openapi(),
         lanes::Docs::openapi(),
+        replays::Docs::openapi(),
         source_status::Docs::openapi(),
         preview::Docs::openapi(),
         test_events::Docs::openapi(),

@@ -49,6 +49,7 @@ mod owner;
 mod parameters;
 mod posted_events;
 mod preview;
+mod replays;
 mod revive;
 mod shown;
 mod source_status;

@@ -4,7 +4,7 @@
 use std::{panic::AssertUnwindSafe, sync::Arc};
 
 use futures::FutureExt as _;
-use hookrail_broker::{FoundParked, StoredParked};
+use hookrail_broker::{FoundParked, NoticeKind, StoredParked};
 use hookrail_domain::{
     ids::{DeliveryId, DestinationId},
     lane::{Action, AttemptId, CommandId, End, Input, LaneId, ParkedSubject, Place, Search, Send, Settle},
@@ -19,9 +19,6 @@ use crate::{
     partition_task::PartitionTask,
     settle::{settle, until_taken},
 };
-
-/// The notice that a receiver has answered 410.
-const GONE_NOTICE: &str = "destination.gone";
 
 /// What came back from beside the loop.
 pub(crate) enum Done {
@@ -164,6 +161,11 @@ impl PartitionTask<'_> {
                 destination,
                 delivery,
             } => self.tell_gone(destination, delivery),
+            Action::OverQuota {
+                destination,
+                delivery,
+                parked_bytes,
+            } => self.tell_over_quota(destination, delivery, parked_bytes),
             Action::Find(command, target) => self.find(command, target),
             Action::Answer { command, answer } => self.answer(command, answer),
         }
@@ -188,16 +190,36 @@ impl PartitionTask<'_> {
     /// Tells the definitions' owner that a receiver wants no more: it is disabled there.
     fn tell_gone(&mut self, destination: DestinationId, delivery: DeliveryId) {
         tracing::warn!(%destination, %delivery, "the receiver is gone (410): it is to be disabled");
+        let at = clock::now_ms();
+        let notice = format!(r#"{{"destination":"{destination}","delivery":"{delivery}","at":{at}}}"#);
+        self.notify(
+            NoticeKind::DestinationGone,
+            format!("gone.{delivery}.{at}"),
+            notice,
+        );
+    }
+
+    /// Tells the definitions' owner that a destination has used up its share of the parked stream: whoever
+    /// subscribes to that is told from there.
+    fn tell_over_quota(&mut self, destination: DestinationId, delivery: DeliveryId, parked_bytes: u64) {
+        tracing::warn!(%destination, parked_bytes, "the destination has too much parked: what comes now is dead");
+        let at = clock::now_ms();
+        let notice = format!(
+            r#"{{"destination":"{destination}","delivery":"{delivery}","parked_bytes":{parked_bytes},"at":{at}}}"#
+        );
+        let id = format!("quota.{delivery}.{at}");
+        self.notify(NoticeKind::DestinationOverQuota, id, notice);
+    }
+
+    fn notify(&mut self, kind: NoticeKind, id: String, notice: String) {
         let publisher = self.shared.publisher.clone();
         self.beside.spawn(async move {
-            let at = clock::now_ms();
-            let notice = format!(r#"{{"destination":"{destination}","delivery":"{delivery}","at":{at}}}"#);
-            let (id, payload) = (format!("gone.{delivery}.{at}"), bytes::Bytes::from(notice));
+            let payload = bytes::Bytes::from(notice);
             let publish = || async {
-                publisher
-                    .publish_notice(GONE_NOTICE, &id, payload.clone())
-                    .await
-                    .map(drop)
+                let published = publisher
+                    .publish_notice(kind.as_str(), &id, payload.clone())
+                    .await;
+                published.map(drop)
             };
             until_taken(publish).await?;
             Ok(Done::Recorded)
@@ -240,7 +262,8 @@ impl PartitionTask<'_> {
             settle(&recorder, &delivery, order, attempt).await?;
             take_away(&acker, &store, order.place).await?;
             metrics.settled(order.end);
-            if order.end == End::Delivered {
+            // A replay's event may be weeks old: that says nothing of how fast this is.
+            if order.end == End::Delivered && delivery.replay.is_none() {
                 let waited = (clock::now_ms() - delivery.accepted_at).max(0);
                 metrics.delivered_seconds.observe(waited as f64 / 1000.0);
             }

@@ -54,7 +54,11 @@ impl<'a> PartitionTask<'a> {
             lease,
             lanes: PartitionLanes::new(limits(shared, owned), Parking::On, takeover, now),
             owned,
-            known: KnownDestinations::new(lease.partition(), shared.broker.settings().partitions),
+            known: KnownDestinations::new(
+                lease.partition(),
+                shared.broker.settings().partitions,
+                quota_bytes(shared),
+            ),
             bodies: Bodies::default(),
             finished: HashMap::new(),
             outcomes: HashMap::new(),
@@ -153,6 +157,12 @@ fn share(settings: &DispatcherSettings, owned: u32) -> (u32, RateRule) {
         burst: (per_second / 5.0).max(1.0),
     };
     ((settings.dispatcher_in_flight / owned).max(1), attempts)
+}
+
+/// What one destination may have of the parked stream that the partition shares.
+fn quota_bytes(shared: &Shared) -> u64 {
+    let max_bytes = u64::try_from(shared.broker.settings().limits.parked_max_bytes).unwrap_or_default();
+    max_bytes / 100 * u64::from(shared.settings.dispatcher_parked_percent)
 }
 
 /// After an unclean owner, what it may have been sending gets one request time-out to arrive.

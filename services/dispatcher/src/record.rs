@@ -135,6 +135,7 @@ fn leave_out_details(record: &mut StateRecord) {
 /// What a delivery that ended without an attempt failed of.
 fn of_end(end: End) -> Option<Failure> {
     let detail = match end {
+        End::Dead(ErrorCode::OverQuota) => "its destination has too much waiting already",
         End::Dead(_) => "it was given up",
         End::Cancelled(ErrorCode::Expired) => "its caller had gone",
         End::Cancelled(_) => "it was cancelled, or its destination was deleted",

@@ -15,15 +15,19 @@ pub(crate) struct KnownDestinations {
     /// The partition, and how many there are.
     partition: u32,
     partitions: u32,
+    /// Bytes that each may have parked.
+    quota_bytes: u64,
     known: HashMap<DestinationId, Option<Arc<Destination>>>,
     revision: u64,
 }
 
 impl KnownDestinations {
-    pub(crate) fn new(partition: u32, partitions: u32) -> Self {
+    /// None yet; each will have `quota_bytes` of the parked stream.
+    pub(crate) fn new(partition: u32, partitions: u32, quota_bytes: u64) -> Self {
         Self {
             partition,
             partitions,
+            quota_bytes,
             known: HashMap::new(),
             revision: 0,
         }
@@ -67,7 +71,7 @@ impl KnownDestinations {
         let rules = destination.map(|destination| {
             let parts = partition::of_destination(id, destination.spec.spread, self.partitions);
             let own = parts.get(&self.partition).copied().unwrap_or(1);
-            Box::new(rules(destination, own))
+            Box::new(rules(destination, own, self.quota_bytes))
         });
         Input::Destination(id, rules)
     }
@@ -75,7 +79,7 @@ impl KnownDestinations {
 
 /// What the engine needs of a definition: its limits, or its share of them where the destination
 /// spreads and `own` of its parts lie in this partition.
-fn rules(destination: &Destination, own: u32) -> DestinationRules {
+fn rules(destination: &Destination, own: u32, quota_bytes: u64) -> DestinationRules {
     let spec = &destination.spec;
     let share = f64::from(own) / f64::from(spec.spread.max(1));
     // Rounded down, so that the shares are never more than the whole.
@@ -89,6 +93,7 @@ fn rules(destination: &Destination, own: u32) -> DestinationRules {
         }),
         retry: spec.retry.clone(),
         on_dead: spec.on_dead,
+        parked_bytes: (quota_bytes as f64 * share) as u64,
     }
 }
 
@@ -115,7 +120,10 @@ mod tests {
                 },
             };
             let parts = partition::of_destination(destination.id, spread, 8);
-            let shares: Vec<_> = parts.into_values().map(|own| rules(&destination, own)).collect();
+            let shares: Vec<_> = parts
+                .into_values()
+                .map(|own| rules(&destination, own, 0))
+                .collect();
             let in_flight: u32 = shares.iter().map(|share| share.max_in_flight).sum();
             let per_second: f64 = shares
                 .iter()

@@ -16,6 +16,10 @@ pub struct DispatcherSettings {
     /// Attempts a second in this process, divided among the partitions that it owns
     #[arg(long, value_name = "N", default_value_t = 40_000.0)]
     pub dispatcher_attempts_per_second: f64,
+    /// Share of a stream of parked deliveries that one destination may fill, in percent; what it can't
+    /// park beyond that is dead, over_quota
+    #[arg(long, value_name = "PERCENT", default_value_t = 20)]
+    pub dispatcher_parked_percent: u32,
     /// Name of this worker among the dispatchers; by default a new one at each start
     #[arg(long, value_name = "NAME")]
     pub dispatcher_worker: Option<String>,
@@ -30,6 +34,7 @@ impl Default for DispatcherSettings {
             dispatcher_in_flight: 4096,
             dispatcher_destination_in_flight: 128,
             dispatcher_attempts_per_second: 40_000.0,
+            dispatcher_parked_percent: 20,
             dispatcher_worker: None,
             dispatcher_exclusive: false,
         }
@@ -48,6 +53,12 @@ impl DispatcherSettings {
             "dispatcher-destination-in-flight",
             self.dispatcher_destination_in_flight,
         )?;
+        if !(1..=90).contains(&self.dispatcher_parked_percent) {
+            return Err(SettingsError::invalid(
+                "dispatcher-parked-percent",
+                "has to be 1 to 90",
+            ));
+        }
         let rate = self.dispatcher_attempts_per_second;
         if !(rate.is_finite() && rate > 0.0) {
             return Err(SettingsError::invalid(

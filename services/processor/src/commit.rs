@@ -23,12 +23,14 @@ use crate::{
     evaluate::{Arrival, Evaluation, Verdict},
     metrics::ProcessorMetrics,
     read_event::Failure,
+    tell_events::Telling,
 };
 
 /// What is needed to commit batches of one partition.
 pub(crate) struct Committer<'a> {
     pub(crate) store: &'a Store,
     pub(crate) lease: &'a Lease,
+    pub(crate) telling: Telling<'a>,
     pub(crate) metrics: &'a ProcessorMetrics,
 }
 
@@ -103,6 +105,8 @@ impl Committer<'_> {
             return Ok(false);
         }
         write_all(&transaction, events, now).await?;
+        let stillborn = events.iter().flat_map(|(_, evaluation)| &evaluation.stillborn);
+        self.telling.of_deaths(&transaction, stillborn).await?;
         transaction.commit().await?;
         Ok(true)
     }

@@ -9,7 +9,7 @@ use hookrail_store::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{back_off::BackOff, consume_partition::Workshop};
+use crate::{back_off::BackOff, consume_partition::Workshop, tell_events::Telling};
 
 /// A record with its sequence in its stream.
 type Numbered = (u64, Entry);
@@ -138,12 +138,19 @@ async fn commit(workshop: &Workshop, records: &[Numbered], shutdown: &Cancellati
 }
 
 async fn transaction(workshop: &Workshop, records: &[Numbered]) -> Result<(), StoreError> {
+    let snapshot = workshop.snapshots.current();
+    let telling = Telling {
+        snapshot: &snapshot,
+        partitions: workshop.broker.settings().partitions,
+    };
     let transaction = workshop.store.write().await?;
     let mut sorted = Sorted::default();
     for (sequence, entry) in records {
         sorted.add(*sequence, entry);
     }
     sorted.write(&transaction).await?;
+    let deaths = sorted.dead.iter().map(|dead| &dead.state);
+    telling.of_deaths(&transaction, deaths).await?;
     transaction.commit().await
 }
 

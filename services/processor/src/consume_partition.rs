@@ -23,6 +23,7 @@ use crate::{
     publish_deliveries::DeliveryPublisher,
     settings::ProcessorSettings,
     take_partition,
+    tell_events::Telling,
 };
 
 /// What every partition's loop works with.
@@ -120,7 +121,12 @@ impl PartitionWork {
         let mut evaluated = evaluate_batch(&self.workshop, &self.lease, messages, poison).await?;
         let through = evaluated.last().map_or(0, |(arrival, _)| arrival.sequence);
         self.publish(&mut evaluated).await?;
+        let snapshot = self.workshop.snapshots.current();
         let committer = Committer {
+            telling: Telling {
+                snapshot: &snapshot,
+                partitions: self.workshop.broker.settings().partitions,
+            },
             store: &self.workshop.store,
             lease: &self.lease,
             metrics: &self.workshop.metrics,

@@ -8,7 +8,12 @@
 use std::collections::{HashMap, HashSet};
 
 use hookrail_domain::{
-    entity::Extraction, event::Event, ids::EventId, json::Json, snapshot::Snapshot, source::Source,
+    entity::Extraction,
+    event::Event,
+    ids::{EventId, ReplayId},
+    json::Json,
+    snapshot::Snapshot,
+    source::Source,
 };
 use hookrail_store::{
     entities::{EntityKey, EntityRow},
@@ -33,6 +38,9 @@ pub struct Stored {
     pub first_events: HashMap<String, FirstEvent>,
     /// Where those of the batch's events are that are stored already: partition and sequence.
     pub places: HashMap<EventId, (u32, u64)>,
+    /// What the batch's events did to their entities when they were processed before, which a replay says
+    /// again: by event, entity type and unique id.
+    pub changes: HashMap<(EventId, String, String), String>,
 }
 
 /// What a batch may write before the events after it are left to the next one: rows of entities and
@@ -49,15 +57,44 @@ pub fn evaluate(
     stored: Stored,
     max_inline_bytes: usize,
 ) -> Vec<Evaluation> {
-    let mut batch = Batch {
+    let planner = Planner {
         snapshot,
-        known: KnownEntities::stored(stored.entities),
+        max_inline_bytes,
+        replay: None,
+    };
+    evaluate_with(planner, arrivals, readings, stored)
+}
+
+/// Evaluates events again, for `replay`: their deliveries are other ones, and what they did to their
+/// entities before they do again, though the entities may be newer by now, and stay so.
+pub fn evaluate_again(
+    snapshot: &Snapshot,
+    replay: ReplayId,
+    arrivals: &[Arrival],
+    readings: Vec<Reading>,
+    stored: Stored,
+    max_inline_bytes: usize,
+) -> Vec<Evaluation> {
+    let planner = Planner {
+        snapshot,
+        max_inline_bytes,
+        replay: Some(replay),
+    };
+    evaluate_with(planner, arrivals, readings, stored)
+}
+
+fn evaluate_with(
+    planner: Planner<'_>,
+    arrivals: &[Arrival],
+    readings: Vec<Reading>,
+    stored: Stored,
+) -> Vec<Evaluation> {
+    let mut batch = Batch {
+        snapshot: planner.snapshot,
+        known: KnownEntities::stored(stored.entities, stored.changes),
         first_events: stored.first_events,
         places: stored.places,
-        planner: Planner {
-            snapshot,
-            max_inline_bytes,
-        },
+        planner,
     };
     let (mut evaluations, mut rows) = (Vec::new(), 0);
     for (arrival, reading) in arrivals.iter().zip(readings) {

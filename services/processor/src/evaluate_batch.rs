@@ -1,6 +1,7 @@
 //! Evaluating a batch of messages: open and read them under the definitions they need, load what is
 //! stored, and let [`crate::evaluate`] decide.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,7 +24,7 @@ use crate::{
 /// How long a batch waits for its definitions before it says so and waits again.
 const REVISION_WAIT: Duration = Duration::from_secs(5);
 /// How long a sender's or caller's key is remembered.
-const KEYS_REMEMBERED_MS: i64 = 24 * 3600 * 1000;
+pub(crate) const KEYS_REMEMBERED_MS: i64 = 24 * 3600 * 1000;
 /// Bytes of bodies from which a batch is evaluated off the asynchronous threads.
 const OFFLOAD_BYTES: u64 = 64 * 1024;
 
@@ -101,6 +102,7 @@ async fn load(store: &Store, wanted: &Wanted) -> Result<Stored, StoreError> {
         entities: entities::load(store.reader(), &wanted.entities).await?,
         first_events: event_keys::load(store.reader(), &wanted.message_ids, since).await?,
         places: events::places(store.reader(), &wanted.events).await?,
+        changes: HashMap::new(),
     })
 }
 

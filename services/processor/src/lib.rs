@@ -23,7 +23,19 @@ mod take_partition;
 mod consume_journal;
 mod forget;
 mod readiness;
+mod tell_events;
 mod tend_partition;
+
+mod jobs;
+mod publish_internal_events;
+mod replay;
+mod replay_deliveries;
+mod replay_events;
+mod replay_order;
+mod replay_page;
+mod replay_selection;
+mod replayed_body;
+mod trim_dead_letters;
 
 mod back_off;
 mod error;
@@ -39,6 +51,7 @@ pub use settings::ProcessorSettings;
 
 use consume_partition::Workshop;
 use metrics::ProcessorMetrics;
+use own_partitions::Duty;
 
 /// Runs the processor until `ctx.shutdown` is cancelled and what was in flight is committed.
 ///
@@ -51,13 +64,7 @@ pub async fn run(
     ctx: ServiceContext,
 ) -> anyhow::Result<()> {
     settings.check()?;
-    let exclusive = settings.processor_exclusive;
-    let name = settings
-        .processor_worker
-        .clone()
-        .unwrap_or_else(|| "processor".to_owned());
-    let worker =
-        WorkerId::new(name).map_err(|error| SettingsError::invalid("processor-worker", error.to_string()))?;
+    let worker = worker_id(&settings)?;
     let partitions_check = ctx.health.check("processor.partitions");
     check_progress(&broker, &store).await?;
     let (feed, snapshots) = SnapshotFeed::start(&broker).await?;
@@ -84,11 +91,15 @@ pub async fn run(
     ];
     let partitions = broker.settings().partitions;
     let mut owning = OwnershipSettings::new(worker, Role::Processor, partitions);
-    owning.exclusive_worker_id = exclusive;
+    owning.exclusive_worker_id = workshop.settings.processor_exclusive;
     let (ownership, changes) = Ownership::start(broker.settings(), owning).await?;
     partitions_check.ready();
     tracing::info!(worker = %ownership.worker(), partitions, "processor started");
-    own_partitions::own_partitions(workshop, ownership, changes, ctx.shutdown.clone(), ctx.grace).await;
+    let working_on_jobs = jobs::start(&workshop, &ctx).await?;
+    let duty = Duty::of_events(workshop);
+    own_partitions::own_partitions(duty, ownership, changes, ctx.shutdown.clone(), ctx.grace).await;
+    // A panic in it was logged where it happened; the partitions are handed over already.
+    let _ended = working_on_jobs.await;
 
     tasks.close();
     tasks.wait().await;
@@ -100,6 +111,12 @@ pub async fn run(
         anyhow::bail!("the ownership of partitions ended");
     }
     Ok(())
+}
+
+/// This worker among the processors, and among those that work on jobs.
+fn worker_id(settings: &ProcessorSettings) -> Result<WorkerId, SettingsError> {
+    let name = settings.processor_worker.as_deref().unwrap_or("processor");
+    WorkerId::new(name).map_err(|error| SettingsError::invalid("processor-worker", error.to_string()))
 }
 
 /// Refuses a database that has processed more than the log ever held: with another broker's log under

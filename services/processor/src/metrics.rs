@@ -24,6 +24,11 @@ pub(crate) struct ProcessorMetrics {
     pub(crate) takeovers: IntCounterVec,
     pub(crate) lag: IntGaugeVec,
     pub(crate) trimmed: IntCounter,
+    pub(crate) job_shards_owned: IntGauge,
+    pub(crate) job_takeovers: IntCounterVec,
+    pub(crate) replayed: IntCounterVec,
+    pub(crate) dead_letters_trimmed: IntCounter,
+    pub(crate) internal_events: IntCounter,
 }
 
 impl ProcessorMetrics {
@@ -69,6 +74,25 @@ impl ProcessorMetrics {
             trimmed: metrics.counter(
                 "processor_trimmed_events_total",
                 "Processed events removed from the log",
+            ),
+            job_shards_owned: metrics.gauge("job_shards_owned", "Shards of jobs owned by this worker"),
+            job_takeovers: metrics.counter_vec(
+                "job_takeovers_total",
+                "Shards of jobs taken over",
+                &["unclean"],
+            ),
+            replayed: metrics.counter_vec(
+                "replayed_total",
+                "Deliveries and events of replays, by result",
+                &["result"],
+            ),
+            dead_letters_trimmed: metrics.counter(
+                "dead_letters_trimmed_total",
+                "Dead letters removed since their time was up",
+            ),
+            internal_events: metrics.counter(
+                "internal_events_total",
+                "Events that Hookrail made itself and put into the log",
             ),
         }
     }

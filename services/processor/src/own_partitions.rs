@@ -1,11 +1,14 @@
-//! Owning raw partitions: one task works on each while it is owned, another tends its log. This
-//! is the one place that starts and ends them.
+//! Owning partitions, raw ones or shards of jobs: one task works on each while it is owned. This is the
+//! one place that starts and ends them; what the work is, a [`Duty`] says.
 
 use std::collections::HashMap;
 use std::sync::{Arc, atomic::AtomicU64};
 use std::time::Duration;
 
+use futures::{FutureExt, future::BoxFuture};
+
 use hookrail_broker::{HandOver, Lease, Ownership, OwnershipChange};
+use prometheus::{IntCounterVec, IntGauge};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -16,16 +19,39 @@ use crate::{
     tend_partition::tend,
 };
 
+/// What is done with a partition while it is owned.
+pub(crate) struct Duty {
+    /// How many are owned.
+    pub(crate) owned: IntGauge,
+    /// Takeovers, by whether the owner before left uncleanly.
+    pub(crate) takeovers: IntCounterVec,
+    /// The work, until it is told to stop.
+    pub(crate) work: Work,
+}
+
+type Work = Box<dyn Fn(Lease, CancellationToken) -> BoxFuture<'static, Result<(), GiveUp>> + Send>;
+
+impl Duty {
+    /// Processing the events of raw partitions.
+    pub(crate) fn of_events(workshop: Workshop) -> Self {
+        Self {
+            owned: workshop.metrics.partitions_owned.clone(),
+            takeovers: workshop.metrics.takeovers.clone(),
+            work: Box::new(move |lease, stop| work(workshop.clone(), lease, stop).boxed()),
+        }
+    }
+}
+
 /// Works on what this worker owns until `shutdown`; then hands everything over within `grace`.
 pub(crate) async fn own_partitions(
-    workshop: Workshop,
+    duty: Duty,
     ownership: Ownership,
     mut changes: mpsc::Receiver<OwnershipChange>,
     shutdown: CancellationToken,
     grace: Duration,
 ) {
     let mut owner = Owner {
-        workshop,
+        duty,
         ownership: Some(ownership),
         owned: HashMap::new(),
         tasks: JoinSet::new(),
@@ -53,7 +79,7 @@ pub(crate) async fn own_partitions(
 }
 
 struct Owner {
-    workshop: Workshop,
+    duty: Duty,
     /// `None` once everything is being handed over.
     ownership: Option<Ownership>,
     owned: HashMap<Id, Owned>,
@@ -80,11 +106,8 @@ impl Owner {
                 None => drop(done.send(HandOver::Unclean)),
             },
             OwnershipChange::Lost(lease) => {
-                tracing::warn!(
-                    partition = lease.partition(),
-                    epoch = lease.epoch(),
-                    "lost a raw partition"
-                );
+                let (role, partition, epoch) = (lease.role().token(), lease.partition(), lease.epoch());
+                tracing::warn!(role, partition, epoch, "lost a partition");
                 if let Some(owned) = self.find(&lease) {
                     owned.stop.cancel();
                 }
@@ -95,21 +118,14 @@ impl Owner {
 
     fn gained(&mut self, lease: Lease) {
         let unclean = lease.unclean_takeover();
-        tracing::info!(
-            partition = lease.partition(),
-            epoch = lease.epoch(),
-            unclean,
-            "took a raw partition over"
-        );
-        self.workshop
-            .metrics
+        let (role, partition, epoch) = (lease.role().token(), lease.partition(), lease.epoch());
+        tracing::info!(role, partition, epoch, unclean, "took a partition over");
+        self.duty
             .takeovers
             .with_label_values(&[if unclean { "true" } else { "false" }])
             .inc();
         let stop = CancellationToken::new();
-        let task = self
-            .tasks
-            .spawn(work(self.workshop.clone(), lease.clone(), stop.clone()));
+        let task = self.tasks.spawn((self.duty.work)(lease.clone(), stop.clone()));
         self.owned.insert(
             task.id(),
             Owned {
@@ -152,19 +168,22 @@ impl Owner {
     }
 
     fn log(&self, id: Id, reason: &dyn std::fmt::Display) {
-        let partition = self.owned.get(&id).map(|owned| owned.lease.partition());
-        tracing::warn!(partition, %reason, "gave a raw partition up");
+        let lease = self.owned.get(&id).map(|owned| &owned.lease);
+        let (role, partition) = (
+            lease.map(|lease| lease.role().token()),
+            lease.map(Lease::partition),
+        );
+        tracing::warn!(role, partition, %reason, "gave a partition up");
     }
 
     fn count(&self) {
-        self.workshop
-            .metrics
-            .partitions_owned
+        self.duty
+            .owned
             .set(i64::try_from(self.owned.len()).unwrap_or(i64::MAX));
     }
 }
 
-/// Works on a partition and tends it beside; tending ends with the work.
+/// Works on a raw partition and tends it beside; tending ends with the work.
 async fn work(workshop: Workshop, lease: Lease, stop: CancellationToken) -> Result<(), GiveUp> {
     let committed = Arc::new(AtomicU64::new(0));
     let tending = tend(workshop.clone(), lease.clone(), Arc::clone(&committed));

@@ -2,6 +2,7 @@
 
 use hookrail_domain::{
     delivery::EntityRef,
+    ids::ReplayId,
     json::{Json, Members},
     plan::{self, Trigger},
     snapshot::Snapshot,
@@ -19,6 +20,8 @@ pub(crate) struct Planner<'a> {
     pub(crate) snapshot: &'a Snapshot,
     /// The room that an encoded delivery has in a message.
     pub(crate) max_inline_bytes: usize,
+    /// The replay for which events are planned again.
+    pub(crate) replay: Option<ReplayId>,
 }
 
 impl Planner<'_> {
@@ -53,7 +56,7 @@ impl Planner<'_> {
     }
 
     fn plan(&self, planning: &Planning<'_>, index: &mut u32, evaluation: &mut Evaluation) {
-        for planned in plan::plan(self.snapshot, &planning.trigger(), index) {
+        for planned in plan::plan(self.snapshot, &planning.trigger(self.replay), index) {
             let findings =
                 rule_findings::of_lane_key(self.snapshot, &planning.arrival.event, planning.entity, &planned);
             evaluation.findings.extend(findings);
@@ -65,6 +68,7 @@ impl Planner<'_> {
                 entity: planning.entity,
                 previous: planning.previous,
                 max_inline_bytes: self.max_inline_bytes,
+                replay: self.replay,
             };
             match render_delivery::render(&rendering, planned) {
                 Ok(delivery) => evaluation.deliveries.push(delivery),
@@ -84,7 +88,7 @@ struct Planning<'a> {
 }
 
 impl Planning<'_> {
-    fn trigger(&self) -> Trigger<'_> {
+    fn trigger(&self, replay: Option<ReplayId>) -> Trigger<'_> {
         let event = &self.arrival.event;
         Trigger {
             event: event.id,
@@ -98,7 +102,7 @@ impl Planning<'_> {
             query: &event.query,
             method: &event.method,
             ordering_key: event.ordering_key.as_deref(),
-            replay: None,
+            replay,
             partition: self.arrival.partition,
             sequence: self.arrival.sequence,
         }

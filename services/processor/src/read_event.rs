@@ -6,8 +6,9 @@ use hookrail_domain::{
     event::Event,
     filter::FilterInput,
     json::{Json, Members},
-    payload::{self, BodyFormat, Payload},
+    payload::{self, BodyFormat, Payload, PayloadError},
     snapshot::Snapshot,
+    source::SourceSpec,
 };
 
 /// What an event says.
@@ -84,12 +85,7 @@ pub fn read(snapshot: &Snapshot, event: &Event) -> Reading {
         ));
     };
     let spec = &source.spec;
-    let content_type = event.content_type.as_deref();
-    let decoded = match payload::is_bodyless(&event.method, bytes) {
-        true => Ok(Payload::Json(Json::Object(Members::new()))),
-        false => payload::decode(content_type, spec.body_format, bytes, &spec.force_list),
-    };
-    let payload = match decoded {
+    let payload = match decode(spec, event, bytes) {
         Ok(payload) => payload,
         Err(error) => return Reading::Failed(Failure::new("payload.malformed", error.to_string())),
     };
@@ -110,6 +106,31 @@ pub fn read(snapshot: &Snapshot, event: &Event) -> Reading {
         payload: payload.into_json(),
         extraction,
     }
+}
+
+fn decode(spec: &SourceSpec, event: &Event, bytes: &[u8]) -> Result<Payload, PayloadError> {
+    match payload::is_bodyless(&event.method, bytes) {
+        true => Ok(Payload::Json(Json::Object(Members::new()))),
+        false => payload::decode(
+            event.content_type.as_deref(),
+            spec.body_format,
+            bytes,
+            &spec.force_list,
+        ),
+    }
+}
+
+/// What an event says, whatever its source's filter says of it; `None` where it can't be decoded.
+pub(crate) fn data_of(snapshot: &Snapshot, event: &Event) -> Option<Json> {
+    let bytes = event.body.bytes()?;
+    let Some(source) = event.source else {
+        return match read_posted(event, bytes) {
+            Reading::Posted(data) => Some(data),
+            _ => None,
+        };
+    };
+    let payload = decode(&snapshot.source(source)?.spec, event, bytes).ok()?;
+    Some(payload.into_json())
 }
 
 fn read_posted(event: &Event, bytes: &[u8]) -> Reading {

@@ -6,6 +6,7 @@ use hookrail_domain::{
     delivery::{Delivery, DeliveryStatus, EntityRef, ErrorCode, Failure},
     destination::Format,
     event::Body,
+    ids::ReplayId,
     journal::{DeliveryFacts, StateRecord},
     json::{Json, Members},
     plan::Planned,
@@ -24,6 +25,7 @@ pub(crate) struct Rendering<'a> {
     pub(crate) entity: Option<&'a EntityRef>,
     pub(crate) previous: Option<&'a Members>,
     pub(crate) max_inline_bytes: usize,
+    pub(crate) replay: Option<ReplayId>,
 }
 
 /// The delivery, or the record of its death.
@@ -50,8 +52,9 @@ pub(crate) fn render(rendering: &Rendering<'_>, planned: Planned) -> Result<Deli
         content_type,
         body: Body::inline(Vec::new()),
         traceparent: event.traceparent.clone(),
-        replay: None,
-        reply: event.reply.clone(),
+        replay: rendering.replay,
+        // Whoever waited for the event has been answered, or has gone.
+        reply: event.reply.clone().filter(|_| rendering.replay.is_none()),
         generation: 0,
         attempts_before: 0,
     };
@@ -87,7 +90,8 @@ pub(crate) fn dead(delivery: &Delivery, reason: String) -> Box<StateRecord> {
     })
 }
 
-fn body(rendering: &Rendering<'_>, format: Format) -> Result<(Option<String>, Body), String> {
+/// The content type and the bytes, or why they can't be made.
+pub(crate) fn body(rendering: &Rendering<'_>, format: Format) -> Result<(Option<String>, Body), String> {
     let event = &rendering.arrival.event;
     match format {
         Format::Event => Ok((

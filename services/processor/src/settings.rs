@@ -31,6 +31,9 @@ pub struct ProcessorSettings {
         help_heading = "Processor"
     )]
     pub processor_trim_percent: u64,
+    /// Deliveries or events that one replay sends again a second, at the most
+    #[arg(long, value_name = "N", default_value_t = 500, help_heading = "Processor")]
+    pub processor_replay_per_second: u32,
     /// Name of this worker among the processors; by default a new one at each start
     #[arg(long, value_name = "NAME", help_heading = "Processor")]
     pub processor_worker: Option<String>,
@@ -47,6 +50,7 @@ impl Default for ProcessorSettings {
             processor_journal_batch: 500,
             processor_retention_s: 604_800,
             processor_trim_percent: 70,
+            processor_replay_per_second: 500,
             processor_worker: None,
             processor_exclusive: false,
         }
@@ -82,6 +86,11 @@ impl ProcessorSettings {
             self.processor_retention_s >= 60,
             "processor-retention-s",
             "has to be at least 60",
+        )?;
+        require(
+            (1..=100_000).contains(&self.processor_replay_per_second),
+            "processor-replay-per-second",
+            "has to be 1 to 100000",
         )?;
         let percent = (10..=80).contains(&self.processor_trim_percent);
         require(

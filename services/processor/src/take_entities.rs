@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use hookrail_domain::{
     delivery::EntityRef,
     entity::Extracted,
+    ids::EventId,
     json::{Json, Members},
 };
 use hookrail_store::{
@@ -27,7 +28,11 @@ pub(crate) struct EntityEvent {
 }
 
 /// The entities that a batch's events are about, as they are before the next of these events.
-pub(crate) struct KnownEntities(HashMap<EntityKey, Known>);
+pub(crate) struct KnownEntities {
+    known: HashMap<EntityKey, Known>,
+    /// What a replay's events did before, by event, entity type and unique id.
+    changes: HashMap<(EventId, String, String), String>,
+}
 
 /// An entity as it was before an event.
 struct Known {
@@ -54,12 +59,28 @@ impl Known {
 }
 
 impl KnownEntities {
-    /// What was stored before the batch.
-    pub(crate) fn stored(rows: HashMap<EntityKey, EntityRow>) -> Self {
+    /// What was stored before the batch; for a replay with the `changes` that its events made before.
+    pub(crate) fn stored(
+        rows: HashMap<EntityKey, EntityRow>,
+        changes: HashMap<(EventId, String, String), String>,
+    ) -> Self {
         let known = rows
             .into_iter()
             .filter_map(|(key, row)| Some((key, Known::read(row)?)));
-        Self(known.collect())
+        Self {
+            known: known.collect(),
+            changes,
+        }
+    }
+
+    /// What the event did to the entity before, where a replay has it evaluated again.
+    fn change_before(&self, event: EventId, key: &EntityKey) -> Option<&'static str> {
+        let place = (event, key.entity_type.clone(), key.unique_id.clone());
+        match self.changes.get(&place)?.as_str() {
+            "created" => Some("created"),
+            "updated" => Some("updated"),
+            _ => None,
+        }
     }
 
     /// Takes an event's entities in; gives what changed.
@@ -87,7 +108,7 @@ impl KnownEntities {
         let version = arrival.version();
         let key = EntityKey::new(event.workspace, entity_type, &extracted.unique_id);
         let fields = Json::Object(extracted.fields).to_compact_string();
-        let before = self.0.get(&key);
+        let before = self.known.get(&key);
         let stale = before.is_some_and(|known| !version.replaces(&known.version));
         let same = before.is_some_and(|known| {
             known.data == extracted.data && known.title == extracted.title && known.fields == fields
@@ -97,7 +118,12 @@ impl KnownEntities {
             Some(_) if stale || same => "unchanged",
             Some(_) => "updated",
         };
-        let previous = before.map(|known| changed_members(&known.data, &extracted.data));
+        let change_before = self.change_before(event.id, &key);
+        let change = change_before.unwrap_or(change);
+        // What the entity was before it then is not known any more.
+        let previous = before
+            .filter(|_| change_before.is_none())
+            .map(|known| changed_members(&known.data, &extracted.data));
         // Unchanged data still gets the newer version, else a version in between could replace it.
         let updated_at = before
             .filter(|_| same)
@@ -119,7 +145,7 @@ impl KnownEntities {
                 event: event.id,
             });
             let (data, title) = (extracted.data.clone(), extracted.title);
-            self.0.insert(
+            self.known.insert(
                 key,
                 Known {
                     data,

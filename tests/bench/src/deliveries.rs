@@ -247,6 +247,8 @@ impl Bench {
             traceparent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".to_owned(),
             replay: None,
             reply: None,
+            generation: 0,
+            attempts_before: 0,
         }
     }
 }

@@ -5,6 +5,8 @@
 mod bad_input;
 #[path = "suite/commands.rs"]
 mod commands;
+#[path = "suite/deaths.rs"]
+mod deaths;
 #[path = "suite/definitions.rs"]
 mod definitions;
 #[path = "suite/delivery.rs"]
@@ -19,6 +21,8 @@ mod operations;
 mod parking;
 #[path = "suite/payloads.rs"]
 mod payloads;
+#[path = "suite/replays.rs"]
+mod replays;
 #[path = "suite/senders.rs"]
 mod senders;
 
@@ -59,6 +63,16 @@ const SCENARIOS: &[(&str, Scenario)] = scenarios! {
         a_rate_limit_is_kept,
         a_spread_destination_keeps_its_order_and_lists_all_its_lanes,
         a_held_lane_survives_a_restart;
+    deaths: a_death_is_told_once_and_never_of_what_tells_it,
+        a_receiver_that_is_gone_is_told_of,
+        dead_letters_go_when_their_time_is_up,
+        a_destination_that_fills_its_share_loses_nothing_of_others;
+    replays: dead_ordered_deliveries_are_sent_once_more_and_in_order,
+        a_replay_goes_on_after_its_worker_was_killed,
+        failed_events_are_mended_after_the_mapping_was_corrected,
+        a_past_delivery_is_sent_again_by_its_id,
+        a_replay_stops_when_it_is_cancelled,
+        replays_that_can_not_be_meant_are_refused_by_field;
     definitions: a_source_without_ordering_can_not_feed_an_ordered_destination,
         a_change_is_in_force_within_a_second,
         an_api_key_lets_its_sender_in_and_nobody_else,

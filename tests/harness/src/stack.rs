@@ -3,6 +3,7 @@
 use std::{
     path::{Path, PathBuf},
     process::Command,
+    sync::atomic::{AtomicU64, Ordering},
 };
 
 use anyhow::Context as _;
@@ -78,6 +79,7 @@ pub struct Stack {
     ports: Ports,
     database_url: Option<String>,
     extra: Vec<String>,
+    environment: Vec<(String, String)>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -98,6 +100,50 @@ impl Stack {
         let mut stack = Self::new("hookrail up", folder, ports, None, None);
         stack.start_up().await?;
         Ok(stack)
+    }
+
+    /// One of the same kind as this, of its own, with settings by environment variables. A database is
+    /// made for it where it needs one.
+    ///
+    /// # Errors
+    /// When it does not become ready.
+    pub async fn another(&self, environment: &[(&str, &str)]) -> anyhow::Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let database_url = match &self.database_url {
+            Some(_) => crate::create_database(&format!("hookrail_e2e_{}", next_number()))?,
+            None => None,
+        };
+        let nats = match &self.nats {
+            Some(_) => Some(NatsServer::start(&folder.path().join("nats")).await?),
+            None => None,
+        };
+        let mut stack = Self::new(self.kind, folder, Ports::free()?, nats, database_url);
+        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        stack.environment = environment.iter().map(owned).collect();
+        if stack.nats.is_none() {
+            stack.start_up().await?;
+            return Ok(stack);
+        }
+        for service in Service::ALL {
+            stack.start_service(service)?;
+        }
+        stack.wait_ready().await?;
+        Ok(stack)
+    }
+
+    /// Kills what processes events at once, and starts it again: the whole process of `hookrail up`, the
+    /// processor of the four.
+    ///
+    /// # Errors
+    /// When it does not become ready again.
+    pub async fn restart_processor(&mut self) -> anyhow::Result<()> {
+        if self.nats.is_none() {
+            self.kill("up");
+            return self.start_up().await;
+        }
+        self.kill(Service::Processor.name());
+        self.start_service(Service::Processor)?;
+        self.wait_ready().await
     }
 
     /// The four services against one nats-server and this PostgreSQL database.
@@ -147,6 +193,7 @@ impl Stack {
             ports,
             database_url,
             extra: Vec::new(),
+            environment: Vec::new(),
         }
     }
 
@@ -215,6 +262,7 @@ impl Stack {
     fn start(&mut self, name: &str, command: &mut Command) -> anyhow::Result<()> {
         command
             .env("HOOKRAIL_ADMIN_TOKEN", ADMIN_TOKEN)
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .current_dir(self.folder.path());
         let log = self.folder.path().join(format!("{name}.log"));
         self.processes
@@ -319,6 +367,12 @@ impl Ports {
             .unwrap_or_default();
         self.ops[place]
     }
+}
+
+/// A number that no other stack of this process has.
+fn next_number() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
 fn listen(port: u16) -> String {

@@ -171,6 +171,16 @@ pub enum Action {
         /// The delivery that was answered with 410.
         delivery: DeliveryId,
     },
+    /// The destination has no more room in the parked stream: what should be parked there is dead until
+    /// it has room again. Told once each time.
+    OverQuota {
+        /// The destination.
+        destination: DestinationId,
+        /// The first delivery that found no room.
+        delivery: DeliveryId,
+        /// What the destination has parked in this partition.
+        parked_bytes: u64,
+    },
     /// Answer a command.
     Answer {
         /// The command.

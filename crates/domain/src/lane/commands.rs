@@ -182,13 +182,13 @@ impl PartitionLanes {
         self.stop_waiting(unit);
         let head = self.head_mut(unit)?;
         head.stage = Stage::Moving;
-        let (place, progress) = (
-            head.item.place,
-            Progress {
-                next_at: 0,
-                ..head.progress
-            },
-        );
+        let item = head.item;
+        let progress = Progress {
+            next_at: 0,
+            ..head.progress
+        };
+        let place = item.place;
+        self.count_parked(&item);
         self.asked.moving.insert(place, command);
         let to = ParkedSubject::Tier(unit.destination(), 0);
         self.begin_append(place, unit, to, progress, HoldReason::Retry, turn);

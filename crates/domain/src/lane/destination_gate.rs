@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::{HoldReason, Limits, RateRule, TokenBucket, front::Unit, pace::Pace};
+use super::{HoldReason, Limits, RateRule, TokenBucket, front::Unit, pace::Pace, quota::Quota};
 use crate::{
     Millis,
     circuit::{Circuit, CircuitState, Permit},
@@ -24,6 +24,8 @@ pub struct DestinationRules {
     pub retry: RetryPolicy,
     /// What a dead head does to its lane.
     pub on_dead: OnDead,
+    /// Bytes that it may have in the parked stream.
+    pub parked_bytes: u64,
 }
 
 /// Attempts of a delivery that count for the circuit while it is closed. Later failures say more
@@ -42,6 +44,8 @@ pub(super) struct Gate {
     pub(super) held: usize,
     /// How fast its deliveries are settled.
     pace: Pace,
+    /// What it has in the parked stream, against its quota.
+    pub(super) parked: Quota,
     /// Reads of the parked stream under way; each has taken the place of an attempt.
     pub(super) reading: u32,
     circuit: Circuit,
@@ -69,6 +73,7 @@ impl Gate {
             deleted: false,
             held: 0,
             pace: Pace::default(),
+            parked: Quota::default(),
             reading: 0,
             circuit,
             bucket,
@@ -90,6 +95,7 @@ impl Gate {
             rate: None,
             retry,
             on_dead: OnDead::Continue,
+            parked_bytes: u64::MAX,
         };
         let mut gate = Self::new(rules, limits, now);
         gate.deleted = true;

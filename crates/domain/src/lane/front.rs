@@ -36,6 +36,8 @@ pub(super) struct Item {
     pub(super) origin: Option<Origin>,
     pub(super) expires_at: Option<Millis>,
     pub(super) respond: bool,
+    /// Size of the message, bytes.
+    pub(super) bytes: u32,
     /// The tier that it was read from.
     pub(super) tier: Option<u8>,
 }
@@ -50,6 +52,7 @@ impl Item {
             origin: arrival.origin,
             expires_at: arrival.expires_at,
             respond: arrival.respond,
+            bytes: arrival.bytes,
             tier: None,
         }
     }

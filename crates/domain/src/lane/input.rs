@@ -106,6 +106,9 @@ pub struct ParkedSet {
     pub lanes: Vec<FoundLane>,
     /// The tiers: how many messages each holds.
     pub tiers: Vec<(DestinationId, u8, u64)>,
+    /// The mean size of what the stream holds, bytes: what a message counts for its destination's quota
+    /// until it is gone.
+    pub mean_bytes: u64,
 }
 
 /// What happened.

@@ -87,6 +87,16 @@ impl ParkedLane {
         }
     }
 
+    /// Nothing of the lane is appended before [`ParkedLane::end_append`].
+    pub(super) fn begin_append(&mut self) {
+        self.appending = true;
+    }
+
+    /// The message that should have been appended is settled instead.
+    pub(super) fn end_append(&mut self) {
+        self.appending = false;
+    }
+
     pub(super) fn reason(&self) -> HoldReason {
         self.reason
     }
@@ -175,22 +185,32 @@ impl PartitionLanes {
             .head
             .as_ref()
             .filter(|head| matches!(head.item.place, Place::Queue(_)));
+        let (is_head, waits) = (queued.is_some(), queued.is_some_and(Head::is_waiting));
         let next = match queued {
             // It is being acked: what is behind it may only be parked after that.
             Some(head) if head.stage == Stage::Settling => None,
-            Some(head) => Some((head.item.place, head.progress)),
-            None => lane.queue.front().map(|item| (item.place, Progress::default())),
+            Some(head) => Some((head.item, head.progress)),
+            None => lane.queue.front().map(|item| (*item, Progress::default())),
         };
-        let Some((place, progress)) = next else { return };
-        parked.appending = true;
+        let Some((item, progress)) = next else { return };
         // Only the head is held.
-        let reason = if queued.is_some() {
+        let reason = if is_head {
             parked.reason
         } else {
             HoldReason::Overflow
         };
+        // What is being sent may be parked whatever the quota: it is bounded by what is in flight. And what
+        // a person is to decide on is not decided here.
+        let bound = !is_head || waits && reason != HoldReason::Held;
+        if bound && !self.has_room(&item, turn) {
+            return self.refuse_room(id, item, is_head, turn);
+        }
+        self.count_parked(&item);
+        if let Some(parked) = self.lanes.get_mut(&id).and_then(|lane| lane.parked.as_mut()) {
+            parked.appending = true;
+        }
         let to = ParkedSubject::Lane(id);
-        self.begin_append(place, Unit::Lane(id), to, progress, reason, turn);
+        self.begin_append(item.place, Unit::Lane(id), to, progress, reason, turn);
     }
 
     /// Has a message appended; what it carries is remembered until that is certain.
@@ -305,6 +325,7 @@ impl PartitionLanes {
         let Some(Appending { unit, .. }) = self.appends.remove(&place) else {
             return;
         };
+        self.uncount_refused(unit, place);
         let Unit::Lane(id) = unit else {
             self.front_refused(place, turn);
             return self.begin_head(unit, turn);
@@ -529,6 +550,7 @@ impl PartitionLanes {
         for found in set.lanes {
             let id = found.lane;
             self.know(id.destination, turn);
+            self.count_found(id.destination, found.count, set.mean_bytes);
             let reason = found
                 .state
                 .map_or(HoldReason::Overflow, |(state, _)| state.reason);
@@ -543,6 +565,7 @@ impl PartitionLanes {
         }
         for (destination, tier, count) in set.tiers {
             self.know(destination, turn);
+            self.count_found(destination, count, set.mean_bytes);
             self.load_tier(destination, tier, count);
         }
     }

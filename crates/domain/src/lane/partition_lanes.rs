@@ -49,6 +49,8 @@ pub struct PartitionLanes {
     pub(super) appends: HashMap<Place, Appending>,
     /// Messages that lie elsewhere now, and whose ack or delete is under way.
     pub(super) moved: HashMap<Place, Unit>,
+    /// Messages that found no room in the parked stream, and whose end is being recorded.
+    pub(super) turned_away: HashMap<Place, LaneId>,
     /// The last sequence of the queue that a takeover found parked, by lane: what comes again up to
     /// there is acked. Forgotten once the queue has given all that the owner before had.
     pub(super) parked_to: HashMap<LaneId, u64>,
@@ -96,6 +98,7 @@ impl PartitionLanes {
             settling: HashMap::new(),
             appends: HashMap::new(),
             moved: HashMap::new(),
+            turned_away: HashMap::new(),
             parked_to: HashMap::new(),
             caught_up: takeover.delivered == 0,
             ended_early: Vec::new(),
@@ -180,7 +183,7 @@ impl PartitionLanes {
 
     /// Settlements under way.
     pub fn settling(&self) -> usize {
-        self.settling.len() + self.moved.len()
+        self.settling.len() + self.moved.len() + self.turned_away.len()
     }
 
     /// True after [`Input::Drain`] once nothing is in flight or being settled.
@@ -190,6 +193,7 @@ impl PartitionLanes {
             && self.settling.is_empty()
             && self.appends.is_empty()
             && self.moved.is_empty()
+            && self.turned_away.is_empty()
     }
 
     /// True where the next owner can go on at once. Before, what the owner before this one had may

@@ -52,6 +52,9 @@ impl PartitionLanes {
         if let Some(unit) = self.moved.remove(&place) {
             return self.moved_away(unit, place, turn);
         }
+        if let Some(lane) = self.turned_away.remove(&place) {
+            return self.turned_away(lane, place, turn);
+        }
         let Some((unit, end)) = self.settling.remove(&place) else {
             return;
         };
@@ -75,11 +78,20 @@ impl PartitionLanes {
 
     /// The queue's message at `place`, if it is one, is acked.
     pub(super) fn let_go(&mut self, unit: Unit, place: Place) {
-        let Place::Queue(sequence) = place else { return };
+        let Place::Queue(sequence) = place else {
+            return self.let_go_parked(unit, place);
+        };
         if self.held.remove(&sequence).is_some()
             && let Some(gate) = self.gates.get_mut(&unit.destination())
         {
             gate.held = gate.held.saturating_sub(1);
+        }
+    }
+
+    fn let_go_parked(&mut self, unit: Unit, place: Place) {
+        let item = self.head_mut(unit).map(|head| head.item);
+        if let Some(item) = item.filter(|item| item.place == place) {
+            self.count_unparked(&item);
         }
     }
 }

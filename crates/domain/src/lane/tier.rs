@@ -4,13 +4,13 @@
 use std::collections::BTreeSet;
 
 use super::{
-    Action, HoldReason, ParkedMessage, ParkedSubject, Parking, PartitionLanes, Place,
+    Action, End, HoldReason, ParkedMessage, ParkedSubject, Parking, PartitionLanes, Place,
     commands::TAKEN_MAX,
     front::{Head, Item, Stage, Unit},
     partition_lanes::Turn,
     timers::Alarm,
 };
-use crate::{Millis, ids::DestinationId, retry::Progress};
+use crate::{Millis, delivery::ErrorCode, ids::DestinationId, retry::Progress};
 
 /// What a tier waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -63,6 +63,11 @@ impl PartitionLanes {
             return self.begin_head(unit, turn);
         }
         self.stop_waiting(unit);
+        // From tier to tier nothing is added for long.
+        if matches!(place, Place::Queue(_)) && !self.has_room(&item, turn) {
+            return self.settle(unit, End::Dead(ErrorCode::OverQuota), turn);
+        }
+        self.count_parked(&item);
         if let Some(head) = self.singles.get_mut(&place) {
             head.stage = Stage::Moving;
         }

@@ -86,6 +86,7 @@ pub(crate) struct World {
     written: Vec<(LaneId, u64)>,
     limits: Limits,
     parking: Parking,
+    quota: u64,
     not_before: Millis,
     taken_over_at: usize,
     asked: Vec<Asked>,
@@ -110,7 +111,7 @@ const ATTEMPTS_MAX: u32 = 5;
 /// The destination whose dead heads wait for a person.
 const HOLDING: u8 = 1;
 
-fn rules(id: DestinationId, enabled: bool) -> DestinationRules {
+fn rules(id: DestinationId, enabled: bool, parked_bytes: u64) -> DestinationRules {
     let retry = RetryPolicy {
         initial_ms: 1_000,
         multiplier: 2.0,
@@ -130,11 +131,17 @@ fn rules(id: DestinationId, enabled: bool) -> DestinationRules {
         } else {
             OnDead::Continue
         },
+        parked_bytes,
     }
 }
 
 impl World {
     pub(crate) fn new(limits: Limits, parking: Parking, destinations: u8) -> Self {
+        Self::with_quota(limits, parking, destinations, u64::MAX)
+    }
+
+    /// As [`World::new`]; each destination may have so many bytes parked.
+    pub(crate) fn with_quota(limits: Limits, parking: Parking, destinations: u8, quota: u64) -> Self {
         let now = 1_000_000;
         let engine = PartitionLanes::new(limits, parking, Takeover::default(), now);
         let enabled = (0..destinations)
@@ -153,6 +160,7 @@ impl World {
             written: Vec::new(),
             limits,
             parking,
+            quota,
             not_before: 0,
             taken_over_at: 0,
             asked: Vec::new(),
@@ -171,7 +179,10 @@ impl World {
         let mut all: Vec<_> = self.enabled.iter().map(|(id, enabled)| (*id, *enabled)).collect();
         all.sort_unstable();
         for (id, enabled) in all {
-            self.apply(Input::Destination(id, Some(Box::new(rules(id, enabled)))));
+            self.apply(Input::Destination(
+                id,
+                Some(Box::new(rules(id, enabled, self.quota))),
+            ));
         }
     }
 
@@ -224,7 +235,7 @@ impl World {
                     self.written.push((lane, at));
                 }
                 Action::DeleteLaneState(lane, at) => self.stream.delete_state(lane, at),
-                Action::Record { .. } => {}
+                Action::Record { .. } | Action::OverQuota { .. } => {}
                 Action::Answer { command, answer } => self.check_answer(command, answer),
                 Action::Find(id, target) => self.reads.push(WantedRead::Find(id, target)),
                 Action::DestinationGone { destination, .. } => drop(self.enabled.insert(destination, false)),
@@ -448,7 +459,9 @@ impl World {
         }
         message.end = Some(settle.end);
         let arrival = message.arrival;
-        if let (Some(lane), Some(origin)) = (arrival.lane, arrival.origin) {
+        // What found no room was the last of its lane: those before it, of which it may be a copy, still wait.
+        let no_room = settle.end == End::Dead(ErrorCode::OverQuota);
+        if let (Some(lane), Some(origin), false) = (arrival.lane, arrival.origin, no_room) {
             self.settled_origins.insert((arrival.destination, lane, origin));
         }
     }
@@ -537,7 +550,10 @@ impl World {
 
     pub(crate) fn enable(&mut self, to: DestinationId, enabled: bool) {
         self.enabled.insert(to, enabled);
-        self.apply(Input::Destination(to, Some(Box::new(rules(to, enabled)))));
+        self.apply(Input::Destination(
+            to,
+            Some(Box::new(rules(to, enabled, self.quota))),
+        ));
     }
 
     /// The owner dies; a new one takes over. Of what was under way, `effects` took effect unseen.

@@ -142,7 +142,10 @@ impl ParkedStream {
         for lane in self.states.keys() {
             counts.entry(ParkedSubject::Lane(*lane)).or_default();
         }
-        let mut set = ParkedSet::default();
+        let mut set = ParkedSet {
+            mean_bytes: 1_000,
+            ..ParkedSet::default()
+        };
         for (subject, (count, last_sequence)) in counts {
             match subject {
                 ParkedSubject::Lane(lane) => {

@@ -7,7 +7,11 @@ use sea_orm_migration::{MigrationName, MigrationTrait, SchemaManager, async_trai
 
 /// The steps, in order.
 pub(super) fn steps() -> Vec<Box<dyn MigrationTrait>> {
-    vec![Box::new(CreateData), Box::new(KeepBodyHashes)]
+    vec![
+        Box::new(CreateData),
+        Box::new(KeepBodyHashes),
+        Box::new(CreateReplays),
+    ]
 }
 
 struct CreateData;
@@ -40,6 +44,22 @@ impl MigrationName for KeepBodyHashes {
 impl MigrationTrait for KeepBodyHashes {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         super::execute(manager, &["ALTER TABLE event_keys ADD COLUMN body_hash TEXT"]).await
+    }
+}
+
+/// Adds replays, the trimming of dead letters by age, and the events that Hookrail makes itself.
+struct CreateReplays;
+
+impl MigrationName for CreateReplays {
+    fn name(&self) -> &'static str {
+        "0003_replays"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for CreateReplays {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        super::execute(manager, &REPLAYING).await
     }
 }
 
@@ -96,6 +116,27 @@ const DELIVERING: [&str; 9] = [
         delivery {key} PRIMARY KEY, workspace {key} NOT NULL, destination {key} NOT NULL,
         died_at BIGINT NOT NULL, content_type TEXT, body {bytes}, body_object TEXT, size BIGINT NOT NULL,
         revision BIGINT NOT NULL, traceparent TEXT NOT NULL)",
+];
+
+/// What replaying writes, and what dying and disabling tell others.
+const REPLAYING: [&str; 8] = [
+    "CREATE TABLE replays (
+        id {key} PRIMARY KEY, workspace {key} NOT NULL, what TEXT NOT NULL, selection TEXT NOT NULL,
+        status {key} NOT NULL, shard BIGINT NOT NULL, epoch BIGINT NOT NULL, stalls BIGINT NOT NULL,
+        selected BIGINT NOT NULL, selected_to {key}, total BIGINT,
+        replayed BIGINT NOT NULL, skipped BIGINT NOT NULL, reasons TEXT NOT NULL, error TEXT,
+        created_at BIGINT NOT NULL, started_at BIGINT, finished_at BIGINT, swept BIGINT NOT NULL)",
+    "CREATE INDEX replays_by_workspace ON replays (workspace, id)",
+    "CREATE INDEX replays_by_shard ON replays (shard, swept, id)",
+    "CREATE TABLE replay_items (
+        replay {key} NOT NULL, partition BIGINT NOT NULL, sequence BIGINT NOT NULL, place BIGINT NOT NULL,
+        item {key} NOT NULL, accepted_at BIGINT NOT NULL, PRIMARY KEY (replay, partition, sequence, place, item))",
+    "ALTER TABLE deliveries ADD COLUMN replayed_by {key}",
+    "ALTER TABLE deliveries ADD COLUMN replayed_as {key}",
+    "CREATE INDEX dead_letters_by_age ON dead_letters (destination, died_at)",
+    "CREATE TABLE internal_events (
+        id {key} PRIMARY KEY, workspace {key} NOT NULL, event_type TEXT NOT NULL, ordering_key TEXT NOT NULL,
+        data TEXT NOT NULL, at BIGINT NOT NULL)",
 ];
 
 /// What is known of a source besides its definition.

@@ -1,0 +1,77 @@
+//! The body that a delivery is sent again with: the one that its dead letter kept, or else the same made
+//! again.
+
+use hookrail_broker::codec;
+use hookrail_domain::{delivery::Delivery, event::Body, snapshot::Snapshot};
+use hookrail_store::dead_letters::DeadLetterRow;
+
+use crate::{
+    consume_partition::Workshop,
+    evaluate::Arrival,
+    jobs::JobError,
+    read_event,
+    render_delivery::{self, Rendering},
+};
+
+/// A body and what goes with it.
+pub(crate) struct Content {
+    pub(crate) content_type: Option<String>,
+    pub(crate) body: Body,
+    pub(crate) traceparent: String,
+}
+
+/// The body that a dead letter has.
+pub(crate) fn kept(letter: &DeadLetterRow) -> Option<Content> {
+    Some(Content {
+        content_type: letter.content_type.clone(),
+        body: Body::inline(letter.body.clone()?),
+        traceparent: letter.traceparent.clone(),
+    })
+}
+
+/// The body of a delivery that was never dead, or whose dead letter is gone, made from its event while the
+/// log has that. Not where it told of an entity's change: what the entity was before is not known any more,
+/// so the body would be another one. Such an event can be replayed itself.
+pub(crate) async fn from_log(
+    workshop: &Workshop,
+    snapshot: &Snapshot,
+    delivery: &Delivery,
+) -> Result<Option<Content>, JobError> {
+    let destination = snapshot.destination(delivery.destination);
+    let (Some(destination), None) = (destination, &delivery.entity) else {
+        return Ok(None);
+    };
+    let origin = delivery.origin;
+    let message = workshop.broker.raw_get(origin.partition, origin.sequence).await?;
+    let event = message
+        .as_ref()
+        .and_then(|message| codec::decode_event(&message.payload).ok());
+    let Some((message, event)) = message.zip(event).filter(|(_, event)| event.id == delivery.event) else {
+        return Ok(None);
+    };
+    let Some(data) = read_event::data_of(snapshot, &event) else {
+        return Ok(None);
+    };
+    let arrival = Arrival {
+        event,
+        partition: origin.partition,
+        sequence: origin.sequence,
+        stored_at: message.timestamp_ms,
+    };
+    let rendering = Rendering {
+        snapshot,
+        arrival: &arrival,
+        event_type: &delivery.event_type,
+        data: &data,
+        entity: None,
+        previous: None,
+        max_inline_bytes: workshop.broker.max_inline_bytes(),
+        replay: delivery.replay,
+    };
+    let rendered = render_delivery::body(&rendering, destination.spec.format).ok();
+    Ok(rendered.map(|(content_type, body)| Content {
+        content_type,
+        body,
+        traceparent: arrival.event.traceparent.clone(),
+    }))
+}
