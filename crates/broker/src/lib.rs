@@ -27,6 +27,7 @@ mod ownership_loop;
 mod parked_load;
 mod parked_read;
 mod parked_store;
+mod parked_writer;
 mod poison;
 mod publish;
 mod pull;

@@ -8,5 +8,6 @@ mod ownership;
 mod parked;
 mod publishing;
 mod raw;
+mod replicated;
 mod snapshot;
 mod topology;
