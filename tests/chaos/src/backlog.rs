@@ -17,6 +17,9 @@ pub(crate) struct Backlog {
     /// Seconds that it is dead at least
     #[arg(long, default_value_t = 60)]
     seconds: u64,
+    /// Deliveries a second for the failing destination; 0 = as fast as it goes
+    #[arg(long, default_value_t = 4_000)]
+    pile_rate: u32,
     /// Deliveries a second for the healthy destination
     #[arg(long, default_value_t = 200)]
     rate: u32,
@@ -31,6 +34,7 @@ pub(crate) async fn run(options: &Backlog) -> anyhow::Result<bool> {
         deliveries: options.deliveries,
         lanes: NUMBERS,
         ordered: false,
+        pile_rate: options.pile_rate,
         seconds: options.seconds,
         rate: options.rate,
         patience: options.patience,

@@ -17,6 +17,9 @@ pub(crate) struct Lanes {
     /// Seconds that it fails at least
     #[arg(long, default_value_t = 60)]
     seconds: u64,
+    /// Deliveries a second for the failing destination; 0 = as fast as it goes
+    #[arg(long, default_value_t = 4_000)]
+    pile_rate: u32,
     /// Deliveries a second for the healthy destination
     #[arg(long, default_value_t = 500)]
     rate: u32,
@@ -31,6 +34,7 @@ pub(crate) async fn run(options: &Lanes) -> anyhow::Result<bool> {
         deliveries: options.lanes * options.each,
         lanes: options.lanes,
         ordered: true,
+        pile_rate: options.pile_rate,
         seconds: options.seconds,
         rate: options.rate,
         patience: options.patience,

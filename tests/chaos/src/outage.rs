@@ -39,6 +39,8 @@ pub(crate) struct Outage {
     pub(crate) deliveries: u32,
     pub(crate) lanes: u32,
     pub(crate) ordered: bool,
+    /// How many of them come a second; 0 = as fast as it goes.
+    pub(crate) pile_rate: u32,
     /// How long it fails at least, seconds.
     pub(crate) seconds: u64,
     /// Deliveries a second for the healthy one.
@@ -104,7 +106,7 @@ pub(crate) async fn run_outage(outage: &Outage) -> anyhow::Result<bool> {
         Load {
             deliveries,
             lanes,
-            rate: 0,
+            rate: outage.pile_rate,
             ordered,
         },
     )
