@@ -18,7 +18,8 @@ TOOLS_STAMP := .tools/stamp
 export HOOKRAIL_NATS_SERVER ?= $(NATS_SERVER)
 export HOOKRAIL_TEST_PYTHON ?= $(PYTHON)
 
-.PHONY: help run build test test-build fmt lint unit e2e chaos bench tools postgres clean
+.PHONY: help run build test test-build fmt lint unit e2e chaos chaos-build-dev chaos-build-release bench tools \
+	postgres clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,11 +33,12 @@ build: ## Build the hookrail binary (PROFILE=release: fully optimised, which tak
 	$(CARGO) build --locked --profile $(PROFILE) --package hookrail
 	@echo "built $(BINARY)"
 
-test: tools postgres ## The whole suite, as CI runs it: format, lints, unit, integration, end-to-end, a short chaos run
+test: tools postgres ## The whole suite, as CI runs it: format, lints, unit, integration, end-to-end, short chaos runs
 	$(MAKE) fmt
 	$(MAKE) lint
 	tools/with-postgres.sh $(MAKE) unit
-	tools/with-postgres.sh $(MAKE) chaos ARGS="--webhooks 3000 --keys 60 --rate 150"
+	tools/with-postgres.sh $(MAKE) chaos ARGS="services --webhooks 3000 --keys 60 --rate 150"
+	$(MAKE) chaos ARGS="deliveries --deliveries 4000 --lanes 200 --rate 200 --kills 3 --workers 2 --partitions 4"
 
 fmt: ## Check the format
 	$(CARGO) fmt --all --check
@@ -54,8 +56,13 @@ unit: test-build ## All tests, against a real nats-server and, by `make test`, P
 e2e: test-build ## The end-to-end tests alone
 	HOOKRAIL_BINARY=$(TEST_BINARY) $(CARGO) test --locked --workspace --test suite -- $(ARGS)
 
-chaos: test-build ## Kill services and nats-server while webhooks go through; needs HOOKRAIL_TEST_POSTGRES_URL
-	HOOKRAIL_BINARY=$(TEST_BINARY) target/debug/hookrail-chaos $(ARGS)
+chaos: chaos-build-$(PROFILE) ## Prove the promises under kills and loads; ARGS="deliveries", "services", "lanes", …: see --help
+	HOOKRAIL_BINARY=$(CURDIR)/$(BINARY) $(dir $(BINARY))hookrail-chaos $(or $(ARGS),deliveries)
+
+chaos-build-dev: test-build
+
+chaos-build-release: tools
+	$(CARGO) build --locked --release --workspace
 
 bench: tools ## Measure the ingress on loopback (always optimised)
 	$(CARGO) build --locked --release --workspace

@@ -10,6 +10,7 @@ use std::time::Duration;
 use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, pull};
 use bytes::Bytes;
 use hookrail_domain::Millis;
+use tokio::task::JoinSet;
 
 use crate::connection::Broker;
 use crate::delivery_acker::{DeliveryAcker, HeldMessages};
@@ -55,6 +56,8 @@ pub struct DeliveryReader {
     delivered_before: u64,
     fence_sequence: u64,
     caught_up: bool,
+    /// The opening of the consumer anew, while that is under way: one task at most.
+    reopening: JoinSet<Result<PullFeed, ReaderError>>,
 }
 
 impl DeliveryReader {
@@ -78,6 +81,7 @@ impl DeliveryReader {
             delivered_before,
             fence_sequence,
             caught_up,
+            reopening: JoinSet::new(),
         })
     }
 
@@ -116,6 +120,9 @@ impl DeliveryReader {
             if !self.lease.holds() {
                 return Err(replaced(&self.lease));
             }
+            if let Some(opened) = self.reopening.join_next().await {
+                self.feed = opened.map_err(|error| BrokerError::request("opening a consumer", error))??;
+            }
             match self.feed.next().await {
                 Pulled::Message(message, delivered) => {
                     let sequence = delivered.stream_sequence;
@@ -130,12 +137,14 @@ impl DeliveryReader {
                     }
                 }
                 Pulled::Replaced => return Err(replaced(&self.lease)),
-                Pulled::Interrupted(reason) => self.reopen(&reason).await?,
+                Pulled::Interrupted(reason) => self.reopen(&reason),
             }
         }
     }
 
-    async fn reopen(&mut self, reason: &str) -> Result<(), ReaderError> {
+    /// Begins to open the consumer anew. It takes several round trips, and whoever waits in `next` may
+    /// give up sooner each time, so it goes on in a task of its own.
+    fn reopen(&mut self, reason: &str) {
         let partition = self.lease.partition();
         tracing::info!(
             partition,
@@ -144,19 +153,22 @@ impl DeliveryReader {
         );
         // Before the consumer is replaced: no acknowledgement of the old one may reach the new.
         self.held.forget_replies();
-        loop {
-            match open_feed(&self.broker, &self.lease).await {
-                Ok(feed) => {
-                    self.feed = feed;
-                    return Ok(());
-                }
-                Err(ReaderError::Broker(error)) if self.lease.holds() => {
-                    tracing::warn!(partition, %error, "the delivery partition's consumer is not open");
-                    tokio::time::sleep(REOPEN_PAUSE).await;
-                }
-                Err(ReaderError::Broker(_)) => return Err(replaced(&self.lease)),
-                Err(error) => return Err(error),
+        self.reopening
+            .spawn(open_anew(self.broker.clone(), self.lease.clone()));
+    }
+}
+
+/// Opens the consumer, until it is open or the lease is over.
+async fn open_anew(broker: Broker, lease: Lease) -> Result<PullFeed, ReaderError> {
+    let partition = lease.partition();
+    loop {
+        match open_feed(&broker, &lease).await {
+            Err(ReaderError::Broker(error)) if lease.holds() => {
+                tracing::warn!(partition, %error, "the delivery partition's consumer is not open");
+                tokio::time::sleep(REOPEN_PAUSE).await;
             }
+            Err(ReaderError::Broker(_)) => return Err(replaced(&lease)),
+            opened => return opened,
         }
     }
 }

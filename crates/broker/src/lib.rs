@@ -32,6 +32,7 @@ mod parked_load;
 mod parked_read;
 mod parked_room;
 mod parked_store;
+mod parked_writer;
 mod poison;
 mod publish;
 mod pull;

@@ -5,26 +5,21 @@
 //! delivery out of order, so of a write whose fate is unknown nothing may follow.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use async_nats::client::{Request, RequestErrorKind};
+use async_nats::HeaderMap;
 use async_nats::jetstream::ErrorCode;
-use async_nats::jetstream::publish::PublishAck;
 use async_nats::jetstream::response::Response;
-use async_nats::{HeaderMap, Subject};
-use bytes::Bytes;
 use hookrail_domain::lane::{LaneId, LaneState, ParkedSubject};
 use serde::{Deserialize, Serialize};
-use tokio::sync::Semaphore;
 
 use crate::codec::{ParkedDelivery, encode_lane_state, encode_parked};
 use crate::connection::Broker;
 use crate::error::{BrokerError, ReaderError};
-use crate::fence::{HEADER_EXPECTED_SEQUENCE, HEADER_EXPECTED_SUBJECT, HEADER_ROLLUP};
+use crate::fence::HEADER_ROLLUP;
 use crate::group_consumer::replaced;
 use crate::lease::Lease;
 use crate::parked_room::ParkedRoom;
-use crate::publish::is_refusal;
+use crate::parked_writer::{ParkedWriter, Write};
 
 /// The sequence that a parked delivery had in its queue, so that a takeover needs no bodies.
 pub(crate) const HEADER_QUEUE_SEQUENCE: &str = "Hookrail-Queue-Sequence";
@@ -32,12 +27,6 @@ pub(crate) const HEADER_QUEUE_SEQUENCE: &str = "Hookrail-Queue-Sequence";
 pub(crate) const HEADER_DELIVERY: &str = "Hookrail-Delivery";
 /// The revision of the definitions that a parked delivery was planned under.
 pub(crate) const HEADER_REVISION: &str = "Hookrail-Revision";
-
-/// How many writes of a partition may be on their way at once, one of a lane at most.
-const WRITES_IN_FLIGHT_MAX: usize = 200;
-/// With replicas the server takes one write at a time that names the same fence, and refuses others
-/// as if the fence had moved.
-const WRITES_IN_FLIGHT_MAX_REPLICATED: usize = 1;
 
 /// What became of a write.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,7 +47,7 @@ pub struct ParkedStore {
     pub(crate) lease: Lease,
     pub(crate) stream: Arc<str>,
     pub(crate) fence_sequence: u64,
-    writes: Arc<Semaphore>,
+    writer: ParkedWriter,
     room: Arc<ParkedRoom>,
 }
 
@@ -74,16 +63,12 @@ struct Deleted {}
 
 impl ParkedStore {
     pub(crate) fn new(broker: &Broker, lease: &Lease, fence_sequence: u64) -> ParkedStore {
-        let writes = match broker.settings().replicas {
-            0 | 1 => WRITES_IN_FLIGHT_MAX,
-            _ => WRITES_IN_FLIGHT_MAX_REPLICATED,
-        };
         ParkedStore {
             broker: broker.clone(),
             lease: lease.clone(),
             stream: broker.names().parked_stream(lease.partition()).into(),
             fence_sequence,
-            writes: Arc::new(Semaphore::new(writes)),
+            writer: ParkedWriter::new(broker, lease, fence_sequence),
             room: Arc::default(),
         }
     }
@@ -97,18 +82,23 @@ impl ParkedStore {
     /// the outcome is unknown. Give the partition up on both.
     pub async fn append(&self, to: ParkedSubject, parked: &ParkedDelivery) -> Result<Append, ReaderError> {
         let subject = self.broker.names().parked_subject(self.lease.partition(), to);
-        let mut headers = self.fenced();
+        let mut headers = HeaderMap::new();
         headers.insert(HEADER_QUEUE_SEQUENCE, parked.queue_sequence.to_string());
         headers.insert(HEADER_REVISION, parked.delivery.revision.to_string());
         headers.insert(HEADER_DELIVERY, parked.delivery.id.to_string());
         let payload = encode_parked(parked);
         // Nothing was sent yet, so whatever fails here leaves the outcome certain.
-        match self
-            .room
-            .take(&self.broker, &self.stream, payload.len() as u64)
-            .await
-        {
-            Ok(true) => self.write(subject, headers, payload).await,
+        let bytes = payload.len() as u64;
+        match self.room.take(&self.broker, &self.stream, bytes).await {
+            Ok(true) => {
+                self.writer
+                    .write(Write {
+                        subject,
+                        headers,
+                        payload,
+                    })
+                    .await
+            }
             Ok(false) => Ok(Append::Refused {
                 reason: "the parked stream is full: what is left of it is kept for its owners".to_owned(),
             }),
@@ -127,9 +117,16 @@ impl ParkedStore {
             .broker
             .names()
             .lane_state_subject(self.lease.partition(), lane);
-        let mut headers = self.fenced();
+        let mut headers = HeaderMap::new();
         headers.insert(HEADER_ROLLUP, "sub");
-        self.write(subject, headers, encode_lane_state(state)).await
+        let payload = encode_lane_state(state);
+        self.writer
+            .write(Write {
+                subject,
+                headers,
+                payload,
+            })
+            .await
     }
 
     /// Deletes a message, a delivery or a state, by its sequence; one that is gone already is fine.
@@ -161,74 +158,9 @@ impl ParkedStore {
             Err(replaced(&self.lease))
         }
     }
-
-    fn fenced(&self) -> HeaderMap {
-        let mut headers = HeaderMap::new();
-        let fence = self.broker.names().fence_subject(self.lease.partition());
-        headers.insert(HEADER_EXPECTED_SEQUENCE, self.fence_sequence.to_string());
-        headers.insert(HEADER_EXPECTED_SUBJECT, fence.as_str());
-        headers
-    }
-
-    async fn write(
-        &self,
-        subject: String,
-        headers: HeaderMap,
-        payload: Bytes,
-    ) -> Result<Append, ReaderError> {
-        let _slot = self
-            .writes
-            .acquire()
-            .await
-            .expect("the semaphore is never closed");
-        self.check_lease()?;
-        let timeout = Duration::from_millis(self.broker.settings().publish_total_timeout_ms);
-        let request = Request::new()
-            .headers(headers)
-            .payload(payload)
-            .timeout(Some(timeout));
-        let client = self.broker.client();
-        let answer = match client
-            .send_request(Subject::from(subject.as_str()), request)
-            .await
-        {
-            Ok(answer) => answer,
-            // Nobody listened, so nobody stored it.
-            Err(error) if error.kind() == RequestErrorKind::NoResponders => {
-                return Ok(Append::Refused {
-                    reason: error.to_string(),
-                });
-            }
-            Err(error) => return Err(unknown(&subject, error)),
-        };
-        match serde_json::from_slice(&answer.payload) {
-            Ok(Response::Ok(PublishAck { sequence, .. })) => Ok(Append::Stored(sequence)),
-            Ok(Response::Err { error }) => self.refused(&subject, &error),
-            Err(error) => Err(unknown(&subject, error)),
-        }
-    }
-
-    fn refused(&self, subject: &str, error: &async_nats::jetstream::Error) -> Result<Append, ReaderError> {
-        match error.error_code() {
-            ErrorCode::STREAM_WRONG_LAST_SEQUENCE | ErrorCode::STREAM_WRONG_LAST_SEQUENCE_CONSTANT => {
-                Err(ReaderError::Fenced {
-                    partition: self.lease.partition(),
-                    epoch: self.lease.epoch(),
-                })
-            }
-            code if is_refusal(code) => Ok(Append::Refused {
-                reason: error.to_string(),
-            }),
-            _ => Err(unknown(subject, error)),
-        }
-    }
 }
 
 /// What the server answers where there is no such message (any more).
 fn is_gone(code: ErrorCode) -> bool {
     matches!(code, ErrorCode::NO_MESSAGE_FOUND | ErrorCode::SEQUENCE_NOT_FOUND)
-}
-
-fn unknown(subject: &str, reason: impl std::fmt::Display) -> ReaderError {
-    BrokerError::request(format!("the outcome of a write to {subject} is unknown"), reason).into()
 }

@@ -7,7 +7,7 @@ use hookrail_domain::{
     lane::{Limits, Parking, RateRule, Verb},
 };
 use lane_world::{Reply, World, destination};
-use proptest::{collection::vec, option, prelude::*};
+use proptest::{collection::vec, option, prelude::*, test_runner::FileFailurePersistence};
 
 /// Destinations and lanes per destination of a run: few, so that they meet often.
 const DESTINATIONS: u8 = 2;
@@ -126,8 +126,17 @@ fn narrow() -> Limits {
     }
 }
 
+/// Cases of each property. What failed once is in `lane_order.seeds`, and tried first ever after.
+fn config() -> ProptestConfig {
+    ProptestConfig {
+        cases: 2_500,
+        failure_persistence: Some(Box::new(FileFailurePersistence::WithSource("seeds"))),
+        ..ProptestConfig::default()
+    }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2_500, ..ProptestConfig::default() })]
+    #![proptest_config(config())]
 
     #[test]
     fn lanes_keep_their_order_lose_nothing_and_never_wait_for_each_other(operations in vec(operation(), 1..120)) {

@@ -1,8 +1,7 @@
 //! Reads a partition's deliveries in a task of their own.
 //!
-//! The reader mends lost connections inside its `next`, over several round trips; a loop that drops
-//! that future at every other event would begin the mending again and again. So it runs here, and the
-//! loop takes from a channel, which may be dropped at any point.
+//! The reader notices and mends lost connections inside its `next`, and acknowledgements wait for that;
+//! so it is kept waiting in, also while the loop is busy or waits for a definition.
 
 use hookrail_broker::{DeliveryMessage, DeliveryReader, ReaderError};
 use tokio::{sync::mpsc, task::JoinHandle};

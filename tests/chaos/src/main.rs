@@ -1,143 +1,72 @@
-//! Kills processes of a running installation while webhooks go through it, and counts what that cost:
-//! nothing accepted may be lost, and no key may get out of order.
+//! Runs the real thing under kills, freezes and loads that are hard to bear, and says what that cost:
+//! nothing accepted may be lost, and no lane may get out of order.
+//!
+//! Figures are printed; what decides is only what is promised.
 
-mod ledger;
-mod senders;
+mod backlog;
+mod bodies;
+mod burst;
+mod deliveries;
+mod disorder;
+mod feed;
+mod hanging;
+mod installation;
+mod journal;
+mod lane_ledger;
+mod lanes;
+mod latencies;
+mod memory;
+mod moods;
+mod outage;
+mod seeded;
+mod services;
+mod sink;
+mod steady;
+mod webhook_ledger;
+mod webhook_senders;
+mod worker;
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use clap::{Parser, Subcommand};
 
-use clap::Parser;
-use hookrail_harness::{Receiver, Reply, Service, Stack, create_database, eventually, install_tls_provider};
-use serde_json::json;
-
-use crate::ledger::Ledger;
-
-/// Kill the four services and nats-server in turn while webhooks go through
+/// Prove the promises of delivery on this machine
 #[derive(Parser)]
 struct Cli {
-    /// Webhooks to send
-    #[arg(long, default_value_t = 20_000)]
-    webhooks: u64,
-    /// Keys that they are spread over
-    #[arg(long, default_value_t = 200)]
-    keys: u64,
-    /// Webhooks a second, about
-    #[arg(long, default_value_t = 600)]
-    rate: u64,
-    /// Rounds of kills, each with every victim once
-    #[arg(long, default_value_t = 1)]
-    rounds: u32,
-    /// Seconds to wait at the end for what is still on its way
-    #[arg(long, default_value_t = 180)]
-    patience: u64,
+    #[command(subcommand)]
+    proof: Proof,
 }
 
-/// Between a kill and the start of a successor.
-const DOWN: Duration = Duration::from_millis(1500);
+#[derive(Subcommand)]
+enum Proof {
+    /// Kill the four services and nats-server in turn while webhooks go through
+    Services(services::Services),
+    /// Kill, freeze, terminate and start dispatchers, and kill nats-servers, while lanes fail
+    Deliveries(deliveries::Deliveries),
+    /// Park many ordered lanes of a destination that fails, beside healthy ones
+    Lanes(lanes::Lanes),
+    /// Pile up unordered deliveries for a dead destination, beside a healthy one
+    Backlog(backlog::Backlog),
+    /// Offer many deliveries of one healthy ordered lane at once
+    Burst(burst::Burst),
+    /// Compare a destination's latency beside one that hangs on every request, and without it
+    Hanging(hanging::Hanging),
+}
 
 fn main() -> anyhow::Result<()> {
     let cli = Cli::parse();
-    install_tls_provider();
+    hookrail_harness::install_tls_provider();
     let runtime = tokio::runtime::Runtime::new()?;
-    let good = runtime.block_on(run(&cli))?;
-    anyhow::ensure!(good, "a promise was broken");
-    Ok(())
-}
-
-async fn run(cli: &Cli) -> anyhow::Result<bool> {
-    let Some(database) = create_database("hookrail_chaos")? else {
-        print("SKIPPED: HOOKRAIL_TEST_POSTGRES_URL names no PostgreSQL server");
-        return Ok(true);
-    };
-    let ledger = Arc::new(Ledger::default());
-    let arrived = Arc::clone(&ledger);
-    let receiver = Receiver::without_bodies(move |arrival| {
-        arrived.arrival(&arrival.body);
-        Reply::status(200)
+    let kept = runtime.block_on(async {
+        match &cli.proof {
+            Proof::Services(proof) => services::run(proof).await,
+            Proof::Deliveries(proof) => deliveries::run(proof).await,
+            Proof::Lanes(proof) => lanes::run(proof).await,
+            Proof::Backlog(proof) => backlog::run(proof).await,
+            Proof::Burst(proof) => burst::run(proof).await,
+            Proof::Hanging(proof) => hanging::run(proof).await,
+        }
     })?;
-    let mut stack = Stack::four(database).await?;
-    let path = define(&stack, &receiver).await?;
-
-    let (started, sending) = (
-        Instant::now(),
-        senders::start(&stack.api, &path, cli.webhooks, cli.keys, cli.rate, &ledger),
-    );
-    let mut kills = 0;
-    for _ in 0..cli.rounds {
-        kills += kill_each(&mut stack, cli).await?;
-    }
-    let retried = sending.finish().await?;
-    let sent_in = started.elapsed();
-    let all = || async { ledger.all_arrived().then_some(()) };
-    let came = eventually("everything accepted has arrived", cli.patience, all).await;
-    let counts = ledger.count();
-    print(&format!(
-        "{} webhooks over {} keys, all accepted in {:.0} s ({retried} sends repeated), {kills} kills, all arrived after {:.0} s",
-        counts.accepted,
-        cli.keys,
-        sent_in.as_secs_f64(),
-        started.elapsed().as_secs_f64()
-    ));
-    print(&format!(
-        "lost {}   out of order {}   duplicated {}   duplicates after a later one {}",
-        counts.lost, counts.out_of_order, counts.duplicated, counts.late_duplicates
-    ));
-    if came.is_err() {
-        print(&stack.tails(12));
-    }
-    Ok(counts.lost == 0
-        && counts.out_of_order == 0
-        && counts.late_duplicates == 0
-        && counts.accepted == cli.webhooks)
-}
-
-/// A source whose events are ordered by key, an ordered destination, a route.
-async fn define(stack: &Stack, receiver: &Receiver) -> anyhow::Result<String> {
-    let api = &stack.api;
-    let entity = json!({"type": "thing", "unique_id": "$.id"});
-    let source = api
-        .create("/sources", json!({"name": "chaos", "entity": entity}))
-        .await?;
-    let retry = json!({"initial_ms": 500, "max_ms": 2000});
-    let destination = json!({
-        "name": "chaos", "url": format!("{}/hook", receiver.url()), "ordering": "key", "timeout_ms": 2000,
-        "retry": retry, "max_in_flight": 64
-    });
-    let destination = api.create("/destinations", destination).await?;
-    let route = json!({
-        "name": "chaos", "source": source["id"], "destination": destination["id"],
-        "events": ["entity.created", "entity.updated"]
-    });
-    api.create("/routes", route).await?;
-    Ok("/default/chaos".to_owned())
-}
-
-/// Kills each service and nats-server once, at even distances over the time that sending takes.
-async fn kill_each(stack: &mut Stack, cli: &Cli) -> anyhow::Result<u32> {
-    let distance = Duration::from_secs((cli.webhooks / cli.rate / u64::from(cli.rounds) / 6).max(2));
-    for service in [
-        Service::Processor,
-        Service::Dispatcher,
-        Service::Ingress,
-        Service::Config,
-    ] {
-        tokio::time::sleep(distance).await;
-        print(&format!("kill -9 {}", service.name()));
-        stack.kill(service.name());
-        tokio::time::sleep(DOWN).await;
-        stack.start_service(service)?;
-    }
-    tokio::time::sleep(distance).await;
-    print("kill -9 nats-server");
-    if let Some(nats) = &mut stack.nats {
-        nats.kill();
-        tokio::time::sleep(DOWN).await;
-        nats.start_again().await?;
-    }
-    Ok(5)
+    anyhow::ensure!(kept, "a promise was broken");
+    Ok(())
 }
 
 #[expect(clippy::print_stdout, reason = "its summary is what it is for")]

@@ -4,6 +4,7 @@
 mod api;
 mod child;
 mod nats;
+mod nats_cluster;
 mod official;
 mod postgres;
 mod receiver;
@@ -13,6 +14,7 @@ mod wait;
 pub use api::{Answer, Api};
 pub use child::Child;
 pub use nats::NatsServer;
+pub use nats_cluster::start_nats_servers;
 pub use official::verify_standard_webhook;
 pub use postgres::create_database;
 pub use receiver::{Arrival, Receiver, Reply};

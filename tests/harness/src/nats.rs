@@ -35,7 +35,8 @@ impl NatsServer {
         Self::start_configured(folder, &format!("max_payload: {max_payload_bytes}\n")).await
     }
 
-    async fn start_configured(folder: &Path, configuration: &str) -> anyhow::Result<Self> {
+    /// Starts one whose configuration file holds `configuration`.
+    pub(crate) async fn start_configured(folder: &Path, configuration: &str) -> anyhow::Result<Self> {
         std::fs::create_dir_all(folder)?;
         std::fs::write(folder.join("nats.conf"), configuration)?;
         let mut server = Self {
@@ -55,6 +56,11 @@ impl NatsServer {
     /// Its process id, while it runs.
     pub fn pid(&self) -> Option<u32> {
         self.child.as_ref().map(Child::pid)
+    }
+
+    /// Whether it was started and not killed since.
+    pub fn runs(&self) -> bool {
+        self.child.is_some()
     }
 
     /// Kills it at once.
@@ -104,6 +110,6 @@ fn program() -> anyhow::Result<PathBuf> {
     })
 }
 
-fn free_port() -> anyhow::Result<u16> {
+pub(crate) fn free_port() -> anyhow::Result<u16> {
     Ok(TcpListener::bind(crate::ANY_PORT)?.local_addr()?.port())
 }

@@ -126,3 +126,32 @@ async fn many_acknowledgements_are_under_way_at_once() {
         result.unwrap();
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_whose_wait_is_given_up_again_and_again_survives_a_restart_of_the_server() {
+    let mut nats = Nats::start();
+    let broker = nats.broker().await;
+    publish(&broker, 0..3).await;
+    let mut settings = crate::nats::ownership_settings("one", Role::Dispatcher, 1);
+    settings.ttl_ms = 60_000;
+    let mut worker = crate::nats::Worker::start(&nats.settings(), settings).await;
+    let lease = worker.gained().await;
+    let mut reader = DeliveryReader::open(&broker, &lease).await.unwrap();
+    assert_eq!(read(&mut reader, 1).await, [1]);
+    nats.kill_and_restart();
+    publish(&broker, 3..5).await;
+    let mut sequences = Vec::new();
+    let began = std::time::Instant::now();
+    while sequences.len() < 4 {
+        // One look, then the wait is over: several round trips never fit into it.
+        match futures::FutureExt::now_or_never(reader.next()) {
+            Some(message) => sequences.push(message.unwrap().sequence),
+            None => tokio::time::sleep(Duration::from_millis(1)).await,
+        }
+        assert!(
+            began.elapsed() < Duration::from_secs(30),
+            "read only {sequences:?}"
+        );
+    }
+    assert_eq!(sequences, [2, 3, 4, 5]);
+}

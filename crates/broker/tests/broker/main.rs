@@ -9,5 +9,6 @@ mod ownership;
 mod parked;
 mod publishing;
 mod raw;
+mod replicated;
 mod snapshot;
 mod topology;

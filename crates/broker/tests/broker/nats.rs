@@ -1,5 +1,6 @@
 //! A nats-server of its own for one test.
 
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -14,6 +15,8 @@ const START_TIMEOUT: Duration = Duration::from_secs(20);
 
 pub(crate) struct Nats {
     process: Child,
+    /// The others of its cluster.
+    peers: Vec<Child>,
     port: u16,
     directory: tempfile::TempDir,
 }
@@ -21,9 +24,46 @@ pub(crate) struct Nats {
 impl Nats {
     pub(crate) fn start() -> Nats {
         let directory = tempfile::tempdir().unwrap();
-        let (process, port) = spawn(directory.path(), None);
+        let (process, port) = spawn(directory.path(), None, &[]);
         Nats {
             process,
+            peers: Vec::new(),
+            port,
+            directory,
+        }
+    }
+
+    /// Three servers that are one cluster; clients get the first one's address.
+    pub(crate) fn start_three() -> Nats {
+        let directory = tempfile::tempdir().unwrap();
+        let held: Vec<_> = (0..3)
+            .map(|_| TcpListener::bind("127.0.0.1:0").unwrap())
+            .collect();
+        let address = |listener: &TcpListener| format!("nats://{}", listener.local_addr().unwrap());
+        let addresses: Vec<String> = held.iter().map(address).collect();
+        drop(held);
+        let routes = addresses.join(",");
+        let start = |number: usize| {
+            let (name, own) = (format!("n{number}"), &addresses[number]);
+            let flags = [
+                "-n",
+                &name,
+                "--cluster_name",
+                "test",
+                "--cluster",
+                own,
+                "--routes",
+                &routes,
+            ];
+            let below = directory.path().join(&name);
+            std::fs::create_dir(&below).unwrap();
+            spawn(&below, None, &flags)
+        };
+        let (process, port) = start(0);
+        let peers = (1..3).map(|number| start(number).0).collect();
+        Nats {
+            process,
+            peers,
             port,
             directory,
         }
@@ -32,7 +72,7 @@ impl Nats {
     pub(crate) fn kill_and_restart(&mut self) {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
-        let (process, _) = spawn(self.directory.path(), Some(self.port));
+        let (process, _) = spawn(self.directory.path(), Some(self.port), &[]);
         self.process = process;
     }
 
@@ -41,14 +81,24 @@ impl Nats {
         BrokerSettings {
             urls: vec![format!("nats://127.0.0.1:{}", self.port)],
             partitions: 4,
+            replicas: self.peers.len() + 1,
             limits: StreamLimits::all(16 * MIB),
             ..BrokerSettings::default()
         }
     }
 
     pub(crate) async fn broker(&self) -> Broker {
-        let broker = Broker::connect(&self.settings(), "test").await.unwrap();
-        broker.ensure_topology().await.unwrap();
+        self.broker_with(&self.settings()).await
+    }
+
+    pub(crate) async fn broker_with(&self, settings: &BrokerSettings) -> Broker {
+        let broker = Broker::connect(settings, "test").await.unwrap();
+        let began = Instant::now();
+        // A cluster takes a moment to find its leader.
+        while let Err(error) = broker.ensure_topology().await {
+            let waits = !self.peers.is_empty() && began.elapsed() < START_TIMEOUT;
+            assert!(waits, "{error}");
+        }
         broker
     }
 
@@ -61,8 +111,10 @@ impl Nats {
 
 impl Drop for Nats {
     fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        for process in self.peers.iter_mut().chain([&mut self.process]) {
+            let _ = process.kill();
+            let _ = process.wait();
+        }
     }
 }
 
@@ -101,7 +153,7 @@ impl Worker {
     }
 }
 
-fn spawn(directory: &Path, port: Option<u16>) -> (Child, u16) {
+fn spawn(directory: &Path, port: Option<u16>, flags: &[&str]) -> (Child, u16) {
     let ports = directory.join("ports");
     let _ = std::fs::remove_dir_all(&ports);
     std::fs::create_dir_all(&ports).unwrap();
@@ -118,6 +170,7 @@ fn spawn(directory: &Path, port: Option<u16>) -> (Child, u16) {
         .arg(directory.join("store"))
         .arg("--ports_file_dir")
         .arg(&ports)
+        .args(flags)
         .stdout(Stdio::null())
         .stderr(Stdio::null());
     let process = command.spawn().expect("nats-server starts");

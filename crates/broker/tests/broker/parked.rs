@@ -14,11 +14,11 @@ use hookrail_domain::retry::Progress;
 
 use crate::nats::{Nats, Worker};
 
-fn destination() -> DestinationId {
+pub(crate) fn destination() -> DestinationId {
     DestinationId::from_u128(5)
 }
 
-fn lane(number: u64) -> LaneId {
+pub(crate) fn lane(number: u64) -> LaneId {
     LaneId {
         destination: destination(),
         key: LaneKey::from_u64(number),
@@ -63,14 +63,14 @@ pub(crate) fn parked(number: u64, size: usize) -> ParkedDelivery {
     }
 }
 
-fn stored(append: Append) -> u64 {
+pub(crate) fn stored(append: Append) -> u64 {
     match append {
         Append::Stored(sequence) => sequence,
         Append::Refused { reason } => panic!("refused: {reason}"),
     }
 }
 
-async fn owner(nats: &Nats, broker: &Broker) -> (Worker, DeliveryReader, ParkedStore) {
+pub(crate) async fn owner(nats: &Nats, broker: &Broker) -> (Worker, DeliveryReader, ParkedStore) {
     let mut worker = nats.worker("one", Role::Dispatcher, 1).await;
     let lease = worker.gained().await;
     let reader = DeliveryReader::open(broker, &lease).await.unwrap();

@@ -11,7 +11,7 @@ use std::{
 use hookrail_harness::Api;
 use tokio::task::JoinSet;
 
-use crate::ledger::Ledger;
+use crate::webhook_ledger::Ledger;
 
 /// Senders at once.
 const SENDERS: u64 = 20;
