@@ -19,25 +19,35 @@ const REMEMBERED_MAX: usize = 1_000;
 /// Lanes of one answer.
 const LANES_MAX: u32 = 256;
 
-/// The requests that were not forgotten yet.
-#[derive(Default)]
-pub(crate) struct Commands {
-    by_id: HashMap<String, State>,
+/// The requests that were not forgotten yet; `W` is who waits for an answer.
+pub(crate) struct Commands<W = Asked> {
+    by_id: HashMap<String, State<W>>,
     order: VecDeque<String>,
     waiting: HashMap<CommandId, String>,
     next: u64,
 }
 
-enum State {
+enum State<W> {
     /// Not answered yet, and who waits.
-    Waiting(Vec<Asked>),
+    Waiting(Vec<W>),
     Answered(CommandAnswer),
 }
 
-impl Commands {
+impl<W> Default for Commands<W> {
+    fn default() -> Self {
+        Self {
+            by_id: HashMap::new(),
+            order: VecDeque::new(),
+            waiting: HashMap::new(),
+            next: 0,
+        }
+    }
+}
+
+impl<W> Commands<W> {
     /// The number of a new request, or nothing for one that is known: then `asked` waits with the others,
     /// or gets the answer back with it.
-    fn note(&mut self, id: &str, asked: Asked) -> Noted {
+    fn note(&mut self, id: &str, asked: W) -> Noted<W> {
         match self.by_id.get_mut(id) {
             Some(State::Waiting(waiting)) => {
                 waiting.push(asked);
@@ -57,7 +67,7 @@ impl Commands {
     }
 
     /// Those who wait for the answer. One that says to come again is not remembered.
-    fn answered(&mut self, command: CommandId, answer: CommandAnswer) -> Vec<Asked> {
+    fn answered(&mut self, command: CommandId, answer: CommandAnswer) -> Vec<W> {
         let Some(id) = self.waiting.remove(&command) else {
             return Vec::new();
         };
@@ -80,10 +90,10 @@ impl Commands {
     }
 }
 
-enum Noted {
+enum Noted<W> {
     New(CommandId),
     Known,
-    Answered(Asked, CommandAnswer),
+    Answered(W, CommandAnswer),
 }
 
 impl PartitionTask<'_> {
@@ -162,4 +172,50 @@ async fn with_heads(store: &ParkedStore, mut lanes: Vec<WaitingLane>) -> Vec<Wai
         }
     }
     lanes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn new(commands: &mut Commands<u32>, id: &str, waiter: u32) -> CommandId {
+        match commands.note(id, waiter) {
+            Noted::New(command) => command,
+            Noted::Known | Noted::Answered(..) => panic!("{id} is new"),
+        }
+    }
+
+    #[test]
+    fn a_request_that_comes_again_is_done_once_and_answered_every_time() {
+        let mut commands = Commands::default();
+        let command = new(&mut commands, "a", 1);
+        assert!(matches!(commands.note("a", 2), Noted::Known));
+        assert_eq!(commands.answered(command, CommandAnswer::Done), [1, 2]);
+        assert!(matches!(
+            commands.note("a", 3),
+            Noted::Answered(3, CommandAnswer::Done)
+        ));
+        assert!(commands.answered(command, CommandAnswer::Done).is_empty());
+    }
+
+    #[test]
+    fn one_that_was_told_to_come_again_is_new_when_it_does() {
+        for answer in [CommandAnswer::Busy, CommandAnswer::NotFound] {
+            let mut commands = Commands::default();
+            let command = new(&mut commands, "a", 1);
+            assert_eq!(commands.answered(command, answer), [1]);
+            assert_ne!(new(&mut commands, "a", 2), command);
+        }
+    }
+
+    #[test]
+    fn only_so_many_are_remembered() {
+        let mut commands = Commands::default();
+        for number in 0..REMEMBERED_MAX + 10 {
+            let command = new(&mut commands, &number.to_string(), 0);
+            commands.answered(command, CommandAnswer::Done);
+        }
+        assert_eq!(commands.by_id.len(), REMEMBERED_MAX);
+        assert!(commands.order.len() <= REMEMBERED_MAX && commands.waiting.is_empty());
+    }
 }

@@ -61,7 +61,7 @@ pub(super) struct ParkedLane {
     /// The last sequence of the parked stream that was drained in turn.
     pub(super) drained_to: u64,
     /// Sequences that were taken out of turn, and that the heads have not passed.
-    taken: BTreeSet<u64>,
+    taken: Option<Box<BTreeSet<u64>>>,
     /// A state that was found at takeover.
     state: Option<LaneState>,
     /// The newest lane state's sequence in the parked stream.
@@ -81,7 +81,7 @@ impl ParkedLane {
             reading,
             writing: Writing::No,
             drained_to: 0,
-            taken: BTreeSet::new(),
+            taken: None,
             state: None,
             state_at: None,
         }
@@ -109,8 +109,18 @@ impl ParkedLane {
     /// Notes a message behind the head that is taken out of turn; false where it is not there any more,
     /// or where too many are.
     pub(super) fn take(&mut self, sequence: u64) -> bool {
-        let may = sequence > self.drained_to && self.taken.len() < TAKEN_MAX;
-        may && self.taken.insert(sequence)
+        let taken = self.taken.get_or_insert_default();
+        sequence > self.drained_to && taken.len() < TAKEN_MAX && taken.insert(sequence)
+    }
+
+    fn is_taken(&self, sequence: u64) -> bool {
+        self.taken.as_ref().is_some_and(|taken| taken.contains(&sequence))
+    }
+
+    /// The heads have passed what lies below `sequence`.
+    fn forget_taken(&mut self, sequence: u64) {
+        let taken = self.taken.take().map(|mut taken| taken.split_off(&sequence));
+        self.taken = taken.filter(|taken| !taken.is_empty()).map(Box::new);
     }
 
     /// Messages in the parked stream.
@@ -462,7 +472,7 @@ impl PartitionLanes {
         parked.reading = Reading::No;
         let unit = Unit::Lane(id);
         let drained = parked.drained >= parked.appended;
-        let taken = message.is_some_and(|message| parked.taken.contains(&message.parked));
+        let taken = message.is_some_and(|message| parked.is_taken(message.parked));
         let leaving =
             message.is_some_and(|message| self.leaving.contains_key(&Place::Parked(message.parked)));
         let Some(message) = message.filter(|_| !taken) else {
@@ -476,7 +486,7 @@ impl PartitionLanes {
             }
             return self.answer_read(id, turn);
         };
-        parked.taken = parked.taken.split_off(&message.parked);
+        parked.forget_taken(message.parked);
         let state = parked
             .state
             .take()

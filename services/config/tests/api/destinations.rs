@@ -67,8 +67,8 @@ async fn bad_fields_are_refused_by_name(client: &Client) {
             "/format",
         ),
         (
-            r#""url": "http://127.0.0.1:9/", "spread": 2"#,
-            "not-yet-supported",
+            r#""url": "http://127.0.0.1:9/", "spread": 33"#,
+            "invalid",
             "/spread",
         ),
     ] {
