@@ -310,7 +310,8 @@ async fn the_journal_is_written_once_whatever_comes_twice() {
             index: 0,
         },
         revision: 3,
-        accepted_at: 1,
+        // Just now: a dead letter goes when its time is up.
+        accepted_at: hookrail_runtime::clock::now_ms(),
         content_type: None,
         body: Body::inline(&b"body"[..]),
         traceparent: String::new(),

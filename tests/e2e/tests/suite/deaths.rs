@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context as _, ensure};
-use hookrail_harness::{Receiver, Reply, Stack, eventually};
-use serde_json::json;
+use hookrail_harness::{Api, Receiver, Reply, Stack, eventually};
+use serde_json::{Value, json};
 
 use crate::{
     fixtures::{SOON, accepted, destination, route, source, unique},
@@ -106,6 +106,19 @@ pub(crate) async fn dead_letters_go_when_their_time_is_up(stack: Arc<Stack>) -> 
     Ok(())
 }
 
+/// The dead deliveries of a destination that was told to be over its quota, once they get no more.
+async fn all_that_die(api: &Api, destination: &str, told: &Receiver) -> anyhow::Result<Vec<Value>> {
+    let path = format!("/deliveries?destination={destination}&status=dead&limit=200");
+    let dead = || async { api.get(&path).await.ok()?["items"].as_array().cloned() };
+    let settled = || async {
+        let before = dead().await?;
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        let now = dead().await?;
+        (told.count() > 0 && !now.is_empty() && before.len() == now.len()).then_some(now)
+    };
+    eventually("what finds no room is dead", SOON * 2, settled).await
+}
+
 /// Bodies so large that few of them are a hundredth of a stream.
 const LARGE: usize = 700_000;
 
@@ -125,16 +138,7 @@ pub(crate) async fn a_destination_that_fills_its_share_loses_nothing_of_others(
         let body = format!(r#"{{"id":{n},"text":"{}"}}"#, "x".repeat(LARGE));
         accepted(api, &source, &body).await?;
     }
-    let over = format!("/deliveries?destination={waits}&status=dead&limit=200");
-    let settled = || async {
-        let dead = api.get(&over).await.ok()?["items"].as_array()?.clone();
-        let known = api
-            .get(&format!("/deliveries?destination={waits}&limit=200"))
-            .await
-            .ok()?;
-        (!dead.is_empty() && known["items"].as_array()?.len() == count && told.count() > 0).then_some(dead)
-    };
-    let dead = eventually("what finds no room is dead", SOON * 2, settled).await?;
+    let dead = all_that_die(api, &waits, &told).await?;
     ensure!(
         dead.iter()
             .all(|delivery| delivery["error"]["code"] == "over_quota"),
