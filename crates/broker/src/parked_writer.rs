@@ -73,6 +73,8 @@ struct Stored {
 enum Failed {
     Refused(String),
     Replaced,
+    /// A newer owner has moved the fence.
+    Fenced,
     Unknown(String),
 }
 
@@ -148,7 +150,7 @@ impl ParkedWriter {
         let (subject, count) = (writes[0].subject.clone(), writes.len() as u64);
         let sent = match self.lease.holds() {
             true => self.send_batch(writes.clone()).await,
-            false => Err(Failed::Fenced),
+            false => Err(Failed::Replaced),
         };
         match sent {
             Ok(first) => (first..first + count)
@@ -251,6 +253,7 @@ impl ParkedWriter {
     fn outcome(&self, failed: Failed, subject: &str) -> Outcome {
         match failed {
             Failed::Refused(reason) => Ok(Append::Refused { reason }),
+            Failed::Replaced => Err(replaced(&self.lease)),
             Failed::Fenced => Err(ReaderError::Fenced {
                 partition: self.lease.partition(),
                 epoch: self.lease.epoch(),

@@ -143,6 +143,8 @@ impl Feed {
             traceparent: String::new(),
             replay: None,
             reply: None,
+            generation: 0,
+            attempts_before: 0,
         }
     }
 }
