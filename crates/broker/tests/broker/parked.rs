@@ -223,8 +223,22 @@ async fn a_full_parked_stream_refuses_and_takes_again_once_there_is_room() {
     let to = ParkedSubject::Lane(lane(1));
     let first = stored(store.append(to, &parked(1, 900_000)).await.unwrap());
     stored(store.append(to, &parked(2, 900_000)).await.unwrap());
-    let full = store.append(to, &parked(3, 900_000)).await.unwrap();
+    // Room is left in the stream, but not for deliveries: states and fences have it.
+    let full = store.append(to, &parked(3, 250_000)).await.unwrap();
     assert!(matches!(full, Append::Refused { .. }), "{full:?}");
+    let state = LaneState {
+        reason: HoldReason::Retry,
+        delivery: DeliveryId::from_u128(1),
+        progress: Progress::default(),
+    };
+    stored(store.write_state(lane(1), &state).await.unwrap());
     store.delete(first).await.unwrap();
-    stored(store.append(to, &parked(3, 900_000)).await.unwrap());
+    // How full the stream is, is asked once a second.
+    for _ in 0..30 {
+        if let Append::Stored(_) = store.append(to, &parked(3, 250_000)).await.unwrap() {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    panic!("no room although something was deleted");
 }
