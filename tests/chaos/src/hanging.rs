@@ -1,7 +1,7 @@
 //! A destination that hangs on every request, beside a healthy one: what that does to the latter.
 //!
-//! Two installations are measured at the same time, one with the hanging destination and one without, so
-//! that what else the machine does meets both.
+//! Two installations are measured at the same time, so that what else the machine does meets both. Both have
+//! as much to do for a second destination: in one it hangs, in the other it answers.
 
 use std::{sync::Arc, time::Duration};
 
@@ -24,9 +24,9 @@ use crate::{
 
 /// The destinations' numbers.
 const HEALTHY: u32 = 0;
-const HANGS: u32 = 1;
-/// Lanes of the hanging one.
-const HANGING_LANES: u32 = 200;
+const OTHER: u32 = 1;
+/// Lanes of the other one.
+const OTHER_LANES: u32 = 200;
 /// How long the workers get to take their partitions, and the hanging destination to hang, before anything
 /// is counted.
 const WARM_UP: Duration = Duration::from_secs(8);
@@ -40,9 +40,9 @@ pub(crate) struct Hanging {
     /// Deliveries a second for each healthy destination
     #[arg(long, default_value_t = 300)]
     rate: u32,
-    /// Deliveries a second for the hanging one
+    /// Deliveries a second for each other one
     #[arg(long, default_value_t = 100)]
-    hanging_rate: u32,
+    other_rate: u32,
 }
 
 /// One of the two installations.
@@ -51,47 +51,53 @@ struct Side {
     latencies: Arc<Latencies>,
     feed: Feed,
     healthy: Aim,
-    hangs: Aim,
+    other: Aim,
     _running: (Sink, Installation, Journal, Child),
 }
 
 /// Measures both; whether nothing of the healthy destinations was lost or out of order.
 pub(crate) async fn run(options: &Hanging) -> anyhow::Result<bool> {
-    let (alone, beside) = (Side::start().await?, Side::start().await?);
+    let calm = Side::start(Reply::ACCEPTED).await?;
+    let beside = Side::start(Reply::NEVER).await?;
     let time = Duration::from_secs(options.seconds);
-    let (feed, to) = (beside.feed.clone(), vec![beside.hangs]);
     let load = Load {
-        deliveries: options.hanging_rate * (WARM_UP + time).as_secs() as u32,
-        lanes: HANGING_LANES,
-        rate: options.hanging_rate,
+        deliveries: options.other_rate * (WARM_UP + time).as_secs() as u32,
+        lanes: OTHER_LANES,
+        rate: options.other_rate,
         ordered: true,
     };
-    let hanging = tokio::spawn(async move { feed.publish_all(to, load).await });
+    let others = [&calm, &beside].map(|side| {
+        let (feed, to) = (side.feed.clone(), vec![side.other]);
+        tokio::spawn(async move { feed.publish_all(to, load).await })
+    });
     let (without, with) = tokio::try_join!(
-        alone.measure(options.rate, time),
+        calm.measure(options.rate, time),
         beside.measure(options.rate, time)
     )?;
-    hanging.await??;
-    print(&format!("alone:                              {}", without.0));
-    print(&format!("beside one that hangs all the time: {}", with.0));
+    for other in others {
+        other.await??;
+    }
+    print(&format!("beside one that answers: {}", without.0));
+    print(&format!("beside one that hangs:   {}", with.0));
     print(&format!(
-        "p50 with / without: {:.2}",
+        "p50 hangs / answers: {:.2}",
         with.0.p50_ms / without.0.p50_ms
     ));
     print(&format!(
-        "p99 with / without: {:.2}",
+        "p99 hangs / answers: {:.2}",
         with.0.p99_ms / without.0.p99_ms
     ));
-    print(&format!("alone:  {}", without.1));
-    print(&format!("beside: {}", with.1));
+    print(&format!("beside one that answers: {}", without.1));
+    print(&format!("beside one that hangs:   {}", with.1));
     Ok(without.1.kept() && with.1.kept())
 }
 
 impl Side {
-    async fn start() -> anyhow::Result<Self> {
+    /// One whose other destination is answered with `other`.
+    async fn start(other: Reply) -> anyhow::Result<Self> {
         let ledger = Arc::new(LaneLedger::new(steady::LANES, true));
         let latencies = Arc::new(Latencies::default());
-        let sink = receive(&ledger, &latencies)?;
+        let sink = receive(&ledger, &latencies, other)?;
         let size = Size {
             partitions: 1,
             replicas: 1,
@@ -99,7 +105,7 @@ impl Side {
         };
         let mut installation = Installation::start(size).await?;
         let healthy = define(&mut installation, HEALTHY, &sink).await?;
-        let hangs = define(&mut installation, HANGS, &sink).await?;
+        let other = define(&mut installation, OTHER, &sink).await?;
         let feed = Feed::new(&installation);
         let journal = Journal::start(&installation.broker);
         let worker = worker::start(&installation, "dispatcher")?;
@@ -108,7 +114,7 @@ impl Side {
             latencies,
             feed,
             healthy,
-            hangs,
+            other,
             _running: (sink, installation, journal, worker),
         })
     }
@@ -139,11 +145,11 @@ async fn define(installation: &mut Installation, number: u32, sink: &Sink) -> an
     })
 }
 
-fn receive(ledger: &Arc<LaneLedger>, latencies: &Arc<Latencies>) -> anyhow::Result<Sink> {
+fn receive(ledger: &Arc<LaneLedger>, latencies: &Arc<Latencies>, other: Reply) -> anyhow::Result<Sink> {
     let (ledger, latencies) = (Arc::clone(ledger), Arc::clone(latencies));
     Sink::start(move |arrived| {
-        if arrived.destination == HANGS {
-            return Reply::NEVER;
+        if arrived.destination == OTHER {
+            return other;
         }
         latencies.add(now_us().saturating_sub(arrived.body.at_us));
         ledger.arrived(arrived.body, true);
