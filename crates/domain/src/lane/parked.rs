@@ -4,14 +4,13 @@
 //! message nothing is un-acked in the queue that is not parked itself. A parked lane is idle again when
 //! it has drained as many as it appended: counted, never seen from a subject that looks empty.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
 use super::{
-    Action, CommandAnswer, End, HoldReason, LaneId, LaneState, ParkedMessage, ParkedSubject, Parking,
-    PartitionLanes, Place, Settle,
+    Action, CommandAnswer, End, HoldReason, LaneId, LaneState, ParkedSubject, Parking, PartitionLanes, Place,
+    Settle,
     commands::TAKEN_MAX,
     front::{Head, Item, Stage, Unit},
-    input::ParkedSet,
     partition_lanes::Turn,
     timers::Alarm,
 };
@@ -19,7 +18,7 @@ use crate::retry::Progress;
 
 /// What a parked lane's head, not in memory, is at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-enum Reading {
+pub(super) enum Reading {
     #[default]
     No,
     Ready,
@@ -37,7 +36,7 @@ pub(super) struct Appending {
 
 /// The writes of a lane's state: one at a time, so that none overtakes a newer one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-enum Writing {
+pub(super) enum Writing {
     #[default]
     No,
     Begun,
@@ -50,26 +49,26 @@ enum Writing {
 pub(super) struct ParkedLane {
     pub(super) reason: HoldReason,
     /// Messages appended, those found at takeover included.
-    appended: u64,
+    pub(super) appended: u64,
     /// Messages whose delete is confirmed.
     pub(super) drained: u64,
-    appending: bool,
+    pub(super) appending: bool,
     /// An append was refused; a timer says when it is tried again.
-    refused: bool,
-    reading: Reading,
-    writing: Writing,
+    pub(super) refused: bool,
+    pub(super) reading: Reading,
+    pub(super) writing: Writing,
     /// The last sequence of the parked stream that was drained in turn.
     pub(super) drained_to: u64,
     /// Sequences that were taken out of turn, and that the heads have not passed.
     taken: Option<Box<BTreeSet<u64>>>,
     /// A state that was found at takeover.
-    state: Option<LaneState>,
+    pub(super) state: Option<LaneState>,
     /// The newest lane state's sequence in the parked stream.
     pub(super) state_at: Option<u64>,
 }
 
 impl ParkedLane {
-    fn new(reason: HoldReason, appended: u64) -> Self {
+    pub(super) fn new(reason: HoldReason, appended: u64) -> Self {
         let reading = Reading::No;
         let (drained, appending, refused) = (0, false, false);
         Self {
@@ -113,12 +112,12 @@ impl ParkedLane {
         sequence > self.drained_to && taken.len() < TAKEN_MAX && taken.insert(sequence)
     }
 
-    fn is_taken(&self, sequence: u64) -> bool {
+    pub(super) fn is_taken(&self, sequence: u64) -> bool {
         self.taken.as_ref().is_some_and(|taken| taken.contains(&sequence))
     }
 
     /// The heads have passed what lies below `sequence`.
-    fn forget_taken(&mut self, sequence: u64) {
+    pub(super) fn forget_taken(&mut self, sequence: u64) {
         let taken = self.taken.take().map(|mut taken| taken.split_off(&sequence));
         self.taken = taken.filter(|taken| !taken.is_empty()).map(Box::new);
     }
@@ -363,245 +362,6 @@ impl PartitionLanes {
             parked.refused = false;
             self.append_next(id, turn);
         }
-    }
-
-    /// A parked lane without a head in memory: it waits for its turn to be read, or is idle again.
-    pub(super) fn next_parked(&mut self, id: LaneId, turn: &mut Turn<'_>) {
-        let Some(lane) = self.lanes.get_mut(&id) else {
-            return;
-        };
-        let Some(parked) = lane.parked.as_mut().filter(|_| lane.head.is_none()) else {
-            return;
-        };
-        if parked.drained < parked.appended {
-            if parked.reading == Reading::No {
-                parked.reading = Reading::Ready;
-                self.push_unread(Unit::Lane(id), false);
-            }
-        } else if !parked.appending
-            && parked.reading != Reading::Begun
-            && (lane.queue.is_empty() || parked.refused)
-        {
-            let state_at = parked.state_at;
-            lane.parked = None;
-            turn.actions
-                .extend(state_at.map(|at| Action::DeleteLaneState(id, at)));
-            self.next_queued(id, turn);
-        }
-    }
-
-    pub(super) fn push_unread(&mut self, unit: Unit, fresh: bool) {
-        if let Some(gate) = self.gates.get_mut(&unit.destination()) {
-            gate.push(unit, fresh);
-        }
-        self.list(unit.destination());
-    }
-
-    /// A timer says that the unit's time has come.
-    pub(super) fn wake(&mut self, unit: Unit, turn: &mut Turn<'_>) {
-        match unit {
-            Unit::Tier(destination, tier) => self.wake_tier(destination, tier),
-            Unit::Lane(id) if self.head_mut(unit).is_none() => self.next_parked(id, turn),
-            _ => self.wait_for_turn(unit, turn.now),
-        }
-    }
-
-    /// Reads what the unit has in the parked stream, where that is what it waits for.
-    pub(super) fn begin_read(&mut self, unit: Unit, turn: &mut Turn<'_>) -> bool {
-        let begun = match unit {
-            Unit::Lane(id) => self.read_head(id, turn),
-            Unit::Tier(destination, tier) => self.read_tier(destination, tier, turn),
-            Unit::Single(..) => false,
-        };
-        if begun {
-            self.count_read(unit);
-        }
-        begun
-    }
-
-    fn count_read(&mut self, unit: Unit) {
-        self.reading += 1;
-        if let Some(gate) = self.gates.get_mut(&unit.destination()) {
-            gate.reading += 1;
-        }
-    }
-
-    /// Reads the lane's head although it is not its turn: a person asks.
-    pub(super) fn read_head_now(&mut self, id: LaneId, turn: &mut Turn<'_>) {
-        let Some(lane) = self.lanes.get_mut(&id) else {
-            return;
-        };
-        let Some(parked) = &mut lane.parked else { return };
-        if parked.reading == Reading::Begun {
-            return;
-        }
-        parked.reading = Reading::Begun;
-        turn.actions.push(Action::ReadHead(id));
-        self.count_read(Unit::Lane(id));
-    }
-
-    pub(super) fn end_read(&mut self, unit: Unit) {
-        self.reading = self.reading.saturating_sub(1);
-        if let Some(gate) = self.gates.get_mut(&unit.destination()) {
-            gate.reading = gate.reading.saturating_sub(1);
-        }
-        self.list(unit.destination());
-    }
-
-    fn read_head(&mut self, id: LaneId, turn: &mut Turn<'_>) -> bool {
-        let parked = self.lanes.get_mut(&id).and_then(|lane| lane.parked.as_mut());
-        let Some(parked) = parked.filter(|parked| parked.reading == Reading::Ready) else {
-            return false;
-        };
-        parked.reading = Reading::Begun;
-        turn.actions.push(Action::ReadHead(id));
-        true
-    }
-
-    pub(super) fn head_read(&mut self, id: LaneId, message: Option<&ParkedMessage>, turn: &mut Turn<'_>) {
-        let Some(lane) = self.lanes.get_mut(&id) else {
-            return;
-        };
-        let Some(parked) = lane
-            .parked
-            .as_mut()
-            .filter(|parked| parked.reading == Reading::Begun)
-        else {
-            return;
-        };
-        parked.reading = Reading::No;
-        let unit = Unit::Lane(id);
-        let drained = parked.drained >= parked.appended;
-        let taken = message.is_some_and(|message| parked.is_taken(message.parked));
-        let leaving =
-            message.is_some_and(|message| self.leaving.contains_key(&Place::Parked(message.parked)));
-        let Some(message) = message.filter(|_| !taken) else {
-            self.end_read(unit);
-            if drained || taken && !leaving {
-                self.next_parked(id, turn);
-            } else if !taken {
-                // Counted but not seen: it is looked for again, never taken for the end.
-                let again_at = turn.now.saturating_add(self.limits.parked_retry_ms);
-                self.timers.set(again_at, Alarm::Head(unit));
-            }
-            return self.answer_read(id, turn);
-        };
-        parked.forget_taken(message.parked);
-        let state = parked
-            .state
-            .take()
-            .filter(|state| state.delivery == message.arrival.delivery);
-        let progress = state.map_or(message.progress, |state| state.progress);
-        let held = state.map_or(message.held, |state| state.reason == HoldReason::Held);
-        let mut item = Item::new(&message.arrival);
-        item.place = Place::Parked(message.parked);
-        lane.head = Some(Head {
-            just_read: true,
-            ..Head::new(item, progress)
-        });
-        self.end_read(unit);
-        if !held || !self.is_wanted(id.destination) {
-            self.begin_head(unit, turn);
-        } else if let Some(parked) = self.lanes.get_mut(&id).and_then(|lane| lane.parked.as_mut()) {
-            parked.reason = HoldReason::Held;
-        }
-        self.answer_read(id, turn);
-    }
-
-    pub(super) fn write_state(&mut self, id: LaneId, reason: HoldReason, turn: &mut Turn<'_>) {
-        let Some(lane) = self.lanes.get_mut(&id) else {
-            return;
-        };
-        let (Some(parked), Some(head)) = (&mut lane.parked, &lane.head) else {
-            return;
-        };
-        parked.reason = reason;
-        if parked.writing != Writing::No {
-            parked.writing = Writing::Outdated;
-            return;
-        }
-        parked.writing = Writing::Begun;
-        let state = LaneState {
-            reason,
-            delivery: head.item.delivery,
-            progress: head.progress,
-        };
-        turn.actions.push(Action::WriteLaneState(id, state));
-    }
-
-    pub(super) fn state_written(&mut self, id: LaneId, at: u64, turn: &mut Turn<'_>) {
-        let Some(parked) = self.lanes.get_mut(&id).and_then(|lane| lane.parked.as_mut()) else {
-            turn.actions.push(Action::DeleteLaneState(id, at));
-            return self.answer_written(id, CommandAnswer::Done, turn);
-        };
-        parked.state_at = parked.state_at.max(Some(at));
-        let reason = parked.reason;
-        let outdated = std::mem::take(&mut parked.writing) == Writing::Outdated;
-        if outdated
-            && self
-                .head_mut(Unit::Lane(id))
-                .is_some_and(|head| head.is_waiting())
-        {
-            self.write_state(id, reason, turn);
-        } else {
-            self.answer_written(id, CommandAnswer::Done, turn);
-        }
-    }
-
-    pub(super) fn state_refused(&mut self, id: LaneId, turn: &mut Turn<'_>) {
-        if let Some(parked) = self.lanes.get_mut(&id).and_then(|lane| lane.parked.as_mut()) {
-            parked.writing = Writing::No;
-        }
-        self.answer_written(id, CommandAnswer::Busy, turn);
-    }
-
-    /// Takes what a takeover found. Every lane's head is read once, in turn.
-    pub(super) fn load(&mut self, set: ParkedSet, turn: &mut Turn<'_>) {
-        for found in set.lanes {
-            let id = found.lane;
-            self.know(id.destination, turn);
-            self.count_found(id.destination, found.count, set.mean_bytes);
-            let reason = found
-                .state
-                .map_or(HoldReason::Overflow, |(state, _)| state.reason);
-            let mut parked = ParkedLane::new(reason, found.count);
-            parked.state = found.state.map(|(state, _)| state);
-            parked.state_at = found.state.map(|(_, at)| at);
-            if !self.caught_up {
-                self.parked_to.insert(id, found.last_sequence);
-            }
-            self.lanes.entry(id).or_default().parked = Some(Box::new(parked));
-            self.next_parked(id, turn);
-        }
-        for (destination, tier, count) in set.tiers {
-            self.know(destination, turn);
-            self.count_found(destination, count, set.mean_bytes);
-            self.load_tier(destination, tier, count);
-        }
-    }
-
-    /// True for what comes from the queue once more although a takeover found it parked.
-    pub(super) fn is_parked(&self, id: LaneId, sequence: u64) -> bool {
-        self.parked_to.get(&id).is_some_and(|last| sequence <= *last)
-    }
-
-    /// The queue has given all that the owner before had: what ended meanwhile can be settled.
-    pub(super) fn catch_up(&mut self, turn: &mut Turn<'_>) {
-        if std::mem::replace(&mut self.caught_up, true) {
-            return;
-        }
-        self.parked_to = HashMap::new();
-        for unit in std::mem::take(&mut self.ended_early) {
-            if let Some(Stage::Ended(end)) = self.head_mut(unit).map(|head| head.stage) {
-                self.settle(unit, end, turn);
-            }
-        }
-    }
-
-    /// A destination that was never given is deleted: what is parked for it is cancelled.
-    fn know(&mut self, destination: crate::ids::DestinationId, turn: &Turn<'_>) {
-        let unknown = || super::destination_gate::Gate::unknown(&self.limits, turn.now);
-        self.gates.entry(destination).or_insert_with(unknown);
     }
 }
 
