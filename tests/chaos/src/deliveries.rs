@@ -1,7 +1,10 @@
 //! Deliveries while their dispatchers and nats-servers are killed, frozen, terminated and started, and
 //! some of their lanes fail.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use clap::Args;
 use hookrail_domain::destination::{DestinationOrdering, DestinationSpec};
@@ -21,6 +24,9 @@ use crate::{
 
 /// How long a request may take, milliseconds; hanging lanes take all of it.
 const TIMEOUT_MS: u32 = 2_000;
+
+/// How long is waited in the end for what should not come any more.
+const AFTER: Duration = Duration::from_secs(2);
 
 /// What can be set of the run.
 #[derive(Args)]
@@ -90,21 +96,17 @@ pub(crate) async fn run(options: &Deliveries) -> anyhow::Result<bool> {
     let wanted = u64::from(options.deliveries);
     let all = || async { (ledger.accepted() == wanted && journal.delivered() == wanted).then_some(()) };
     let came = eventually("all delivered, and the journal has it", options.patience, all).await;
-    // One that should not come any more may yet.
-    tokio::time::sleep(std::time::Duration::from_secs(2)).await;
-    let counts = ledger.count(wanted);
+    let delivered = began.elapsed();
+    tokio::time::sleep(AFTER).await;
     print(&format!(
-        "{} deliveries over {} lanes, {}; disturbed for {:.0} s, all delivered after {:.0} s",
-        options.deliveries,
+        "{wanted} deliveries over {} lanes, {}; disturbed for {:.0} s, all delivered after {:.0} s",
         options.lanes,
         disorder.done,
         disturbed.as_secs_f64(),
-        began.elapsed().as_secs_f64() - 2.0
+        delivered.as_secs_f64()
     ));
-    print(&format!(
-        "{counts}   missing in the journal {}",
-        wanted.saturating_sub(journal.delivered())
-    ));
+    let (counts, missing) = (ledger.count(wanted), wanted.saturating_sub(journal.delivered()));
+    print(&format!("{counts}   missing in the journal {missing}"));
     if came.is_err() {
         print(&disorder.tails(12));
     }

@@ -27,6 +27,23 @@ enum Slot {
     Down(Instant),
 }
 
+impl Slot {
+    /// Whether its dispatcher ended by itself. One that starts while nats-server is away says so and ends,
+    /// and a supervisor starts it again; one that breaks off does not end.
+    fn has_ended(&mut self) -> anyhow::Result<bool> {
+        let Self::Runs(child) = self else { return Ok(false) };
+        if child.runs() {
+            return Ok(false);
+        }
+        anyhow::ensure!(
+            child.exit_code().is_some(),
+            "a dispatcher broke off:\n{}",
+            child.tail(20)
+        );
+        Ok(true)
+    }
+}
+
 /// How often what was done.
 #[derive(Debug, Default, Clone, Copy)]
 pub(crate) struct Done {
@@ -106,6 +123,9 @@ impl Disorder {
             installation.nats[server].start_again().await?;
         }
         for index in 0..self.slots.len() {
+            if self.slots[index].has_ended()? {
+                self.slots[index] = Slot::Down(now + START_AGAIN);
+            }
             match &mut self.slots[index] {
                 Slot::Frozen(child, until) if *until <= now => {
                     child.signal("CONT");
@@ -117,17 +137,6 @@ impl Disorder {
                 Slot::Down(until) if *until <= now => {
                     let child = self.new_worker(installation)?;
                     self.slots[index] = Slot::Runs(child);
-                }
-                // One that starts while nats-server is away says so and ends; a supervisor starts it again.
-                Slot::Runs(child) => {
-                    if !child.runs() {
-                        anyhow::ensure!(
-                            child.exit_code().is_some(),
-                            "a dispatcher broke off:\n{}",
-                            child.tail(20)
-                        );
-                        self.slots[index] = Slot::Down(now + START_AGAIN);
-                    }
                 }
                 _ => {}
             }
