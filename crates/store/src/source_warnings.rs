@@ -35,7 +35,10 @@ pub enum Finding {
         at: Millis,
     },
     /// The rule worked.
-    Fine,
+    Fine {
+        /// When the event was accepted.
+        at: Millis,
+    },
 }
 
 /// A warning as it is stored.
@@ -53,8 +56,9 @@ pub struct WarningRow {
     pub at: i64,
 }
 
-/// Stores the latest finding of each rule: a warning where it is wrong, none where it is fine.
-/// How many there may be is bounded by the rules of a definition.
+/// Stores the latest finding of each rule: a warning where it is wrong, none where it is fine. What an
+/// event says that was accepted before the one that a warning is of, changes nothing: events of
+/// different partitions come here in any order. How many there may be is bounded by the rules of a definition.
 ///
 /// # Errors
 /// When the database refuses the data or cannot be used now.
@@ -67,7 +71,10 @@ pub async fn write<C: ConnectionTrait>(
     for (key, finding) in findings {
         let mut row = vec![rows::id(key.source), rows::text(key.code), rows::text(&key.field)];
         match finding {
-            Finding::Fine => fine.push(row),
+            Finding::Fine { at } => {
+                row.push((*at).into());
+                fine.push(row);
+            }
             Finding::Wrong { path, event, at } => {
                 row.extend([rows::text(path), rows::id(event), (*at).into()]);
                 wrong.push(row);
@@ -75,11 +82,16 @@ pub async fn write<C: ConnectionTrait>(
         }
     }
     for (tuples, values) in rows::chunks(fine) {
-        let sql = format!("DELETE FROM source_warnings WHERE (source, code, field) IN (VALUES {tuples})");
+        let sql = format!(
+            "WITH fine (source, code, field, at) AS (VALUES {tuples}) DELETE FROM source_warnings WHERE EXISTS \
+             (SELECT 1 FROM fine WHERE fine.source = source_warnings.source AND fine.code = source_warnings.code \
+             AND fine.field = source_warnings.field AND fine.at >= source_warnings.at)"
+        );
         statement::change(connection, &sql, values).await?;
     }
     let tail = "ON CONFLICT (source, code, field) DO UPDATE SET \
-                path = excluded.path, event = excluded.event, at = excluded.at";
+                path = excluded.path, event = excluded.event, at = excluded.at \
+                WHERE source_warnings.at <= excluded.at";
     rows::insert(
         connection,
         "source_warnings (source, code, field, path, event, at)",

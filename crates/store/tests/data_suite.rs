@@ -467,7 +467,7 @@ async fn a_warning_stays_until_a_later_event_is_fine_or_the_definition_changes()
         let wrong = |event| Finding::Wrong {
             path: "$.x".into(),
             event: EventId::from_u128(event),
-            at: 1,
+            at: event as i64,
         };
         let write = async |findings: BTreeMap<_, _>| {
             written!(store, tx => source_warnings::write(&*tx, &findings));
@@ -483,11 +483,16 @@ async fn a_warning_stays_until_a_later_event_is_fine_or_the_definition_changes()
         ]))
         .await;
         let left = write(BTreeMap::from([
-            (key("title"), Finding::Fine),
+            (key("title"), Finding::Fine { at: 2 }),
             (key("fields.a"), wrong(2)),
         ]))
         .await;
         assert_eq!(left, [("fields.a".to_owned(), id(2))]);
+        // What comes late from another partition overrules nothing.
+        for late in [Finding::Fine { at: 1 }, wrong(1)] {
+            let left = write(BTreeMap::from([(key("fields.a"), late)])).await;
+            assert_eq!(left, [("fields.a".to_owned(), id(2))]);
+        }
         written!(store, tx => source_warnings::clear(&*tx, SOURCE));
         assert_eq!(write(BTreeMap::new()).await, []);
     })

@@ -26,19 +26,21 @@ pub(crate) fn of_entity_rules(source: &Source, event: &Event, warnings: &[Warnin
         code,
         field: field.to_owned(),
     };
+    let is_wrong = |field: &str| warnings.iter().any(|warning| warning.field == field);
     let fields = rules.fields.keys().map(|name| format!("fields.{name}"));
-    let all = ["path", "unique_id", "title"]
-        .map(str::to_owned)
-        .into_iter()
-        .chain(fields);
-    let resolved = all.filter(|field| !warnings.iter().any(|warning| &warning.field == field));
+    let mut all: Vec<String> = ["path", "unique_id"].map(str::to_owned).into();
+    // Where there is no entity, nothing was looked for in it.
+    if !all.iter().any(|field| is_wrong(field)) {
+        all.extend(std::iter::once("title".to_owned()).chain(fields));
+    }
+    let resolved = all.iter().filter(|field| !is_wrong(field));
     let mut said: Vec<Said> = resolved
-        .map(|field| (key("mapping.unresolved", &field), Finding::Fine))
+        .map(|field| (key("mapping.unresolved", field), fine(event)))
         .collect();
     let limits = LIMIT_CODES
         .iter()
         .flat_map(|code| ["path", "unique_id"].map(|field| key(code, field)));
-    said.extend(limits.map(|key| (key, Finding::Fine)));
+    said.extend(limits.map(|key| (key, fine(event))));
     // After what is fine: the last finding of a rule counts.
     said.extend(warnings.iter().map(|warning| {
         let finding = wrong(event, &warning.path);
@@ -79,17 +81,19 @@ pub(crate) fn of_lane_key(
     };
     let said = |code, is_wrong: bool| {
         let field = field.clone();
-        let finding = if is_wrong {
-            wrong(event, path)
-        } else {
-            Finding::Fine
-        };
+        let finding = if is_wrong { wrong(event, path) } else { fine(event) };
         (WarningKey { source, code, field }, finding)
     };
     vec![
         said("ordering.key_unresolved", planned.key_unresolved),
         said("ordering.key_mismatch", mismatch && !planned.key_unresolved),
     ]
+}
+
+fn fine(event: &Event) -> Finding {
+    Finding::Fine {
+        at: event.accepted_at,
+    }
 }
 
 fn wrong(event: &Event, path: &str) -> Finding {

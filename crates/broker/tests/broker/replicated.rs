@@ -76,7 +76,7 @@ async fn of_many_writes_behind_a_newer_owner_none_is_stored() {
     moved.await.unwrap();
     for (number, append) in append_at_once(&store, 0..100, 10).await {
         assert!(
-            matches!(append, Err(ReaderError::Replaced { .. })),
+            matches!(append, Err(ReaderError::Fenced { .. })),
             "{number}: {append:?}"
         );
     }
