@@ -64,7 +64,7 @@ chaos-build-dev: test-build
 chaos-build-release: tools
 	$(CARGO) build --locked --release --workspace
 
-bench: tools ## Measure the ingress on loopback (always optimised)
+bench: tools ## Measure on loopback, always optimised; ARGS="ingress" (the default) or "deliveries"
 	$(CARGO) build --locked --release --workspace
 	HOOKRAIL_BINARY=$(CURDIR)/target/release/hookrail target/release/hookrail-bench $(ARGS)
 

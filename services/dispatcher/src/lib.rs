@@ -10,6 +10,7 @@ mod carry_out;
 mod commands;
 mod consume_partition;
 mod error;
+mod journal_fill;
 mod judge_answer;
 mod make_request;
 mod metrics;
@@ -23,7 +24,7 @@ mod rules;
 mod settings;
 mod settle;
 
-use std::sync::atomic::AtomicU32;
+use std::sync::{Arc, atomic::AtomicU32};
 
 use anyhow::Context as _;
 use hookrail_broker::{Broker, SnapshotFeed};
@@ -32,7 +33,7 @@ use hookrail_runtime::ServiceContext;
 
 pub use settings::DispatcherSettings;
 
-use crate::{metrics::DispatcherMetrics, own_partitions::Shared};
+use crate::{journal_fill::JournalFill, metrics::DispatcherMetrics, own_partitions::Shared};
 
 /// Runs the dispatcher until `ctx.shutdown` is cancelled and what was in flight is finished.
 ///
@@ -49,14 +50,20 @@ pub async fn run(
     let (_feed, snapshots) = SnapshotFeed::start(&broker)
         .await
         .context("can't read the definitions")?;
+    let metrics = DispatcherMetrics::new(&ctx.metrics);
+    let journal_fill = Arc::new(JournalFill::new(metrics.details_left_out.clone()));
+    let watching = tokio::spawn(journal_fill::watch(broker.clone(), Arc::clone(&journal_fill)));
     let shared = Shared {
         publisher: broker.publisher(),
-        metrics: DispatcherMetrics::new(&ctx.metrics),
+        journal_fill,
+        metrics,
         broker,
         outbound,
         snapshots,
         settings,
         owned: AtomicU32::new(0),
     };
-    own_partitions::run(shared, ready, &ctx).await
+    let result = own_partitions::run(shared, ready, &ctx).await;
+    watching.abort();
+    result
 }

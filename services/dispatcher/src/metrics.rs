@@ -39,6 +39,8 @@ pub(crate) struct DispatcherMetrics {
     pub(crate) fence_refusals: IntCounter,
     /// Partitions given up since ownership was in doubt.
     pub(crate) given_up: IntCounter,
+    /// Attempts reported without their details, since the journal's stream was nearly full.
+    pub(crate) details_left_out: IntCounter,
 }
 
 impl DispatcherMetrics {
@@ -92,6 +94,10 @@ impl DispatcherMetrics {
             fence_refusals: metrics.counter(
                 "delivery_fence_refusals_total",
                 "Writes of this worker that the fence of a newer owner refused.",
+            ),
+            details_left_out: metrics.counter(
+                "attempt_details_left_out_total",
+                "Attempts reported without their details, since the journal's stream was nearly full.",
             ),
             given_up: metrics.counter(
                 "delivery_partitions_given_up_total",

@@ -27,6 +27,7 @@ use crate::{
     DispatcherSettings,
     consume_partition::{Orders, consume_partition},
     error::PartitionError,
+    journal_fill::JournalFill,
     metrics::DispatcherMetrics,
 };
 
@@ -37,6 +38,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 pub(crate) struct Shared {
     pub(crate) broker: Broker,
     pub(crate) publisher: Publisher,
+    pub(crate) journal_fill: Arc<JournalFill>,
     pub(crate) outbound: OutboundClient,
     pub(crate) snapshots: SnapshotReader,
     pub(crate) metrics: DispatcherMetrics,

@@ -66,6 +66,7 @@ impl<'a> PartitionTask<'a> {
             store: reader.parked_store(),
             recorder: Recorder {
                 publisher: shared.publisher.clone(),
+                fill: Arc::clone(&shared.journal_fill),
                 partition: lease.partition(),
                 epoch: lease.epoch(),
             },

@@ -1,5 +1,7 @@
 //! Writes what happened to a delivery for the journal.
 
+use std::sync::Arc;
+
 use hookrail_broker::{PublishError, Publisher, codec};
 use hookrail_domain::{
     Millis,
@@ -9,10 +11,13 @@ use hookrail_domain::{
     retry::Progress,
 };
 
+use crate::journal_fill::JournalFill;
+
 /// Publishes records of one partition.
 #[derive(Clone)]
 pub(crate) struct Recorder {
     pub(crate) publisher: Publisher,
+    pub(crate) fill: Arc<JournalFill>,
     pub(crate) partition: u32,
     pub(crate) epoch: u64,
 }
@@ -27,7 +32,7 @@ impl Recorder {
     ) -> Result<(), PublishError> {
         let failure = attempt.failure.clone();
         let mut record = self.state(delivery, DeliveryStatus::Parked, progress, failure);
-        record.attempt = Some(attempt);
+        self.add_attempt(&mut record, Some(attempt));
         self.publish_state(record).await
     }
 
@@ -50,10 +55,17 @@ impl Recorder {
         let failure = failure.or_else(|| of_end(settle.end));
         let mut record = self.state(delivery, status, settle.progress, failure);
         record.settled_at = Some(now);
-        record.attempt = attempt;
+        self.add_attempt(&mut record, attempt);
         match status {
             DeliveryStatus::Dead => self.publish_dead(delivery, record).await,
             _ => self.publish_state(record).await,
+        }
+    }
+
+    fn add_attempt(&self, record: &mut StateRecord, attempt: Option<Box<Attempt>>) {
+        record.attempt = attempt;
+        if record.attempt.is_some() && self.fill.leaves_out() {
+            leave_out_details(record);
         }
     }
 

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures::{StreamExt as _, TryStreamExt as _};
+use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _};
 use hookrail_broker::{Broker, BrokerSettings, OutMessage, codec};
 use hookrail_domain::{
     delivery::Delivery,
@@ -37,6 +37,9 @@ const LANES: u64 = 2_000;
 const PUBLISHES_AT_ONCE: usize = 256;
 /// How long all deliveries may take to arrive, seconds.
 const PATIENCE_S: u64 = 180;
+/// How long deliveries are offered before any is measured, seconds: workers take their partitions, and
+/// connections are made.
+const WARM_UP_S: u64 = 2;
 /// Attempts at once for one destination.
 const MAX_IN_FLIGHT: u32 = 128;
 
@@ -122,24 +125,13 @@ async fn pace(per_second: u64, time: Duration) -> anyhow::Result<()> {
     };
     let bench = Bench::new(&case).await?;
     let (dispatcher, _ops) = bench.dispatcher().await?;
-    let started = Instant::now();
-    let count = per_second * time.as_secs();
-    let mut tasks = futures::stream::FuturesUnordered::new();
-    for number in 0..count {
-        let at = started + Duration::from_micros(number * 1_000_000 / per_second);
-        tokio::time::sleep_until(at.into()).await;
-        tasks.push(bench.publish(&case, number));
-        while let Some(Some(done)) = futures::FutureExt::now_or_never(tasks.next()) {
-            done?;
-        }
-    }
-    while let Some(done) = tasks.next().await {
-        done?;
-    }
-    let all = || async { (bench.arrivals.count() >= count).then_some(()) };
-    eventually("all deliveries arrived", 30, all)
-        .await
-        .map_err(|error| error.context(dispatcher.tail(10)))?;
+    let warm_up = per_second * WARM_UP_S;
+    bench.offer(&case, 0..warm_up, per_second).await?;
+    bench.until_arrived(warm_up, &dispatcher).await?;
+    bench.arrivals.forget_latencies();
+    let all = warm_up + per_second * time.as_secs();
+    bench.offer(&case, warm_up..all, per_second).await?;
+    bench.until_arrived(all, &dispatcher).await?;
     let quantile = |part| bench.arrivals.quantile_ms(part);
     print(&format!(
         "published to arrived: p50 {:.2} ms   p99 {:.2} ms   p99.9 {:.2} ms",
@@ -206,6 +198,28 @@ impl Bench {
         ]);
         let log = Path::new("dispatcher.log");
         Ok((Child::start(&mut command, &self._folder.path().join(log))?, ops))
+    }
+
+    /// Publishes at a steady pace.
+    async fn offer(&self, case: &Case, numbers: std::ops::Range<u64>, per_second: u64) -> anyhow::Result<()> {
+        let started = Instant::now();
+        let mut tasks = futures::stream::FuturesUnordered::new();
+        for (index, number) in (0..).zip(numbers) {
+            let at = started + Duration::from_micros(index * 1_000_000 / per_second);
+            tokio::time::sleep_until(at.into()).await;
+            tasks.push(self.publish(case, number));
+            while let Some(Some(done)) = tasks.next().now_or_never() {
+                done?;
+            }
+        }
+        tasks.try_collect().await
+    }
+
+    async fn until_arrived(&self, count: u64, dispatcher: &Child) -> anyhow::Result<()> {
+        let all = || async { (self.arrivals.count() >= count).then_some(()) };
+        eventually("all deliveries arrived", 30, all)
+            .await
+            .map_err(|error| error.context(dispatcher.tail(10)))
     }
 
     async fn publish(&self, case: &Case, number: u64) -> anyhow::Result<()> {

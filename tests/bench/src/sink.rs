@@ -48,6 +48,14 @@ impl Arrivals {
         latencies.get(place).map_or(0.0, |us| *us as f64 / 1000.0)
     }
 
+    /// Forgets how long those so far were on their way.
+    pub(crate) fn forget_latencies(&self) {
+        self.latencies_us
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
+    }
+
     fn arrived(&self, sent_us: u64) {
         if self.count.fetch_add(1, Ordering::Relaxed) == 0 {
             *self.first.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
