@@ -103,15 +103,18 @@ impl StateRecord {
     }
 }
 
-/// Pending, then parked, then settled: settled states don't replace each other by rank alone.
+/// Pending, then parked, then given up, then delivered: what a receiver has taken is delivered, whatever a
+/// repetition of it was answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum DeliveryRank {
     /// Planned.
     Pending,
     /// Parked.
     Parked,
-    /// Delivered, dead or cancelled.
-    Settled,
+    /// Dead or cancelled.
+    GivenUp,
+    /// Delivered.
+    Delivered,
 }
 
 impl From<DeliveryStatus> for DeliveryRank {
@@ -119,7 +122,8 @@ impl From<DeliveryStatus> for DeliveryRank {
         match status {
             DeliveryStatus::Pending => Self::Pending,
             DeliveryStatus::Parked => Self::Parked,
-            DeliveryStatus::Delivered | DeliveryStatus::Dead | DeliveryStatus::Cancelled => Self::Settled,
+            DeliveryStatus::Dead | DeliveryStatus::Cancelled => Self::GivenUp,
+            DeliveryStatus::Delivered => Self::Delivered,
         }
     }
 }

@@ -30,6 +30,7 @@ mod quota;
 mod rate;
 mod settling;
 mod single;
+mod slowing;
 mod tier;
 mod timers;
 

@@ -127,7 +127,10 @@ fn a_destination_that_stops_answering_holds_the_queue_up_for_half_a_second_at_mo
     while busy.engine.wants_more(100) {
         busy.arrive(100);
     }
+    busy.give(499, Input::Tick);
+    assert_eq!(busy.appended, 0, "it may still only have much to do");
+    // What is too much makes room for others, without anything that has to come.
+    busy.give(600, Input::Tick);
+    assert_eq!(busy.appended, 31 - (4 + 2));
     assert!(busy.engine.wants_more(600));
-    busy.arrive(600);
-    assert_eq!(busy.appended, 1);
 }

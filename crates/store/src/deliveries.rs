@@ -1,5 +1,5 @@
 //! Deliveries: what became of each. A state is only ever raised: by generation, then rank (pending,
-//! parked, settled), then the owner's epoch, then the number of attempts.
+//! parked, given up, delivered), then the owner's epoch, then the number of attempts.
 
 use std::collections::BTreeMap;
 
@@ -54,7 +54,7 @@ pub struct DeliveryRow {
     pub status: String,
     /// Raised by every manual retry.
     pub generation: i64,
-    /// 0 pending, 1 parked, 2 settled.
+    /// 0 pending, 1 parked, 2 dead or cancelled, 3 delivered.
     pub rank: i64,
     /// The epoch of the owner that reported it.
     pub epoch: i64,
@@ -221,7 +221,8 @@ fn rank(status: DeliveryStatus) -> i64 {
     match DeliveryRank::from(status) {
         DeliveryRank::Pending => 0,
         DeliveryRank::Parked => 1,
-        DeliveryRank::Settled => 2,
+        DeliveryRank::GivenUp => 2,
+        DeliveryRank::Delivered => 3,
     }
 }
 

@@ -212,11 +212,21 @@ pub async fn take<C: ConnectionTrait>(
     epoch: u64,
     now: Millis,
 ) -> Result<bool, StoreError> {
-    let sql = "UPDATE replays SET epoch = $1, stalls = stalls + 1, status = 'running', \
+    let sql = "UPDATE replays SET stalls = stalls + CASE WHEN epoch < $1 THEN 1 ELSE 0 END, epoch = $1, status = 'running', \
                started_at = COALESCE(started_at, $2) \
-               WHERE id = $3 AND epoch < $4 AND status IN ('queued', 'running')";
+               WHERE id = $3 AND epoch <= $4 AND status IN ('queued', 'running')";
     let values = vec![rows::number(epoch), now.into(), rows::id(id), rows::number(epoch)];
     Ok(statement::change(connection, sql, values).await? == 1)
+}
+
+/// Notes that the replay's owner is well and only waits: that is no stall.
+///
+/// # Errors
+/// When the database cannot be used now.
+pub async fn alive<C: ConnectionTrait>(connection: &C, id: ReplayId, epoch: u64) -> Result<(), StoreError> {
+    let sql = "UPDATE replays SET stalls = 0 WHERE id = $1 AND epoch = $2 AND stalls > 0";
+    statement::change(connection, sql, vec![rows::id(id), rows::number(epoch)]).await?;
+    Ok(())
 }
 
 /// How far the selection is.

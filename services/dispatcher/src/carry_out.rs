@@ -96,8 +96,12 @@ impl PartitionTask<'_> {
                 });
             }
             Done::StateRefused(lane) => self.apply(Input::LaneStateRefused(lane)),
-            Done::NotSearched(command) => self.apply(Input::Found(command, Search::Broken)),
+            Done::NotSearched(command) => {
+                self.searching = self.searching.saturating_sub(1);
+                self.apply(Input::Found(command, Search::Broken));
+            }
             Done::Found(command, found) => {
+                self.searching = self.searching.saturating_sub(1);
                 let search = found.map_or(Search::Nowhere, |found| {
                     Search::Here(found.0, Box::new(self.read_parked(&found.1)))
                 });

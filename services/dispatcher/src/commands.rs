@@ -16,6 +16,8 @@ use crate::{carry_out::Done, partition_task::PartitionTask};
 
 /// Requests whose answers are remembered; of more, the oldest are forgotten.
 const REMEMBERED_MAX: usize = 1_000;
+/// Searches of the parked stream at once; who asks for more is asked to come again.
+const SEARCHES_MAX: usize = 4;
 /// Lanes of one answer.
 const LANES_MAX: u32 = 256;
 
@@ -72,7 +74,10 @@ impl<W> Commands<W> {
             return Vec::new();
         };
         let state = match answer {
-            CommandAnswer::Busy | CommandAnswer::NotFound => self.by_id.remove(&id),
+            CommandAnswer::Busy | CommandAnswer::NotFound => {
+                self.order.retain(|known| *known != id);
+                self.by_id.remove(&id)
+            }
             _ => self.by_id.insert(id, State::Answered(answer)),
         };
         match state {
@@ -125,7 +130,12 @@ impl PartitionTask<'_> {
     /// The engine wants a delivery found.
     pub(crate) fn find(&mut self, command: CommandId, target: Target) {
         let store = self.store.clone();
+        self.searching += 1;
+        let too_many = self.searching > SEARCHES_MAX;
         self.beside.spawn(async move {
+            if too_many {
+                return Ok(Done::NotSearched(command));
+            }
             match store.find(&target).await {
                 Ok(found) => Ok(Done::Found(command, found.map(Box::new))),
                 Err(ReaderError::Broker(error)) => {

@@ -40,6 +40,8 @@ pub(crate) struct PartitionTask<'a> {
     pub(crate) gauges: Arc<PartitionGauges>,
     /// When the partition is looked at next for its metrics.
     pub(crate) observe_at: Millis,
+    /// Searches of the parked stream under way, those included that are refused.
+    pub(crate) searching: usize,
     pub(crate) beside: JoinSet<Result<Done, PartitionError>>,
     pub(crate) actions: Vec<Action>,
 }
@@ -73,6 +75,7 @@ impl<'a> PartitionTask<'a> {
             commands: Commands::default(),
             gauges: shared.metrics.of_partition(lease.partition()),
             observe_at: 0,
+            searching: 0,
             beside: JoinSet::new(),
             actions: Vec::new(),
         }

@@ -233,6 +233,11 @@ impl Shard<'_> {
             },
         };
         order.give_back(items.split_off(page.taken));
+        if page.no_room && row.stalls > 0 {
+            let transaction = self.workshop.store.write().await?;
+            replays::alive(&*transaction, id, self.lease.epoch()).await?;
+            transaction.commit().await?;
+        }
         running.one_by_one = running.one_by_one.saturating_sub(page.taken);
         running.doubtful = running.doubtful.saturating_sub(page.taken);
         count(self.workshop, &page);

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use hookrail_domain::{
     delivery::{Delivery, EntityRef},
     event::{Body, Origin},
-    ids::DeliveryId,
+    ids::{DeliveryId, DestinationId},
     journal::DeliveryFacts,
     partition,
     snapshot::Snapshot,
@@ -14,6 +14,7 @@ use hookrail_store::{
     dead_letters::{self, DeadLetterRow},
     deliveries::{self, DeliveryRow},
     replay_items::ReplayItem,
+    unsettled_deliveries,
 };
 
 use crate::{
@@ -46,13 +47,22 @@ pub(crate) async fn page(desk: &Desk<'_>, items: &[ReplayItem]) -> Result<Page, 
         taken,
         ..Page::default()
     };
-    let mut again = Vec::with_capacity(ids.len());
-    for id in ids {
+    let (mut again, mut bytes) = (Vec::with_capacity(ids.len()), 0);
+    for (index, id) in ids.iter().enumerate() {
         match known.again(desk, &snapshot, *id).await? {
-            Ok(delivery) => again.push((*id, delivery)),
+            Ok(delivery) => {
+                bytes += delivery.body.size();
+                again.push((*id, delivery));
+            }
             Err(reason) => page.skip(reason),
         }
+        // The size of what is not dead is only known now.
+        if bytes >= PAGE_BYTES {
+            page.taken = index + 1;
+            break;
+        }
     }
+    let taken = page.taken;
     if !has_room(
         desk.workshop,
         &snapshot,
@@ -80,18 +90,32 @@ pub(crate) fn fitting(sizes: &[u64], most: u64) -> usize {
     fit.count().max(1).min(sizes.len())
 }
 
-/// Whether the queues that the deliveries go to have room for what can wait.
+/// Deliveries that may wait for a destination before replays to it do: more of them would only lie parked
+/// before what is new, and fill the destination's share of what may be.
+const WAITING_MAX: u32 = 5_000;
+
+/// Whether the queues that the deliveries go to have room for what can wait, and their destinations too.
 pub(crate) async fn has_room<'d>(
     workshop: &Workshop,
     snapshot: &Snapshot,
     deliveries: impl Iterator<Item = &'d Delivery>,
 ) -> Result<bool, JobError> {
+    let deliveries: Vec<&Delivery> = deliveries.collect();
+    let destinations: HashSet<DestinationId> =
+        deliveries.iter().map(|delivery| delivery.destination).collect();
+    for destination in destinations {
+        let reader = workshop.store.reader();
+        if unsettled_deliveries::count(reader, &destination.to_string(), WAITING_MAX).await? >= WAITING_MAX {
+            return Ok(false);
+        }
+    }
     let of = workshop.broker.settings().partitions;
     let spread = |delivery: &Delivery| {
         let destination = snapshot.destination(delivery.destination);
         destination.map_or(1, |destination| destination.spec.spread)
     };
     let partitions: HashSet<u32> = deliveries
+        .into_iter()
         .map(|delivery| partition::of_lane(delivery.destination, delivery.lane(), spread(delivery), of))
         .collect();
     for partition in partitions {

@@ -123,6 +123,16 @@ impl Gate {
         is_open && self.held <= limits.destination_held && self.pace.clears(self.held, now)
     }
 
+    /// True where more is in memory than for a destination that is not known to settle it fast.
+    pub(super) fn holds_much(&self, limits: &Limits) -> bool {
+        self.held > self.much(limits)
+    }
+
+    /// What any destination may have in memory.
+    pub(super) fn much(&self, limits: &Limits) -> usize {
+        limits.destination_waiting + self.most_in_flight as usize
+    }
+
     /// True where so much is in memory that a little more would be too much.
     pub(super) fn is_nearly_full(&self, limits: &Limits) -> bool {
         self.held > limits.destination_held / 4 * 3
@@ -130,11 +140,10 @@ impl Gate {
 
     /// Why more deliveries for this destination should not wait in memory, if so.
     pub(super) fn parks(&self, limits: &Limits, now: Millis) -> Option<HoldReason> {
-        let many = limits.destination_waiting + self.most_in_flight as usize;
         if !self.rules.enabled {
             Some(HoldReason::Disabled)
         } else if self.circuit.state() != CircuitState::Closed
-            || (self.held > many && !self.keeps_up(limits, now))
+            || (self.holds_much(limits) && !self.keeps_up(limits, now))
         {
             Some(HoldReason::Limit)
         } else {

@@ -60,6 +60,10 @@ pub(super) struct ParkedLane {
     /// The last sequence of the parked stream that was drained in turn.
     pub(super) drained_to: u64,
     /// Sequences that were taken out of turn, and that the heads have not passed.
+    #[expect(
+        clippy::box_collection,
+        reason = "nearly always there are none, and there may be very many lanes"
+    )]
     taken: Option<Box<BTreeSet<u64>>>,
     /// A state that was found at takeover.
     pub(super) state: Option<LaneState>,
@@ -171,7 +175,7 @@ impl PartitionLanes {
         }
     }
 
-    fn park(&mut self, id: LaneId, reason: HoldReason, turn: &mut Turn<'_>) {
+    pub(super) fn park(&mut self, id: LaneId, reason: HoldReason, turn: &mut Turn<'_>) {
         let Some(lane) = self.lanes.get_mut(&id) else {
             return;
         };

@@ -3,7 +3,7 @@
 //! Here: what there is, and which part of the engine an input goes to. What happens then is in
 //! `ordered`, `single`, `attempt` and `settling`.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 
 use super::{
     Action, Arrival, AttemptId, End, Input, LaneId, Limits, Parking, Place, Takeover, TokenBucket,
@@ -67,8 +67,8 @@ pub struct PartitionLanes {
     pub(super) attempts: TokenBucket,
     pub(super) next_attempt: u64,
     pub(super) draining: bool,
-    /// The destination that had nearly all in memory that it may have there, last.
-    pub(super) filling: Option<DestinationId>,
+    /// Destinations that may have more in memory than one may that does not settle it fast.
+    pub(super) holding_much: BTreeSet<DestinationId>,
 }
 
 /// One input's time, and where the actions that follow from it go.
@@ -108,7 +108,7 @@ impl PartitionLanes {
             listed: VecDeque::new(),
             next_attempt: 0,
             draining: false,
-            filling: None,
+            holding_much: BTreeSet::new(),
         }
     }
 
@@ -147,6 +147,7 @@ impl PartitionLanes {
             Input::Drain => self.draining = true,
         }
         self.fire_timers(turn);
+        self.put_aside_what_slowed_down(turn);
         self.send_ready(turn);
     }
 
@@ -167,8 +168,8 @@ impl PartitionLanes {
     /// False while a destination has much in memory and settles it fast: the queue is left alone for
     /// that moment, since what it would give next could only be put aside.
     pub fn wants_more(&self, now: Millis) -> bool {
-        let gate = self.filling.and_then(|id| self.gates.get(&id));
-        !gate.is_some_and(|gate| gate.is_nearly_full(&self.limits) && gate.keeps_up(&self.limits, now))
+        let mut gates = self.holding_much.iter().filter_map(|id| self.gates.get(id));
+        !gates.any(|gate| gate.is_nearly_full(&self.limits) && gate.keeps_up(&self.limits, now))
     }
 
     /// Messages of the queue that are in memory, un-acked.
@@ -249,8 +250,8 @@ impl PartitionLanes {
         }
         if let Some(gate) = self.gates.get_mut(&arrival.destination) {
             gate.held += 1;
-            if gate.is_nearly_full(&self.limits) {
-                self.filling = Some(arrival.destination);
+            if gate.holds_much(&self.limits) {
+                self.holding_much.insert(arrival.destination);
             }
         }
         if arrival.sequence > self.takeover.delivered {
