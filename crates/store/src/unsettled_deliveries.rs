@@ -27,7 +27,7 @@ pub async fn count<C: ConnectionTrait>(
     most: u32,
 ) -> Result<u32, StoreError> {
     let sql = "SELECT COUNT(*) AS waiting FROM (SELECT 1 AS one FROM deliveries WHERE destination = $1 \
-               AND status IN ('pending', 'parked') LIMIT $2) AS some";
+               AND status IN ('pending', 'parked') LIMIT $2) AS unsettled";
     let row = first(
         connection,
         sql,

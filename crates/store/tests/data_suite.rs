@@ -24,6 +24,7 @@ use hookrail_store::{
     source_counters::{self, Counts},
     source_refusals,
     source_warnings::{self, Finding, WarningKey},
+    unsettled_deliveries,
 };
 
 const SOURCE: SourceId = SourceId::from_u128(7);
@@ -201,8 +202,33 @@ async fn a_delivery_is_never_lowered() {
         raise(state(1, 1, Pending, 8, 0)).await;
         assert_eq!(only_delivery(&store).await.status, "pending", "a manual retry takes it back");
         raise(state(1, 1, Delivered, 8, 1)).await;
+        // A repetition after a crash, to which the receiver said no.
+        raise(state(1, 1, Dead, 9, 2)).await;
         let row = only_delivery(&store).await;
         assert_eq!((row.status.as_str(), row.error_code), ("delivered", None));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_a_destination_still_owes_is_counted_up_to_a_limit() {
+    use DeliveryStatus::{Dead, Delivered, Parked};
+    each_database(async |store| {
+        let states = [(1, Parked), (2, Delivered), (3, Dead), (4, Parked)];
+        let batch = states.map(|(id, status)| state(id, 0, status, 1, 1));
+        written!(store, tx => deliveries::raise(&*tx, &batch));
+        written!(store, tx => deliveries::insert_planned(&*tx, &[facts(5)]));
+        let destination = facts(1).destination.to_string();
+        for (of, most, expected) in [
+            (destination.as_str(), 10, 3),
+            (&destination, 2, 2),
+            ("dst_other", 10, 0),
+        ] {
+            let count = unsettled_deliveries::count(store.reader(), of, most)
+                .await
+                .unwrap();
+            assert_eq!(count, expected, "{of} {most}");
+        }
     })
     .await;
 }

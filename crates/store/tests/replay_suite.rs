@@ -198,7 +198,14 @@ async fn only_the_newest_owner_moves_a_replay_on_and_a_cancelled_one_stays_so() 
         };
         written!(store, tx => replays::insert(&*tx, &new.row()));
         assert!(written!(store, tx => replays::take(&*tx, REPLAY, 5, 20)));
-        assert!(!written!(store, tx => replays::take(&*tx, REPLAY, 5, 20)));
+        assert!(
+            written!(store, tx => replays::take(&*tx, REPLAY, 5, 20)),
+            "its owner again"
+        );
+        assert!(
+            !written!(store, tx => replays::take(&*tx, REPLAY, 4, 20)),
+            "an older one"
+        );
         assert!(written!(store, tx => replays::take(&*tx, REPLAY, 8, 30)));
         let step = Selected {
             to: Some("dlv_x"),
