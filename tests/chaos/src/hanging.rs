@@ -1,7 +1,8 @@
 //! A destination that hangs on every request, beside a healthy one: what that does to the latter.
 //!
 //! Two installations are measured at the same time, so that what else the machine does meets both. Both have
-//! as much to do for a second destination: in one it hangs, in the other it answers.
+//! something to do for a second destination, as much unless it is said otherwise: in one it hangs, in the
+//! other it answers.
 
 use std::{sync::Arc, time::Duration};
 
@@ -40,9 +41,12 @@ pub(crate) struct Hanging {
     /// Deliveries a second for each healthy destination
     #[arg(long, default_value_t = 300)]
     rate: u32,
-    /// Deliveries a second for each other one
+    /// Deliveries a second for the one that hangs
     #[arg(long, default_value_t = 100)]
-    other_rate: u32,
+    hanging_rate: u32,
+    /// Deliveries a second for the one that answers; 1 for next to nothing
+    #[arg(long, default_value_t = 100)]
+    answering_rate: u32,
 }
 
 /// One of the two installations.
@@ -60,13 +64,17 @@ pub(crate) async fn run(options: &Hanging) -> anyhow::Result<bool> {
     let calm = Side::start(Reply::ACCEPTED).await?;
     let beside = Side::start(Reply::NEVER).await?;
     let time = Duration::from_secs(options.seconds);
-    let load = Load {
-        deliveries: options.other_rate * (WARM_UP + time).as_secs() as u32,
+    let load = |rate| Load {
+        deliveries: rate * (WARM_UP + time).as_secs() as u32,
         lanes: OTHER_LANES,
-        rate: options.other_rate,
+        rate,
         ordered: true,
     };
-    let others = [&calm, &beside].map(|side| {
+    let others = [
+        (&calm, load(options.answering_rate)),
+        (&beside, load(options.hanging_rate)),
+    ]
+    .map(|(side, load)| {
         let (feed, to) = (side.feed.clone(), vec![side.other]);
         tokio::spawn(async move { feed.publish_all(to, load).await })
     });
