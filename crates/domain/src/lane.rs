@@ -33,6 +33,7 @@ mod single;
 mod slowing;
 mod tier;
 mod timers;
+mod turns;
 
 pub use crate::event::Origin;
 pub use action::{Action, End, HoldReason, LaneState, ParkedSubject, Send, Settle, WaitingLane};

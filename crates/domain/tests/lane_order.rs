@@ -6,7 +6,7 @@ use hookrail_domain::{
     circuit::CircuitRule,
     lane::{Limits, Parking, RateRule, Verb},
 };
-use lane_world::{Reply, World, destination};
+use lane_world::{Append, Reply, World, destination};
 use proptest::{collection::vec, option, prelude::*, test_runner::FileFailurePersistence};
 
 /// Destinations and lanes per destination of a run: few, so that they meet often.
@@ -24,7 +24,7 @@ enum Operation {
     Redeliver(usize),
     Reply(usize, Reply, f64),
     Confirm(usize),
-    Append(usize, bool),
+    Append(usize, Append),
     Read(usize, bool),
     Advance(i64),
     Enable(u8, bool),
@@ -40,6 +40,14 @@ fn reply() -> impl Strategy<Value = Reply> {
         1 => Just(Reply::TimeOut),
         1 => Just(Reply::Refuse),
         1 => Just(Reply::Gone),
+    ]
+}
+
+fn append() -> impl Strategy<Value = Append> {
+    prop_oneof![
+        6 => Just(Append::Confirm),
+        2 => Just(Append::ConfirmLater),
+        1 => Just(Append::Refuse),
     ]
 }
 
@@ -62,7 +70,7 @@ fn operation() -> impl Strategy<Value = Operation> {
         1 => any::<usize>().prop_map(Operation::Redeliver),
         8 => (any::<usize>(), reply(), 0.0..1.0f64).prop_map(|(pick, reply, jitter)| Operation::Reply(pick, reply, jitter)),
         8 => any::<usize>().prop_map(Operation::Confirm),
-        6 => (any::<usize>(), prop::bool::weighted(0.1)).prop_map(|(pick, refuse)| Operation::Append(pick, refuse)),
+        6 => (any::<usize>(), append()).prop_map(|(pick, how)| Operation::Append(pick, how)),
         5 => (any::<usize>(), prop::bool::weighted(0.3)).prop_map(|(pick, later)| Operation::Read(pick, later)),
         4 => (0i64..20_000).prop_map(Operation::Advance),
         1 => (0..DESTINATIONS, any::<bool>()).prop_map(|(to, enabled)| Operation::Enable(to, enabled)),
@@ -83,7 +91,7 @@ fn run(world: &mut World, operation: &Operation) {
         Operation::Redeliver(pick) => world.redeliver(pick),
         Operation::Reply(pick, reply, jitter) => world.reply(pick, reply, jitter),
         Operation::Confirm(pick) => world.confirm(pick),
-        Operation::Append(pick, refuse) => world.append(pick, refuse),
+        Operation::Append(pick, how) => world.append(pick, how),
         Operation::Read(pick, later) => world.read(pick, later),
         Operation::Advance(ms) => world.advance(ms),
         Operation::Enable(to, enabled) => world.enable(destination(to), enabled),

@@ -50,17 +50,20 @@ pub async fn insert<C: ConnectionTrait>(connection: &C, events: &[InternalEvent]
     rows::insert(connection, head, rows, "ON CONFLICT (id) DO NOTHING").await
 }
 
-/// The oldest events, at most `most`: an id begins with the time at which its event became true.
+/// The oldest events after `after`, at most `most`: an id begins with the time at which its event became
+/// true.
 ///
 /// # Errors
 /// When the database cannot be used now.
 pub async fn oldest<C: ConnectionTrait>(
     connection: &C,
+    after: Option<EventId>,
     most: u32,
 ) -> Result<Vec<StoredInternalEvent>, StoreError> {
-    let sql =
-        "SELECT id, workspace, event_type, ordering_key, data, at FROM internal_events ORDER BY id LIMIT $1";
-    let found = statement::all(connection, sql, vec![i64::from(most).into()]).await?;
+    let sql = "SELECT id, workspace, event_type, ordering_key, data, at FROM internal_events \
+               WHERE id > $1 ORDER BY id LIMIT $2";
+    let after = after.map(|id| id.to_string()).unwrap_or_default();
+    let found = statement::all(connection, sql, vec![after.into(), i64::from(most).into()]).await?;
     found.iter().map(read).collect()
 }
 

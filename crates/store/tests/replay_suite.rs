@@ -299,12 +299,12 @@ async fn an_internal_event_is_kept_once_until_the_log_has_it() {
         let event = internal_event::delivery_dead(&dead, Some("crm"), 4);
         written!(store, tx => internal_events::insert(&*tx, std::slice::from_ref(&event)));
         written!(store, tx => internal_events::insert(&*tx, std::slice::from_ref(&event)));
-        let waiting = internal_events::oldest(store.reader(), 9).await.unwrap();
+        let waiting = internal_events::oldest(store.reader(), None, 9).await.unwrap();
         assert_eq!(waiting.len(), 1);
         assert_eq!((&waiting[0].data, waiting[0].id), (&event.data, event.id));
         written!(store, tx => internal_events::delete(&*tx, &[event.id]));
         assert!(
-            internal_events::oldest(store.reader(), 9)
+            internal_events::oldest(store.reader(), None, 9)
                 .await
                 .unwrap()
                 .is_empty()

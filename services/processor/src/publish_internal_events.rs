@@ -1,11 +1,12 @@
 //! Puts the events that Hookrail makes itself into the log, in the order in which they became true. They
-//! have the part of the log that the ingress leaves free; where even that is full they wait, and nothing
-//! waits for them.
+//! have the part of the log that the ingress leaves free; where a partition of it is full even so, its
+//! events wait, and nothing waits for them.
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
 use hookrail_broker::{Lease, OutMessage, PublishError, codec};
 use hookrail_domain::event::{Body, Event};
+use hookrail_domain::ids::EventId;
 use hookrail_domain::partition;
 use hookrail_runtime::TraceParent;
 use hookrail_store::internal_events::{self, StoredInternalEvent};
@@ -17,13 +18,27 @@ const STEP: u32 = 100;
 /// The pause where there was nothing to do, or no room.
 const PAUSE: Duration = Duration::from_millis(500);
 
+/// One walk over all that waits, oldest first.
+#[derive(Default)]
+struct Round {
+    /// How far it has come.
+    after: Option<EventId>,
+    /// Partitions that took one of their events no more, so that none overtakes it.
+    full: HashSet<u32>,
+}
+
 /// Publishes while the lease holds.
 pub(crate) async fn publish_internal_events(workshop: Workshop, lease: Lease) {
+    let mut round = Round::default();
     while lease.holds() {
-        match step(&workshop, &lease).await {
-            Ok(published) if published == STEP as usize => {}
-            Ok(_) => tokio::time::sleep(PAUSE).await,
+        match step(&workshop, &lease, &mut round).await {
+            Ok(seen) if seen == STEP as usize => {}
+            Ok(_) => {
+                round = Round::default();
+                tokio::time::sleep(PAUSE).await;
+            }
             Err(error) => {
+                round = Round::default();
                 tracing::warn!(%error, "events of Hookrail's own wait to be put into the log");
                 tokio::time::sleep(PAUSE * 4).await;
             }
@@ -31,18 +46,30 @@ pub(crate) async fn publish_internal_events(workshop: Workshop, lease: Lease) {
     }
 }
 
-/// Publishes the oldest events; gives how many the log has taken. One that was published and not removed
-/// is published again under the same id, which the log or the processor knows.
-async fn step(workshop: &Workshop, lease: &Lease) -> Result<usize, JobError> {
-    let waiting = internal_events::oldest(workshop.store.reader(), STEP).await?;
+/// Publishes the round's next events; gives how many it has looked at. One that was published and not
+/// removed is published again under the same id, which the log or the processor knows.
+async fn step(workshop: &Workshop, lease: &Lease, round: &mut Round) -> Result<usize, JobError> {
+    let waiting = internal_events::oldest(workshop.store.reader(), round.after, STEP).await?;
+    round.after = waiting.last().map(|event| event.id);
     let mut taken = Vec::with_capacity(waiting.len());
     let mut failed = None;
     for event in &waiting {
         if !lease.holds() {
             break;
         }
+        if round.full.contains(&event.id.partition()) {
+            continue;
+        }
         match publish(workshop, event).await {
             Ok(()) => taken.push(event.id),
+            Err(PublishError::Refused { reason }) => {
+                tracing::debug!(
+                    partition = event.id.partition(),
+                    reason,
+                    "no room for an own event"
+                );
+                round.full.insert(event.id.partition());
+            }
             Err(error) => {
                 failed = Some(error);
                 break;
@@ -55,7 +82,7 @@ async fn step(workshop: &Workshop, lease: &Lease) -> Result<usize, JobError> {
         transaction.commit().await?;
         workshop.metrics.internal_events.inc_by(taken.len() as u64);
     }
-    failed.map_or(Ok(taken.len()), |error| Err(error.into()))
+    failed.map_or(Ok(waiting.len()), |error| Err(error.into()))
 }
 
 async fn publish(workshop: &Workshop, stored: &StoredInternalEvent) -> Result<(), PublishError> {

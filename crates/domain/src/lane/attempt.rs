@@ -56,11 +56,12 @@ impl PartitionLanes {
         head.stage = Stage::Ready;
         if let Some(gate) = self.gates.get_mut(&unit.destination()) {
             if just_read {
-                gate.push_just_read(unit)
+                gate.turns.push_just_read(unit)
             } else {
-                gate.push(unit, fresh)
+                gate.turns.push(unit, fresh)
             }
         }
+        self.forget_passed_turns(unit.destination());
         self.list(unit.destination());
     }
 
@@ -69,7 +70,7 @@ impl PartitionLanes {
         let Some(gate) = self.gates.get_mut(&destination) else {
             return;
         };
-        if gate.has_ready() && !gate.listed {
+        if !gate.turns.is_empty() && !gate.listed {
             gate.listed = true;
             self.listed.push_back(destination);
         }
@@ -97,7 +98,7 @@ impl PartitionLanes {
         gate.listed = false;
         match gate.permit(turn.now) {
             Permit::Now { probe } => {
-                if let Some(unit) = gate.pop() {
+                if let Some(unit) = gate.turns.pop() {
                     self.send(unit, probe, turn);
                 }
                 self.list(destination);

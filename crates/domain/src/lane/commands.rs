@@ -195,7 +195,8 @@ impl PartitionLanes {
         None
     }
 
-    /// The copy in front is on disk: it is sent from there, before what else waits there.
+    /// The copy in front is on disk: it is sent from there, before what else waits there. False where it
+    /// counts as any other of its tier: it was read from there before this was known.
     pub(super) fn moved_to_the_front(
         &mut self,
         unit: Unit,
@@ -207,8 +208,9 @@ impl PartitionLanes {
             return false;
         };
         turn.actions.push(Action::answer(command, CommandAnswer::Done));
-        let Some(head) = self.singles.get(&place) else {
-            return true;
+        let read_already = self.singles.contains_key(&Place::Parked(parked));
+        let Some(head) = self.singles.get(&place).filter(|_| !read_already) else {
+            return false;
         };
         let mut front = Head {
             just_read: true,
@@ -338,7 +340,10 @@ impl PartitionLanes {
             lane.remember_left(origin);
         }
         match (place, &mut lane.parked) {
-            (Place::Parked(_), Some(parked)) => parked.drained += 1,
+            (Place::Parked(sequence), Some(parked)) => {
+                parked.drained += 1;
+                parked.taken_is_gone(sequence);
+            }
             (Place::Queue(_), _) => lane.leaving = lane.leaving.saturating_sub(1),
             (Place::Parked(_), None) => {}
         }

@@ -1,8 +1,6 @@
 //! One destination's gate: its limits, its circuit, and what waits for its turn there.
 
-use std::collections::VecDeque;
-
-use super::{HoldReason, Limits, RateRule, TokenBucket, front::Unit, pace::Pace, quota::Quota};
+use super::{HoldReason, Limits, RateRule, TokenBucket, pace::Pace, quota::Quota, turns::Turns};
 use crate::{
     Millis,
     circuit::{Circuit, CircuitState, Permit},
@@ -52,13 +50,8 @@ pub(super) struct Gate {
     bucket: Option<TokenBucket>,
     most_in_flight: u32,
     in_flight: u32,
-    /// Units whose head was never tried; they take turns with the others, so that many that fail
-    /// don't stand before one that doesn't.
-    fresh: VecDeque<Unit>,
-    again: VecDeque<Unit>,
-    again_next: bool,
-    /// Units that had their turn, for which their message was read: as many as slots at most.
-    just_read: VecDeque<Unit>,
+    /// What waits for its turn.
+    pub(super) turns: Turns,
 }
 
 impl Gate {
@@ -66,7 +59,6 @@ impl Gate {
         let bucket = rules.rate.map(|rate| TokenBucket::new(rate, now));
         let most_in_flight = rules.max_in_flight.min(limits.destination_in_flight).max(1);
         let circuit = Circuit::new(limits.circuit);
-        let (fresh, again) = (VecDeque::new(), VecDeque::new());
         Self {
             rules,
             listed: false,
@@ -79,10 +71,7 @@ impl Gate {
             bucket,
             most_in_flight,
             in_flight: 0,
-            fresh,
-            again,
-            again_next: false,
-            just_read: VecDeque::new(),
+            turns: Turns::new(),
         }
     }
 
@@ -149,33 +138,6 @@ impl Gate {
         } else {
             None
         }
-    }
-
-    pub(super) fn push(&mut self, unit: Unit, fresh: bool) {
-        let list = if fresh { &mut self.fresh } else { &mut self.again };
-        list.push_back(unit);
-    }
-
-    pub(super) fn push_just_read(&mut self, unit: Unit) {
-        self.just_read.push_back(unit);
-    }
-
-    /// The next unit in turn: after those just read, one never tried and one tried before, alternately.
-    pub(super) fn pop(&mut self) -> Option<Unit> {
-        if let Some(unit) = self.just_read.pop_front() {
-            return Some(unit);
-        }
-        self.again_next = !self.again_next;
-        let (first, second) = if self.again_next {
-            (&mut self.fresh, &mut self.again)
-        } else {
-            (&mut self.again, &mut self.fresh)
-        };
-        first.pop_front().or_else(|| second.pop_front())
-    }
-
-    pub(super) fn has_ready(&self) -> bool {
-        !self.just_read.is_empty() || !self.fresh.is_empty() || !self.again.is_empty()
     }
 
     /// Whether an attempt may begin at `now`.

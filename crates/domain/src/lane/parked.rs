@@ -120,6 +120,17 @@ impl ParkedLane {
         self.taken.as_ref().is_some_and(|taken| taken.contains(&sequence))
     }
 
+    /// A message that was taken out of turn is deleted. What is being read now may show it once more.
+    pub(super) fn taken_is_gone(&mut self, sequence: u64) {
+        if self.reading == Reading::Begun {
+            return;
+        }
+        if let Some(taken) = &mut self.taken {
+            taken.remove(&sequence);
+        }
+        self.taken = self.taken.take().filter(|taken| !taken.is_empty());
+    }
+
     /// The heads have passed what lies below `sequence`.
     pub(super) fn forget_taken(&mut self, sequence: u64) {
         let taken = self.taken.take().map(|mut taken| taken.split_off(&sequence));
@@ -244,6 +255,9 @@ impl PartitionLanes {
             held,
         };
         self.appends.insert(place, appending);
+        if let ParkedSubject::Tier(destination, tier) = to {
+            self.begin_append_to_tier(destination, tier);
+        }
         turn.actions.push(Action::Append {
             place,
             to,
@@ -262,6 +276,7 @@ impl PartitionLanes {
                 if !self.moved_to_the_front(unit, place, at, turn) {
                     self.appended_to_tier(destination, tier, appending.progress, turn);
                 }
+                self.end_append_to_tier(destination, tier);
                 if let Some(item) = self.singles.get(&place).map(|head| head.item) {
                     self.let_move(unit, item, appending.progress, turn);
                 }
@@ -335,9 +350,12 @@ impl PartitionLanes {
     }
 
     pub(super) fn append_refused(&mut self, place: Place, turn: &mut Turn<'_>) {
-        let Some(Appending { unit, .. }) = self.appends.remove(&place) else {
+        let Some(Appending { unit, to, .. }) = self.appends.remove(&place) else {
             return;
         };
+        if let ParkedSubject::Tier(destination, tier) = to {
+            self.end_append_to_tier(destination, tier);
+        }
         self.uncount_refused(unit, place);
         let Unit::Lane(id) = unit else {
             self.front_refused(place, turn);

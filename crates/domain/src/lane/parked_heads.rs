@@ -37,8 +37,9 @@ impl PartitionLanes {
 
     pub(super) fn push_unread(&mut self, unit: Unit, fresh: bool) {
         if let Some(gate) = self.gates.get_mut(&unit.destination()) {
-            gate.push(unit, fresh);
+            gate.turns.push(unit, fresh);
         }
+        self.forget_passed_turns(unit.destination());
         self.list(unit.destination());
     }
 

@@ -29,8 +29,11 @@ enum TierWait {
 /// One tier of a destination.
 #[derive(Debug, Default)]
 pub(super) struct Tier {
-    /// Messages in it that were not read since the takeover.
-    unread: u64,
+    /// Messages counted in it, less those read: below zero while one is read before its append is
+    /// confirmed.
+    unread: i64,
+    /// Appends to it under way: what they add is not counted yet.
+    appending: u32,
     /// The last sequence read.
     read_to: u64,
     /// Messages read and not yet gone from it.
@@ -38,6 +41,12 @@ pub(super) struct Tier {
     /// Sequences that were taken out of turn, and that the reading has not passed.
     taken: BTreeSet<u64>,
     waits: TierWait,
+}
+
+impl Tier {
+    fn is_over(&self) -> bool {
+        self.unread == 0 && self.in_memory == 0 && self.appending == 0 && self.waits == TierWait::No
+    }
 }
 
 impl PartitionLanes {
@@ -78,6 +87,27 @@ impl PartitionLanes {
         self.begin_append(place, unit, to, progress, reason, turn);
     }
 
+    /// An append to the tier is under way: it is kept until that is over.
+    pub(super) fn begin_append_to_tier(&mut self, destination: DestinationId, number: u8) {
+        self.tiers.entry((destination, number)).or_default().appending += 1;
+    }
+
+    /// An append to the tier is over.
+    pub(super) fn end_append_to_tier(&mut self, destination: DestinationId, number: u8) {
+        if let Some(tier) = self.tiers.get_mut(&(destination, number)) {
+            tier.appending = tier.appending.saturating_sub(1);
+        }
+        self.forget_tier_that_is_over(destination, number);
+    }
+
+    fn forget_tier_that_is_over(&mut self, destination: DestinationId, number: u8) -> bool {
+        let over = self.tiers.get(&(destination, number)).is_some_and(Tier::is_over);
+        if over {
+            self.tiers.remove(&(destination, number));
+        }
+        over
+    }
+
     pub(super) fn appended_to_tier(
         &mut self,
         destination: DestinationId,
@@ -112,7 +142,7 @@ impl PartitionLanes {
             return false;
         }
         tier.taken.insert(sequence);
-        tier.unread = tier.unread.saturating_sub(u64::from(counted));
+        tier.unread -= i64::from(counted);
         tier.in_memory += 1;
         true
     }
@@ -122,21 +152,21 @@ impl PartitionLanes {
         let Some(head) = self.singles.remove(&place) else {
             return;
         };
-        let (Place::Parked(_), Some(number)) = (place, head.item.tier) else {
+        let (Place::Parked(sequence), Some(number)) = (place, head.item.tier) else {
             return;
         };
         let destination = head.item.destination;
         if let Some(tier) = self.tiers.get_mut(&(destination, number)) {
             tier.in_memory = tier.in_memory.saturating_sub(1);
-            if tier.unread == 0 && tier.in_memory == 0 && tier.waits == TierWait::No {
-                self.tiers.remove(&(destination, number));
-            } else if tier.waits == TierWait::No
-                && tier.unread > 0
-                && tier.in_memory <= self.limits.tier_read / 2
-            {
+            // What is being read now may show it once more.
+            if tier.waits != TierWait::Reading {
+                tier.taken.remove(&sequence);
+            }
+            if tier.waits == TierWait::No && tier.unread > 0 && tier.in_memory <= self.limits.tier_read / 2 {
                 self.wait_for_tier(destination, number, 0, turn.now);
             }
         }
+        self.forget_tier_that_is_over(destination, number);
     }
 
     fn wait_for_tier(&mut self, destination: DestinationId, number: u8, at: Millis, now: Millis) {
@@ -180,9 +210,14 @@ impl PartitionLanes {
         }
     }
 
+    pub(super) fn tier_waits_for_turn(&self, destination: DestinationId, number: u8) -> bool {
+        let tier = self.tiers.get(&(destination, number));
+        tier.is_some_and(|tier| tier.waits == TierWait::Ready)
+    }
+
     pub(super) fn load_tier(&mut self, destination: DestinationId, number: u8, count: u64) {
         let tier = Tier {
-            unread: count,
+            unread: i64::try_from(count).unwrap_or(i64::MAX),
             ..Tier::default()
         };
         self.tiers.insert((destination, number), tier);
@@ -238,13 +273,11 @@ impl PartitionLanes {
             .into_iter()
             .filter(|sequence| *sequence > tier.read_to)
             .collect();
-        tier.unread = tier.unread.saturating_sub(due.len() as u64);
+        tier.unread -= due.len() as i64;
         tier.in_memory += due.len() as u32;
         let more = tier.unread > 0;
         let room = tier.in_memory <= self.limits.tier_read / 2;
-        if !more && tier.in_memory == 0 {
-            self.tiers.remove(&(destination, number));
-        }
+        self.forget_tier_that_is_over(destination, number);
         let next_at = messages.get(passed).map(|message| message.progress.next_at);
         self.end_read(Unit::Tier(destination, number));
         for message in due {

@@ -48,6 +48,15 @@ pub(crate) enum Reply {
     Gone,
 }
 
+/// What becomes of an append.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Append {
+    Confirm,
+    /// It takes effect, and the engine learns of it later.
+    ConfirmLater,
+    Refuse,
+}
+
 /// An append that the engine wants.
 #[derive(Debug, Clone, Copy)]
 struct WantedAppend {
@@ -81,6 +90,8 @@ pub(crate) struct World {
     pub(crate) settles: Vec<Settle>,
     pub(crate) enabled: HashMap<DestinationId, bool>,
     appends: Vec<WantedAppend>,
+    /// Appends that took effect, and whose confirmation is still on its way.
+    appended: Vec<(WantedAppend, u64)>,
     reads: Vec<WantedRead>,
     stream: ParkedStream,
     written: Vec<(LaneId, u64)>,
@@ -155,6 +166,7 @@ impl World {
             settles: Vec::new(),
             enabled,
             appends: Vec::new(),
+            appended: Vec::new(),
             reads: Vec::new(),
             stream: ParkedStream::default(),
             written: Vec::new(),
@@ -466,20 +478,37 @@ impl World {
         }
     }
 
-    /// An append takes effect, or is refused.
-    pub(crate) fn append(&mut self, pick: usize, refuse: bool) {
+    /// An append takes effect, or is refused; where none is wanted, one is confirmed that took effect.
+    pub(crate) fn append(&mut self, pick: usize, how: Append) {
         if self.appends.is_empty() {
-            return;
+            return self.confirm_append(pick);
         }
         let wanted = self.appends.remove(pick % self.appends.len());
-        if refuse {
+        if matches!(how, Append::Refuse) {
             return self.apply(Input::AppendRefused(wanted.place));
         }
         let parked = self.put(&wanted);
+        self.appended.push((wanted, parked));
+        if matches!(how, Append::Confirm) {
+            self.confirm_append(self.appended.len() - 1);
+        }
+    }
+
+    fn confirm_append(&mut self, pick: usize) {
+        if self.appended.is_empty() {
+            return;
+        }
+        let (wanted, parked) = self.appended.remove(pick % self.appended.len());
         self.apply(Input::Appended {
             place: wanted.place,
             parked,
         });
+    }
+
+    fn appends_under_way(&self) -> impl Iterator<Item = &WantedAppend> {
+        self.appends
+            .iter()
+            .chain(self.appended.iter().map(|(wanted, _)| wanted))
     }
 
     /// In an ordered lane, what is behind an append must not be parked while something before it
@@ -487,7 +516,7 @@ impl World {
     fn check_append(&self, place: Place, to: ParkedSubject) {
         let ParkedSubject::Lane(lane) = to else { return };
         assert!(
-            self.appends.iter().all(|other| other.to != to),
+            self.appends_under_way().all(|other| other.to != to),
             "two appends of {lane:?} at once"
         );
         for earlier in &self.messages[..self.index_at(place)] {
@@ -573,6 +602,7 @@ impl World {
         self.reads.clear();
         self.asked_here = self.asked.len();
         self.answers.clear();
+        self.appended.clear();
         self.sends.clear();
         self.settled_origins.clear();
         self.taken_over_at = if clean { 0 } else { self.messages.len() };
@@ -625,8 +655,7 @@ impl World {
                     .any(|settle| self.index_at(settle.place) == index);
                 let parked = self.stream.holds_any(arrival.sequence);
                 let appending = self
-                    .appends
-                    .iter()
+                    .appends_under_way()
                     .any(|append| self.index_at(append.place) == index);
                 let reads = self.reads.iter().any(|read| match read {
                     WantedRead::Head(lane) => Some(*lane) == arrival.lane_id(),
@@ -743,9 +772,13 @@ impl World {
     /// The owner stops cleanly: what is in flight ends and is settled, then another takes over.
     pub(crate) fn hand_over(&mut self) {
         self.apply(Input::Drain);
-        while !(self.sends.is_empty() && self.settles.is_empty() && self.appends.is_empty()) {
+        while !(self.sends.is_empty()
+            && self.settles.is_empty()
+            && self.appends.is_empty()
+            && self.appended.is_empty())
+        {
             self.reply(0, Reply::Fail, 0.0);
-            self.append(0, false);
+            self.append(0, Append::Confirm);
             self.confirm(0);
         }
         assert!(self.engine.is_drained());
@@ -775,10 +808,11 @@ impl World {
             while !(self.sends.is_empty()
                 && self.settles.is_empty()
                 && self.appends.is_empty()
+                && self.appended.is_empty()
                 && self.reads.is_empty()
                 && self.answers.is_empty())
             {
-                self.append(0, false);
+                self.append(0, Append::Confirm);
                 self.read(0, false);
                 self.reply(0, Reply::Accept, 0.0);
                 self.confirm(0);
