@@ -17,7 +17,7 @@ use crate::publish::is_wrong_sequence;
 const HEADER_EXPECTED_REVISION: &str = "Nats-Expected-Last-Subject-Sequence";
 const HEADER_OPERATION: &str = "KV-Operation";
 const HEADER_ROLLUP: &str = "Nats-Rollup";
-const HEADER_TTL: &str = "Nats-TTL";
+pub(crate) const HEADER_TTL: &str = "Nats-TTL";
 
 /// A key's value and the revision that it was written with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,7 +77,7 @@ impl Broker {
         Ok(())
     }
 
-    async fn key_publish(
+    pub(crate) async fn key_publish(
         &self,
         bucket: &str,
         key: &str,

@@ -27,7 +27,6 @@ mod parked_heads;
 mod parked_takeover;
 mod partition_lanes;
 mod quota;
-mod rate;
 mod settling;
 mod single;
 mod slowing;
@@ -36,6 +35,7 @@ mod timers;
 mod turns;
 
 pub use crate::event::Origin;
+pub use crate::token_bucket::{RateRule, TokenBucket};
 pub use action::{Action, End, HoldReason, LaneState, ParkedSubject, Send, Settle, WaitingLane};
 pub use arrival::{Arrival, LaneId, LaneKey, ParkedMessage, Place};
 pub use destination_gate::DestinationRules;
@@ -44,4 +44,3 @@ pub use input::{
 };
 pub use limits::{Limits, Parking, Takeover};
 pub use partition_lanes::PartitionLanes;
-pub use rate::{RateRule, TokenBucket};

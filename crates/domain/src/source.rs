@@ -2,6 +2,7 @@
 
 mod answers;
 mod auth;
+mod auth_rules;
 mod ordering;
 
 use std::collections::BTreeMap;
@@ -21,6 +22,8 @@ use crate::{
     secret::Secret,
     validation::{self, Faults, FieldError},
 };
+
+use auth_rules::check_auth;
 
 pub use answers::{Acknowledgement, DisabledAnswer, OnLate, RequestResponse};
 pub use auth::{DEFAULT_KEY_HEADER, DEFAULT_KEY_QUERY, SourceAuth};
@@ -276,26 +279,8 @@ impl SourceSpec {
             "/force_list",
             "has more than 64 names",
         );
-        if let SourceAuth::ApiKey {
-            header: Some(header), ..
-        } = &self.auth
-        {
-            faults.require(
-                validation::is_header_name(header),
-                "/auth/header",
-                "is not a header's name",
-            );
-        }
-        if let SourceAuth::ApiKey {
-            query: Some(query), ..
-        } = &self.auth
-        {
-            faults.require(
-                !query.is_empty() && query.len() <= 128,
-                "/auth/query",
-                "has 1 to 128 bytes",
-            );
-        }
+        check_auth(&self.auth, faults);
+        faults.require(self.allow_ips.len() <= 256, "/allow_ips", "has more than 256 networks");
         if let Some(limit) = &self.rate_limit {
             limit.check("/rate_limit", faults);
         }
@@ -323,10 +308,9 @@ impl SourceSpec {
     }
 
     fn check_later(&self, faults: &mut Faults) {
-        let auth = matches!(self.auth, SourceAuth::None | SourceAuth::ApiKey { .. });
+        let auth = !matches!(self.auth, SourceAuth::Signature { .. });
         faults.later(auth, "/auth/type", "this way to authenticate");
         faults.later(!self.paused, "/paused", "pausing");
-        faults.later(self.allow_ips.is_empty(), "/allow_ips", "a list of networks");
         faults.later(
             self.query_params.is_empty(),
             "/query_params",
@@ -340,7 +324,6 @@ impl SourceSpec {
         let waits = self.request_response == RequestResponse::default();
         faults.later(waits, "/request_response", "request-response");
         faults.later(self.dedupe == Dedupe::default(), "/dedupe", "deduplication");
-        faults.later(self.rate_limit.is_none(), "/rate_limit", "a rate limit");
         faults.later(
             self.acknowledgement.is_none(),
             "/acknowledgement",

@@ -147,6 +147,8 @@ pub(crate) struct IngressArgs {
     #[command(flatten)]
     pub(crate) broker: BrokerArgs,
     #[command(flatten)]
+    pub(crate) outbound: OutboundArgs,
+    #[command(flatten)]
     pub(crate) ingress: IngressSettings,
     #[command(flatten)]
     pub(crate) common: CommonArgs,

@@ -147,9 +147,13 @@ struct Parts {
 
 /// Fills in what only this process knows.
 fn with_own_settings(mut args: UpArgs, ingress: SocketAddr) -> UpArgs {
+    let scheme = match args.ingress.ingress_tls_cert {
+        Some(_) => "https",
+        None => "http",
+    };
     args.config
         .public_ingress_url
-        .get_or_insert_with(|| format!("http://{ingress}"));
+        .get_or_insert_with(|| format!("{scheme}://{ingress}"));
     if args.broker.nats_url.is_none() {
         // The data directory's lock says that nobody else is this worker: what it owned is its own again at once.
         args.dispatcher
@@ -182,6 +186,7 @@ fn spawn_services(
     running.spawn(hookrail_ingress::run(
         args.ingress,
         broker.clone(),
+        outbound.clone(),
         context.clone(),
         ingress,
     ));

@@ -2,7 +2,7 @@
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use actix_web::http::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 
 use crate::refusal::Refusal;
 use crate::store_event::Receipt;
@@ -20,13 +20,20 @@ pub(crate) fn receipt(receipt: &Receipt) -> HttpResponse {
         .body(format!(r#"{{"event_id":"{event_id}"}}"#))
 }
 
-/// The problem document of a refusal. `keep_connection` is false where the request wasn't read to
+/// The problem document of a refusal, with the source's `challenge` at 401. `keep_connection` is false where the request wasn't read to
 /// its end.
-pub(crate) fn refusal(refusal: &Refusal, keep_connection: bool) -> HttpResponse {
+pub(crate) fn refusal(
+    refusal: &Refusal,
+    challenge: Option<&'static str>,
+    keep_connection: bool,
+) -> HttpResponse {
     let mut answer = refusal.problem().to_response();
     let headers = answer.headers_mut();
     if let Some(seconds) = refusal.retry_after_s() {
         headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    if let (Refusal::Unauthorized(_), Some(challenge)) = (refusal, challenge) {
+        headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
     }
     if let Refusal::Method(allowed) = refusal
         && let Ok(allowed) = HeaderValue::from_str(allowed)

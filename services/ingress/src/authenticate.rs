@@ -1,36 +1,55 @@
-//! Knowing the sender. The answer to a failure is one and the same; what failed is told to the
-//! source's owner only.
+//! Knowing the sender by what its request's head shows. The answer to a failure is one and the same; what
+//! failed is told to the source's owner only. Comparisons take the same time wherever they differ.
 
-use actix_web::http::header::HeaderMap;
-use hookrail_domain::api_key::find_key;
+use std::borrow::Cow;
+
+use actix_web::http::header::{AUTHORIZATION, HeaderMap};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use hookrail_domain::Millis;
+use hookrail_domain::api_key::{find_key, same_text};
 use hookrail_domain::ids::KeyId;
+use hookrail_domain::jwt::{self, JwtKey, WantedClaims};
+use hookrail_domain::secret::Secret;
 use hookrail_domain::source::SourceAuth;
 
 use crate::intake::Intake;
+use crate::published_keys::PublishedKeys;
+use crate::refusal::Refusal;
 
 /// Lets the sender in, with the credential that did.
 ///
 /// # Errors
-/// Which check failed, for the source's owner.
-pub(crate) fn authenticate(
+/// Which check failed, for the source's owner; or that it can't be checked now.
+pub(crate) async fn authenticate(
     intake: &Intake,
+    published: &PublishedKeys,
     headers: &HeaderMap,
     query: &[(String, String)],
-) -> Result<Option<KeyId>, &'static str> {
-    match &intake.source.spec.auth {
-        SourceAuth::None => Ok(None),
-        SourceAuth::ApiKey { .. } => {
-            let shown = shown_key(intake, headers, query).ok_or("the request has no API key")?;
-            let key = find_key(&intake.source.api_keys, shown);
-            key.map(|key| Some(key.id))
-                .ok_or("the API key is none of this source's")
-        }
-        // Definitions with these are refused; letting nobody in is the safe side.
-        SourceAuth::Basic { .. }
-        | SourceAuth::Bearer { .. }
-        | SourceAuth::Jwt { .. }
-        | SourceAuth::Signature { .. } => Err("this way to authenticate is not supported yet"),
-    }
+    now: Millis,
+) -> Result<Option<KeyId>, Refusal> {
+    let checked = match &intake.source.spec.auth {
+        SourceAuth::None => Ok(()),
+        SourceAuth::ApiKey { .. } => return by_key(intake, headers, query).map(Some),
+        SourceAuth::Basic { username, password } => by_password(headers, username, password, now),
+        SourceAuth::Bearer { token } => by_token(headers, token, now),
+        SourceAuth::Jwt { .. } => return by_jwt(intake, published, headers, now).await.map(|()| None),
+        // A definition with it is refused; letting nobody in is the safe side.
+        SourceAuth::Signature { .. } => Err("this way to authenticate is not supported yet"),
+    };
+    checked.map(|()| None).map_err(unauthorized)
+}
+
+fn unauthorized(detail: impl Into<Cow<'static, str>>) -> Refusal {
+    Refusal::Unauthorized(detail.into())
+}
+
+fn by_key(intake: &Intake, headers: &HeaderMap, query: &[(String, String)]) -> Result<KeyId, Refusal> {
+    let shown = shown_key(intake, headers, query);
+    let shown = shown.ok_or_else(|| unauthorized("the request has no API key"))?;
+    let key = find_key(&intake.source.api_keys, shown);
+    key.map(|key| key.id)
+        .ok_or_else(|| unauthorized("the API key is none of this source's"))
 }
 
 /// The key that the request shows; the header goes before the query.
@@ -44,4 +63,74 @@ fn shown_key<'a>(intake: &Intake, headers: &'a HeaderMap, query: &'a [(String, S
             .find(|(known, _)| known == name)
             .map(|(_, value)| value.as_str())
     })
+}
+
+/// What the `Authorization` header shows for a scheme, whose name is in any case (RFC 9110, section 11.1).
+fn shown<'a>(headers: &'a HeaderMap, scheme: &str) -> Option<&'a str> {
+    let value = headers.get(AUTHORIZATION)?.to_str().ok()?;
+    let (name, shown) = value.trim().split_once(' ')?;
+    name.eq_ignore_ascii_case(scheme).then(|| shown.trim_start())
+}
+
+/// HTTP Basic (RFC 7617), in UTF-8.
+fn by_password(
+    headers: &HeaderMap,
+    username: &str,
+    password: &Secret,
+    now: Millis,
+) -> Result<(), &'static str> {
+    let shown = shown(headers, "basic").ok_or("the request has no Basic credentials")?;
+    let decoded = STANDARD
+        .decode(shown)
+        .map_err(|_| "the Basic credentials are not base64")?;
+    let wanted = password.active(now).ok_or("the source's password has expired")?;
+    let wanted = format!("{username}:{wanted}");
+    match same_text(&decoded, wanted.as_bytes()) {
+        true => Ok(()),
+        false => Err("the user name or the password is wrong"),
+    }
+}
+
+/// A bearer token (RFC 6750).
+fn by_token(headers: &HeaderMap, token: &Secret, now: Millis) -> Result<(), &'static str> {
+    let shown = shown(headers, "bearer").ok_or("the request has no bearer token")?;
+    let wanted = token.active(now).ok_or("the source's token has expired")?;
+    match same_text(shown.as_bytes(), wanted.as_bytes()) {
+        true => Ok(()),
+        false => Err("the bearer token is wrong"),
+    }
+}
+
+async fn by_jwt(
+    intake: &Intake,
+    published: &PublishedKeys,
+    headers: &HeaderMap,
+    now: Millis,
+) -> Result<(), Refusal> {
+    let SourceAuth::Jwt {
+        jwks_url,
+        secret,
+        issuer,
+        audience,
+        ..
+    } = &intake.source.spec.auth
+    else {
+        return Err(unauthorized("the source takes no tokens"));
+    };
+    let token = shown(headers, "bearer").ok_or_else(|| unauthorized("the request has no bearer token"))?;
+    let mut keys: Vec<JwtKey> = intake.public_key.iter().cloned().collect();
+    if let Some(secret) = secret {
+        let active = secret.active(now);
+        let active = active.ok_or_else(|| unauthorized("the source's secret has expired"))?;
+        keys.push(JwtKey::from_secret(active));
+    }
+    if let Some(url) = jwks_url {
+        let found = published.keys(url, |keys| jwt::names_unknown_key(token, keys), now);
+        keys.extend(found.await?.iter().cloned());
+    }
+    let wanted = WantedClaims {
+        issuer: issuer.as_deref(),
+        audience: audience.as_deref(),
+    };
+    jwt::check(token, &keys, wanted, now).map_err(|error| unauthorized(error.to_string()))
 }

@@ -1,5 +1,7 @@
 //! A request that was let in → the event as it is stored.
 
+use std::net::IpAddr;
+
 use actix_web::HttpRequest;
 use actix_web::http::header::{CONTENT_TYPE, HeaderMap};
 use actix_web::web::Bytes;
@@ -33,6 +35,7 @@ pub(crate) struct Inbound {
     pub(crate) accepted_at: Millis,
     pub(crate) revision: u64,
     pub(crate) credential: Option<KeyId>,
+    pub(crate) client: Option<IpAddr>,
     pub(crate) query: Vec<(String, String)>,
     pub(crate) ordering_key: Option<String>,
     pub(crate) body: Bytes,
@@ -55,9 +58,7 @@ impl Inbound {
             headers: kept_headers(intake, headers, &NOT_KEPT),
             content_type: text(headers, CONTENT_TYPE.as_str()).map(str::to_owned),
             body: Body::inline(&self.body[..]),
-            remote_addr: request
-                .peer_addr()
-                .map(|peer| peer.ip().to_canonical().to_string()),
+            remote_addr: self.client.map(|client| client.to_string()),
             credential: self.credential,
             ordering_key: self.ordering_key,
             dedupe_key: None,

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use hookrail_domain::source::{KeyPlace, OrderingMode, Source, SourceMethod};
+use hookrail_domain::jwt::JwtKey;
+use hookrail_domain::source::{KeyPlace, OrderingMode, Source, SourceAuth, SourceMethod};
 
 /// What a source wants of its requests.
 pub(crate) struct Intake {
@@ -14,6 +15,10 @@ pub(crate) struct Intake {
     pub(crate) key_header: Option<String>,
     /// The query parameter that carries its API key.
     pub(crate) key_query: Option<String>,
+    /// The public key that its senders' tokens are signed with.
+    pub(crate) public_key: Option<JwtKey>,
+    /// The `WWW-Authenticate` header of 401, where the way to authenticate has one.
+    pub(crate) challenge: Option<&'static str>,
     /// What it keeps in order.
     pub(crate) order: Order,
     /// The `Allow` header of 405.
@@ -39,6 +44,8 @@ impl Intake {
             id: source.id.to_string(),
             key_header: header.map(str::to_ascii_lowercase),
             key_query: query.map(str::to_owned),
+            public_key: public_key(&source.spec.auth),
+            challenge: challenge(&source.spec.auth),
             order: Order::of(source),
             allow: methods.join(", "),
             source: Arc::clone(source),
@@ -49,6 +56,24 @@ impl Intake {
     pub(crate) fn takes(&self, method: &str) -> bool {
         let mut methods = self.source.spec.methods.iter();
         methods.any(|known: &SourceMethod| known.as_str() == method)
+    }
+}
+
+fn public_key(auth: &SourceAuth) -> Option<JwtKey> {
+    match auth {
+        SourceAuth::Jwt {
+            public_key: Some(pem),
+            ..
+        } => JwtKey::from_pem(pem).ok(),
+        _ => None,
+    }
+}
+
+fn challenge(auth: &SourceAuth) -> Option<&'static str> {
+    match auth {
+        SourceAuth::Basic { .. } => Some(r#"Basic realm="webhooks", charset="UTF-8""#),
+        SourceAuth::Bearer { .. } | SourceAuth::Jwt { .. } => Some(r#"Bearer realm="webhooks""#),
+        _ => None,
     }
 }
 

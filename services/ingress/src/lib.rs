@@ -11,9 +11,12 @@ mod http_api;
 mod receive;
 
 mod find_source;
+mod forwarded;
 mod intake;
 
 mod authenticate;
+mod published_keys;
+mod rates;
 mod body_limit;
 mod content_encoding;
 mod in_flight;
@@ -36,6 +39,7 @@ mod rejection_samples;
 
 mod metrics;
 mod run;
+mod tls;
 
 pub use run::run;
 pub use settings::IngressSettings;

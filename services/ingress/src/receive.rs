@@ -1,5 +1,6 @@
 //! One webhook, from request to answer: every step on one screen.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use actix_web::dev::Payload;
@@ -9,18 +10,20 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use hookrail_domain::snapshot::Snapshot;
 use hookrail_domain::source::DisabledAnswer;
 use hookrail_runtime::clock::now_ms;
+use ipnet::IpNet;
 
 use crate::answer;
 use crate::authenticate::authenticate;
 use crate::body_limit::{body_limit, deliverable_bytes};
 use crate::content_encoding::{DecodeError, Encoding, decode};
 use crate::find_source::find_source;
+use crate::forwarded::client_address;
 use crate::inbound::Inbound;
 use crate::intake::Intake;
 use crate::ordering_key::{Request, check_body};
 use crate::query::read_query;
 use crate::read_body::{BodyError, drain, read_body};
-use crate::refusal::Refusal;
+use crate::refusal::{HEAD_MAX_BYTES, Refusal};
 use crate::state::{Ingress, Worker};
 use crate::store_event::{Receipt, store_event};
 
@@ -46,10 +49,12 @@ pub(crate) async fn receive(request: HttpRequest, payload: web::Payload) -> Http
         Err(refusal) => {
             ingress.metrics.count_refusal(&refusal);
             if let Some(intake) = &intake {
-                ingress.reports.note(intake, &refusal, &request);
+                let trusted = &ingress.settings.ingress_trusted_proxies;
+                ingress.reports.note(intake, &refusal, &request, trusted);
             }
             let is_read = drain(&mut payload).await;
-            answer::refusal(&refusal, is_read)
+            let challenge = intake.and_then(|intake| intake.challenge);
+            answer::refusal(&refusal, challenge, is_read)
         }
     }
 }
@@ -62,12 +67,20 @@ async fn accept(
     payload: &mut Payload,
 ) -> Result<Receipt, Refusal> {
     let ingress = &worker.ingress;
+    let (spec, now) = (&intake.source.spec, now_ms());
+    check_head(request)?;
+    let client = client_address(request, &ingress.settings.ingress_trusted_proxies);
+    let too_many = |wait_ms| Refusal::TooMany(wait_ms);
+    ingress.rates.take_client(client, now).map_err(too_many)?;
     check_enabled(intake)?;
+    check_address(client, &spec.allow_ips)?;
     if !intake.takes(request.method().as_str()) {
         return Err(Refusal::Method(intake.allow.clone()));
     }
     let query = read_query(request.query_string());
-    let credential = authenticate(intake, request.headers(), &query).map_err(Refusal::Unauthorized)?;
+    let credential = authenticate(intake, &ingress.published_keys, request.headers(), &query, now).await?;
+    let rate = ingress.rates.take_source(intake.source.id, spec.rate_limit, now);
+    rate.map_err(too_many)?;
     let _place = ingress.in_flight.enter().ok_or(Refusal::Busy)?;
     let body = body(ingress, intake, request, payload).await?;
     let ordering_key = ordering_key(ingress, intake, request, &query, &body)?;
@@ -76,6 +89,7 @@ async fn accept(
         accepted_at: now_ms(),
         revision: snapshot.revision(),
         credential,
+        client,
         query,
         ordering_key,
         body,
@@ -83,6 +97,25 @@ async fn accept(
     let event = inbound.into_event(intake, request, ingress.broker.settings().partitions);
     tracing::debug!(event_id = %event.id, trace_id = event.trace_id(), "storing an event");
     store_event(worker, intake, event).await
+}
+
+/// The server bounds a head too, and closes the connection over it; this one is answered.
+fn check_head(request: &HttpRequest) -> Result<(), Refusal> {
+    let headers = request.headers().iter();
+    let bytes: usize = headers.map(|(name, value)| name.as_str().len() + value.len()).sum();
+    let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
+    match bytes + target <= HEAD_MAX_BYTES {
+        true => Ok(()),
+        false => Err(Refusal::HeadTooLarge),
+    }
+}
+
+fn check_address(client: Option<IpAddr>, allowed: &[IpNet]) -> Result<(), Refusal> {
+    let inside = |client: IpAddr| allowed.iter().any(|network| network.contains(&client));
+    match allowed.is_empty() || client.is_some_and(inside) {
+        true => Ok(()),
+        false => Err(Refusal::Address),
+    }
 }
 
 fn check_enabled(intake: &Intake) -> Result<(), Refusal> {

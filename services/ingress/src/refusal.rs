@@ -1,5 +1,7 @@
 //! Why a request was not accepted: each cause with its status, its stable code and its words.
 
+use std::borrow::Cow;
+
 use actix_web::http::StatusCode;
 use hookrail_runtime::Problem;
 
@@ -11,6 +13,9 @@ const RETRY_FULL_S: u32 = 5;
 const RETRY_UNKNOWN_S: u32 = 2;
 /// When to come again to an ingress that has all its places taken, seconds.
 const RETRY_BUSY_S: u32 = 1;
+
+/// Largest head that is taken, bytes: what is kept of it lies beside the body in one message.
+pub(crate) const HEAD_MAX_BYTES: usize = 48 * 1024;
 
 /// A refused request's cause.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,7 +29,15 @@ pub(crate) enum Refusal {
     /// The source doesn't take the method; with those that it takes.
     Method(String),
     /// The sender isn't known; with the check that failed, which is for the source's owner only.
-    Unauthorized(&'static str),
+    Unauthorized(Cow<'static, str>),
+    /// Nobody can say now whether the sender is known: its issuer's keys can't be fetched.
+    NoKeys,
+    /// The source takes nothing from this address.
+    Address,
+    /// More requests than the source, or any client address, may make; with the milliseconds until the next.
+    TooMany(i64),
+    /// The request's head is too large to be kept with the event.
+    HeadTooLarge,
     /// The body, decoded, is too large.
     TooLarge {
         /// The largest one, bytes.
@@ -63,12 +76,15 @@ impl Refusal {
             Self::Disabled => StatusCode::LOCKED,
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::Unauthorized(_) => StatusCode::UNAUTHORIZED,
+            Self::Address => StatusCode::FORBIDDEN,
+            Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::TooLarge { .. } | Self::TooLargeAsJson { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Encoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Malformed(_) | Self::BodyBroken => StatusCode::BAD_REQUEST,
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::KeyReused => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::DisabledForNow | Self::Busy | Self::Full | Self::Unknown(_) => {
+            Self::DisabledForNow | Self::NoKeys | Self::Busy | Self::Full | Self::Unknown(_) => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
         }
@@ -81,6 +97,10 @@ impl Refusal {
             Self::Disabled | Self::DisabledForNow => "disabled",
             Self::Method(_) => "method-not-allowed",
             Self::Unauthorized(_) => "unauthorized",
+            Self::NoKeys => "keys-unavailable",
+            Self::Address => "address-refused",
+            Self::TooMany(_) => "rate-limited",
+            Self::HeadTooLarge => "head-too-large",
             Self::TooLarge { .. } | Self::TooLargeAsJson { .. } => "body-too-large",
             Self::Encoding => "unsupported-encoding",
             Self::Malformed(_) => "malformed-body",
@@ -99,6 +119,8 @@ impl Refusal {
             Self::Full => Some(RETRY_FULL_S),
             Self::Unknown(_) => Some(RETRY_UNKNOWN_S),
             Self::Busy => Some(RETRY_BUSY_S),
+            Self::NoKeys => Some(RETRY_FULL_S),
+            Self::TooMany(wait_ms) => Some(u32::try_from((wait_ms + 999) / 1000).unwrap_or(u32::MAX).max(1)),
             _ => None,
         }
     }
@@ -106,7 +128,7 @@ impl Refusal {
     /// What the source's owner is told.
     pub(crate) fn owner_detail(&self) -> String {
         match self {
-            Self::Unauthorized(failed) => (*failed).to_owned(),
+            Self::Unauthorized(failed) => failed.clone().into_owned(),
             Self::Unknown(reason) => reason.clone(),
             _ => self.detail().unwrap_or_else(|| self.title().to_owned()),
         }
@@ -127,6 +149,10 @@ impl Refusal {
             Self::Disabled | Self::DisabledForNow => "The source is disabled",
             Self::Method(_) => "The source does not take this method",
             Self::Unauthorized(_) => "The credentials are missing or wrong",
+            Self::NoKeys => "The credentials can't be checked now",
+            Self::Address => "The source takes nothing from this address",
+            Self::TooMany(_) => "Too many requests",
+            Self::HeadTooLarge => "The request's head is too large",
             Self::TooLarge { .. } | Self::TooLargeAsJson { .. } => "The body is too large",
             Self::Encoding => "The content encoding is not supported",
             Self::Malformed(_) => "The body is not well-formed",
@@ -147,6 +173,8 @@ impl Refusal {
             )),
             Self::Encoding => Some("supported are gzip, deflate and identity".to_owned()),
             Self::Malformed(detail) => Some(detail.clone()),
+            Self::NoKeys => Some("the issuer's published keys can't be fetched; nothing was stored".to_owned()),
+            Self::HeadTooLarge => Some(format!("target, headers and their names may have {HEAD_MAX_BYTES} bytes")),
             Self::Busy => Some("too many requests are in flight".to_owned()),
             Self::Full => Some("the event log is full; nothing was stored".to_owned()),
             Self::Unknown(_) => Some(
@@ -177,7 +205,7 @@ mod tests {
 
     #[test]
     fn the_sender_is_not_told_which_check_failed_but_the_owner_is() {
-        let refusal = Refusal::Unauthorized("the request has no API key");
+        let refusal = Refusal::Unauthorized("the request has no API key".into());
         assert_eq!(refusal.problem().detail, None);
         assert_eq!(refusal.owner_detail(), "the request has no API key");
     }

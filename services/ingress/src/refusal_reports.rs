@@ -10,10 +10,12 @@ use hookrail_domain::ids::SourceId;
 use hookrail_domain::journal::{CountRecord, Record, RejectionRecord};
 use hookrail_runtime::clock::now_ms;
 use hookrail_runtime::{ServiceContext, random};
+use ipnet::IpNet;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::credentials::kept_headers;
+use crate::forwarded::client_address;
 use crate::intake::Intake;
 use crate::refusal::Refusal;
 use crate::refusal_counts::{CountRecords, RefusalCounts};
@@ -48,12 +50,21 @@ impl RefusalReports {
     }
 
     /// Counts a refusal, and shows it where it is among the first of its second.
-    pub(crate) fn note(&self, intake: &Intake, refusal: &Refusal, request: &HttpRequest) {
+    pub(crate) fn note(
+        &self,
+        intake: &Intake,
+        refusal: &Refusal,
+        request: &HttpRequest,
+        trusted: &[IpNet],
+    ) {
         let now = now_ms();
         self.counts.add(intake.source.id, refusal.code());
         if self.queue.capacity() > 0 && self.samples.take(intake.source.id, now) {
             // Full again: it was counted, and that is all that was promised.
-            let _ = self.queue.try_send(rejection(intake, refusal, request, now));
+            let _ = self.queue.try_send(RejectionRecord {
+                remote_addr: client_address(request, trusted).map(|client| client.to_string()),
+                ..rejection(intake, refusal, request, now)
+            });
         }
     }
 }
@@ -70,9 +81,7 @@ fn rejection(intake: &Intake, refusal: &Refusal, request: &HttpRequest, now: i64
         at: now,
         code: refusal.code().to_owned(),
         detail,
-        remote_addr: request
-            .peer_addr()
-            .map(|peer| peer.ip().to_canonical().to_string()),
+        remote_addr: None,
         method: request.method().as_str().to_owned(),
         headers,
     }

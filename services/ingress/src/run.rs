@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use hookrail_broker::{Broker, SnapshotFeed};
-use hookrail_runtime::ServiceContext;
+use hookrail_outbound::OutboundClient;
+use hookrail_runtime::{ServiceContext, random};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -14,10 +15,13 @@ use crate::fill::RawFill;
 use crate::http_api;
 use crate::in_flight::InFlight;
 use crate::metrics::IngressMetrics;
+use crate::published_keys::PublishedKeys;
+use crate::rates::Rates;
 use crate::readiness;
 use crate::refusal_reports::{RefusalReports, send_counts, send_rejections};
 use crate::settings::IngressSettings;
 use crate::state::Ingress;
+use crate::tls::Certificate;
 
 /// Runs the ingress on `listener` until `context.shutdown`, then finishes what is in flight.
 ///
@@ -26,10 +30,12 @@ use crate::state::Ingress;
 pub async fn run(
     settings: IngressSettings,
     broker: Broker,
+    outbound: OutboundClient,
     context: ServiceContext,
     listener: TcpListener,
 ) -> anyhow::Result<()> {
     settings.check()?;
+    let certificate = Certificate::from_settings(&settings)?;
     let loaded = context.health.check("ingress.snapshot");
     let (_feed, snapshot) = SnapshotFeed::start(&broker)
         .await
@@ -39,6 +45,8 @@ pub async fn run(
     let ingress = Arc::new(Ingress {
         snapshot,
         fill: RawFill::new(broker.settings().partitions),
+        rates: Rates::new(settings.ingress_client_rate),
+        published_keys: PublishedKeys::new(outbound),
         in_flight: InFlight::new(settings.ingress_max_in_flight),
         reports,
         metrics: IngressMetrics::new(&context.metrics),
@@ -47,24 +55,37 @@ pub async fn run(
     });
     let mut tasks = JoinSet::new();
     tasks.spawn(readiness::watch(Arc::clone(&ingress), context.clone()));
+    tasks.spawn(be_present(Arc::clone(&ingress), context.clone()));
+    if let Some(certificate) = &certificate {
+        tasks.spawn(Arc::clone(certificate).follow(context.clone()));
+    }
     tasks.spawn(send_rejections(Arc::clone(&ingress), waiting, context.clone()));
     // Counted to the end: refusals are over only when the server has stopped.
     let served = CancellationToken::new();
     tasks.spawn(send_counts(Arc::clone(&ingress), served.clone()));
-    let result = serve(listener, &ingress, &context).await;
+    let result = serve(listener, certificate.as_ref(), &ingress, &context).await;
     context.shutdown.cancel();
     served.cancel();
     tasks.join_all().await;
     result
 }
 
+/// Counts the live ingresses, which share the sources' rates.
+async fn be_present(ingress: Arc<Ingress>, context: ServiceContext) {
+    let member = random::hex_token::<8>();
+    let presence = ingress.rates.presence.clone();
+    let stop = context.shutdown.clone();
+    ingress.broker.be_present("ingress", &member, presence, stop).await;
+}
+
 async fn serve(
     listener: TcpListener,
+    certificate: Option<&Arc<Certificate>>,
     ingress: &Arc<Ingress>,
     context: &ServiceContext,
 ) -> anyhow::Result<()> {
     let address = listener.local_addr()?;
-    let server = http_api::server(listener, Arc::clone(ingress), context.grace)?;
+    let server = http_api::server(listener, certificate, Arc::clone(ingress), context.grace)?;
     let stop = server.handle();
     tracing::info!(%address, workers = ingress.settings.workers(), max_body_bytes = deliverable_bytes(&ingress.broker), "taking webhooks");
     let mut server = tokio::spawn(server);

@@ -1,8 +1,10 @@
 //! The ingress's own settings. Addresses, the broker and logging are the process's.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use hookrail_runtime::SettingsError;
+use ipnet::IpNet;
 
 /// Most worker threads that can be asked for.
 const MAX_WORKERS: usize = 256;
@@ -32,6 +34,28 @@ pub struct IngressSettings {
     /// How long an idle connection is kept open
     #[arg(long, value_name = "MS", help_heading = "Ingress", default_value_t = 75_000)]
     pub ingress_keep_alive_ms: u64,
+    /// Networks of proxies whose X-Forwarded-For, -Proto and -Host (or Forwarded) are believed
+    #[arg(
+        long,
+        value_name = "CIDR,…",
+        help_heading = "Ingress",
+        value_delimiter = ','
+    )]
+    pub ingress_trusted_proxies: Vec<IpNet>,
+    /// Requests a second that one client address may make at this ingress; 0 = as many as come
+    #[arg(
+        long,
+        value_name = "REQUESTS",
+        help_heading = "Ingress",
+        default_value_t = 0
+    )]
+    pub ingress_client_rate: u32,
+    /// Certificate chain (PEM) with which the ingress speaks TLS itself; read again when it changes
+    #[arg(long, value_name = "FILE", help_heading = "Ingress")]
+    pub ingress_tls_cert: Option<PathBuf>,
+    /// The certificate's private key (PEM)
+    #[arg(long, value_name = "FILE", help_heading = "Ingress")]
+    pub ingress_tls_key: Option<PathBuf>,
 }
 
 impl Default for IngressSettings {
@@ -42,6 +66,10 @@ impl Default for IngressSettings {
             ingress_header_timeout_ms: 5_000,
             ingress_body_timeout_ms: 30_000,
             ingress_keep_alive_ms: 75_000,
+            ingress_trusted_proxies: Vec::new(),
+            ingress_client_rate: 0,
+            ingress_tls_cert: None,
+            ingress_tls_key: None,
         }
     }
 }

@@ -13,6 +13,8 @@ use crate::fill::RawFill;
 use crate::in_flight::InFlight;
 use crate::intake::Intake;
 use crate::metrics::IngressMetrics;
+use crate::published_keys::PublishedKeys;
+use crate::rates::Rates;
 use crate::refusal_reports::RefusalReports;
 use crate::settings::IngressSettings;
 
@@ -26,6 +28,8 @@ pub(crate) struct Ingress {
     pub(crate) snapshot: SnapshotReader,
     pub(crate) fill: RawFill,
     pub(crate) in_flight: InFlight,
+    pub(crate) rates: Rates,
+    pub(crate) published_keys: PublishedKeys,
     pub(crate) reports: RefusalReports,
     pub(crate) metrics: IngressMetrics,
 }

@@ -13,6 +13,7 @@ use hookrail_domain::snapshot::{Definition, Entry, Key};
 use hookrail_domain::source::{Source, SourceAuth, SourceSpec};
 use hookrail_harness::{NatsServer, eventually};
 use hookrail_ingress::IngressSettings;
+use hookrail_outbound::{AddressPolicy, OutboundClient, OutboundLimits};
 use hookrail_runtime::ServiceContext;
 
 use crate::connection::{Answer, Connection};
@@ -55,7 +56,7 @@ impl Gateway {
     pub(crate) async fn start(specs: Vec<SourceSpec>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let nats = NatsServer::start(folder.path()).await.unwrap();
-        Self::start_with(folder, nats, specs).await
+        Self::start_with(folder, nats, IngressSettings::default(), specs).await
     }
 
     /// Starts both, the nats-server taking messages of up to `max_payload_bytes`.
@@ -63,10 +64,22 @@ impl Gateway {
         let folder = tempfile::tempdir().unwrap();
         let nats = NatsServer::start_allowing(folder.path(), max_payload_bytes);
         let nats = nats.await.unwrap();
-        Self::start_with(folder, nats, specs).await
+        Self::start_with(folder, nats, IngressSettings::default(), specs).await
     }
 
-    async fn start_with(folder: tempfile::TempDir, nats: NatsServer, specs: Vec<SourceSpec>) -> Self {
+    /// Starts both, the ingress with these settings.
+    pub(crate) async fn start_set(settings: IngressSettings, specs: Vec<SourceSpec>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let nats = NatsServer::start(folder.path()).await.unwrap();
+        Self::start_with(folder, nats, settings, specs).await
+    }
+
+    async fn start_with(
+        folder: tempfile::TempDir,
+        nats: NatsServer,
+        ingress_settings: IngressSettings,
+        specs: Vec<SourceSpec>,
+    ) -> Self {
         let broker = Broker::connect(&settings(&nats), "test").await.unwrap();
         broker.ensure_topology().await.unwrap();
         let sources: Vec<_> = specs
@@ -81,8 +94,9 @@ impl Gateway {
         let address = listener.local_addr().unwrap();
         let context = ServiceContext::new(GRACE);
         let run = hookrail_ingress::run(
-            IngressSettings::default(),
+            ingress_settings,
             broker.clone(),
+            outbound(),
             context.clone(),
             listener,
         );
@@ -116,6 +130,10 @@ impl Gateway {
         body: &[u8],
     ) -> Answer {
         self.connect().await.send(method, target, headers, body).await
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
     }
 
     pub(crate) async fn connect(&self) -> Connection {
@@ -194,6 +212,12 @@ impl Drop for Gateway {
     fn drop(&mut self) {
         self.context.shutdown.cancel();
     }
+}
+
+/// A client that may call this machine.
+fn outbound() -> OutboundClient {
+    let policy = AddressPolicy::new(vec!["127.0.0.0/8".parse().unwrap()]);
+    OutboundClient::new(policy, OutboundLimits::default()).unwrap()
 }
 
 fn settings(nats: &NatsServer) -> BrokerSettings {

@@ -5,6 +5,7 @@ mod accepting;
 mod bodies;
 mod connection;
 mod gateway;
+mod knowing;
 mod outages;
 mod refusing;
 mod reports;

@@ -1,4 +1,4 @@
-//! A token bucket: attempts per second with a burst.
+//! A token bucket: attempts or requests per second with a burst.
 //!
 //! Holds a number and a time; waiting until a token is there is the caller's part.
 
@@ -13,7 +13,7 @@ pub struct RateRule {
     pub burst: f64,
 }
 
-/// Tokens of one destination, or of all.
+/// Tokens of one destination, of one source, or of all.
 #[derive(Debug, Clone)]
 pub struct TokenBucket {
     rule: RateRule,
@@ -60,6 +60,20 @@ impl TokenBucket {
             LONGEST_WAIT_MS
         };
         Some(now.saturating_add(bounded as Millis))
+    }
+
+    /// Takes a token, where one is there at `now`.
+    ///
+    /// # Errors
+    /// When one will be.
+    pub fn try_take(&mut self, now: Millis) -> Result<(), Millis> {
+        match self.wait_until(now) {
+            None => {
+                self.take();
+                Ok(())
+            }
+            Some(at) => Err(at),
+        }
     }
 
     /// Takes a token that [`TokenBucket::wait_until`] said is there.
