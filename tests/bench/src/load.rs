@@ -41,16 +41,26 @@ impl Seen {
     }
 }
 
-/// Posts `body` to `path` at `address` over `connections` for `time`.
-pub(crate) async fn run(
-    address: &str,
-    path: &str,
-    body: &[u8],
-    connections: usize,
-    time: Duration,
-) -> anyhow::Result<Seen> {
+/// What is posted, over and over.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Post<'a> {
+    pub(crate) address: &'a str,
+    pub(crate) path: &'a str,
+    /// Header lines besides the usual ones, each with its line end.
+    pub(crate) headers: &'a str,
+    pub(crate) body: &'a [u8],
+}
+
+/// Posts over `connections` for `time`.
+pub(crate) async fn run(post: Post<'_>, connections: usize, time: Duration) -> anyhow::Result<Seen> {
+    let Post {
+        address,
+        path,
+        headers,
+        body,
+    } = post;
     let head = format!(
-        "POST {path} HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+        "POST {path} HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\n{headers}Content-Length: {}\r\n\r\n",
         body.len()
     );
     let request: std::sync::Arc<[u8]> = [head.as_bytes(), body].concat().into();

@@ -30,6 +30,11 @@ const SMALL_STREAMS: [&str; 10] = [
     "268435456",
 ];
 
+fn owned(environment: &[(&str, &str)]) -> Vec<(String, String)> {
+    let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+    environment.iter().map(owned).collect()
+}
+
 /// One of the four services.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Service {
@@ -95,9 +100,18 @@ impl Stack {
     /// # Errors
     /// When it does not become ready.
     pub async fn up() -> anyhow::Result<Self> {
+        Self::up_with(&[]).await
+    }
+
+    /// As [`Stack::up`], with settings by environment variables.
+    ///
+    /// # Errors
+    /// When it does not become ready.
+    pub async fn up_with(environment: &[(&str, &str)]) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
         let ports = Ports::free()?;
         let mut stack = Self::new("hookrail up", folder, ports, None, None);
+        stack.environment = owned(environment);
         stack.start_up().await?;
         Ok(stack)
     }
@@ -118,8 +132,7 @@ impl Stack {
             None => None,
         };
         let mut stack = Self::new(self.kind, folder, Ports::free()?, nats, database_url);
-        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
-        stack.environment = environment.iter().map(owned).collect();
+        stack.environment = owned(environment);
         if stack.nats.is_none() {
             stack.start_up().await?;
             return Ok(stack);

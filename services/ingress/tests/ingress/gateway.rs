@@ -74,6 +74,17 @@ impl Gateway {
         Self::start_with(folder, nats, settings, specs).await
     }
 
+    /// What an ingress says that can't start with these settings.
+    pub(crate) async fn refuses(settings: IngressSettings) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        let nats = NatsServer::start(folder.path()).await.unwrap();
+        let broker = Broker::connect(&self::settings(&nats), "test").await.unwrap();
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let context = ServiceContext::new(GRACE);
+        let run = hookrail_ingress::run(settings, broker, outbound(), context, listener);
+        run.await.unwrap_err().to_string()
+    }
+
     async fn start_with(
         folder: tempfile::TempDir,
         nats: NatsServer,

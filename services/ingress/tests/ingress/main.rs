@@ -9,3 +9,4 @@ mod knowing;
 mod outages;
 mod refusing;
 mod reports;
+mod tls;

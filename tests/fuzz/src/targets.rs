@@ -1,0 +1,126 @@
+//! What each parser promises, whatever the bytes.
+
+use hookrail_broker::codec;
+use hookrail_domain::{
+    ids::DestinationId,
+    json::Json,
+    jsonpath::JsonPath,
+    jwt::{self, JwtKey, WantedClaims},
+    payload::{self, BodyFormat, Payload},
+    source::SourceSpec,
+    validation::FieldError,
+};
+
+/// A target's name and itself.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// All of them.
+pub const TARGETS: &[Target] = &[
+    ("json", json),
+    ("xml", xml),
+    ("form", form),
+    ("text", text),
+    ("filter", filter),
+    ("jsonpath", jsonpath),
+    ("jwt", jwt),
+    ("source", source),
+    ("contracts", contracts),
+];
+
+/// What is read as JSON is written as JSON that reads the same; the ingress's pass agrees with it.
+fn json(bytes: &[u8]) {
+    let read = Json::parse(bytes);
+    let passed =
+        hookrail_domain::wellformed::check(Some("application/json"), BodyFormat::Auto, bytes, &[], None);
+    assert_eq!(read.is_ok(), passed.is_ok(), "two readings disagree");
+    if let Ok(read) = read {
+        let written = read.to_compact_vec();
+        let again = Json::parse(&written).expect("what was written is JSON");
+        assert!(again == read, "written and read, it is another value");
+        assert_eq!(again.to_compact_vec(), written);
+    }
+}
+
+/// A payload as JSON is JSON.
+fn decoded(content_type: &str, bytes: &[u8], force_list: &[String]) {
+    if let Ok(Payload::Json(read)) = payload::decode(Some(content_type), BodyFormat::Auto, bytes, force_list)
+    {
+        Json::parse(&read.to_compact_vec()).expect("a payload is JSON");
+    }
+}
+
+fn xml(bytes: &[u8]) {
+    decoded("application/xml", bytes, &["b".to_owned(), "c".to_owned()]);
+}
+
+fn form(bytes: &[u8]) {
+    decoded("application/x-www-form-urlencoded", bytes, &[]);
+}
+
+/// Any text in any charset is text.
+fn text(bytes: &[u8]) {
+    for charset in ["utf-8", "utf-16", "iso-8859-1", "shift_jis", "nonsense"] {
+        let content_type = format!("text/plain; charset={charset}");
+        let read = payload::decode(Some(&content_type), BodyFormat::Auto, bytes, &[]);
+        assert!(matches!(read, Ok(Payload::Text(_))));
+    }
+}
+
+/// A filter that is accepted can be written, read and evaluated.
+fn filter(bytes: &[u8]) {
+    let Ok(definition) = Json::parse(bytes) else { return };
+    let mut errors: Vec<FieldError> = Vec::new();
+    let parsed = hookrail_domain::filter::Filter::parse(&definition, "/filter", &mut errors);
+    assert_eq!(parsed.is_some(), errors.is_empty(), "accepted with faults");
+    if let Some(filter) = parsed {
+        assert!(filter.definition() == &definition);
+    }
+}
+
+/// A path that is accepted is evaluated within its budget.
+fn jsonpath(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return;
+    };
+    let Ok(path) = JsonPath::parse(text) else { return };
+    let document = br#"{"a":[{"b":[1,2,{"c":null}]},{"b":"x"}],"c":{"a":{"b":{"c":[[[1]]]}}}}"#;
+    let document = Json::parse(document).expect("it is JSON");
+    let _within_budget = path.select(&document);
+    assert!(JsonPath::parse(path.as_str()).is_ok());
+}
+
+/// No bytes are a signed token of a key that nobody has used.
+fn jwt(bytes: &[u8]) {
+    let Ok(token) = std::str::from_utf8(bytes) else {
+        return;
+    };
+    let keys = [JwtKey::from_secret("nobody has signed anything with this")];
+    assert!(jwt::check(token, &keys, WantedClaims::default(), 0).is_err());
+    let _keys_or_not = jwt::published_keys(bytes);
+}
+
+/// A source that is accepted is written and read as the same.
+fn source(bytes: &[u8]) {
+    let Ok(spec) = serde_json::from_slice::<SourceSpec>(bytes) else {
+        return;
+    };
+    if spec.validate().is_ok() {
+        let _effective = spec.effective_ordering();
+    }
+}
+
+/// Bytes of another writer are a contract's or refused.
+fn contracts(bytes: &[u8]) {
+    if let Ok(event) = codec::decode_event(bytes) {
+        let again = codec::decode_event(&codec::encode_event(event.clone()));
+        assert!(again.is_ok_and(|again| again == event));
+    }
+    let _delivery = codec::decode_delivery(bytes);
+    let _parked = codec::decode_parked(bytes);
+    let _state = codec::decode_lane_state(bytes);
+    let _record = codec::decode_record(bytes);
+    let _dead = codec::decode_dead(bytes);
+    let _entry = codec::decode_entry(bytes);
+    let _request = codec::decode_owner_request(bytes);
+    let _answer = codec::decode_owner_answer(bytes, DestinationId::from_u128(1));
+}
