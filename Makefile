@@ -19,7 +19,7 @@ export HOOKRAIL_NATS_SERVER ?= $(NATS_SERVER)
 export HOOKRAIL_TEST_PYTHON ?= $(PYTHON)
 
 .PHONY: help run build test test-build fmt lint unit e2e chaos chaos-build-dev chaos-build-release bench tools \
-	postgres clean
+	fuzz postgres clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +38,7 @@ test: tools postgres ## The whole suite, as CI runs it: format, lints, unit, int
 	$(MAKE) lint
 	tools/with-postgres.sh $(MAKE) unit
 	tools/with-postgres.sh $(MAKE) chaos ARGS="services --webhooks 3000 --keys 60 --rate 150"
+	$(MAKE) fuzz ARGS="requests --requests 1500"
 	$(MAKE) chaos ARGS="deliveries --deliveries 4000 --lanes 200 --rate 200 --kills 3 --workers 2 --partitions 4"
 
 fmt: ## Check the format
@@ -63,6 +64,9 @@ chaos-build-dev: test-build
 
 chaos-build-release: tools
 	$(CARGO) build --locked --release --workspace
+
+fuzz: test-build ## Try the parsers, and an installation of its own, with what is hard to bear; ARGS="parsers" or "requests"
+	HOOKRAIL_BINARY=$(TEST_BINARY) target/debug/hookrail-fuzz $(or $(ARGS),requests)
 
 bench: tools ## Measure on loopback, always optimised; ARGS="ingress" (the default) or "deliveries"
 	$(CARGO) build --locked --release --workspace

@@ -280,7 +280,11 @@ impl SourceSpec {
             "has more than 64 names",
         );
         check_auth(&self.auth, faults);
-        faults.require(self.allow_ips.len() <= 256, "/allow_ips", "has more than 256 networks");
+        faults.require(
+            self.allow_ips.len() <= 256,
+            "/allow_ips",
+            "has more than 256 networks",
+        );
         if let Some(limit) = &self.rate_limit {
             limit.check("/rate_limit", faults);
         }

@@ -56,7 +56,9 @@ fn forwarders(headers: &HeaderMap) -> impl Iterator<Item = Option<IpAddr>> {
 }
 
 fn elements<'a>(headers: &'a HeaderMap, name: &'a str) -> impl Iterator<Item = &'a str> {
-    let values = headers.get_all(name).map(|value| value.to_str().unwrap_or_default());
+    let values = headers
+        .get_all(name)
+        .map(|value| value.to_str().unwrap_or_default());
     values.flat_map(|value| value.split(',')).map(str::trim)
 }
 
@@ -117,8 +119,16 @@ mod tests {
 
     #[test]
     fn only_a_trusted_proxy_is_believed() {
-        check("203.0.113.9:1", &[("x-forwarded-for", "198.51.100.1")], "203.0.113.9");
-        check("10.0.0.1:1", &[("x-forwarded-for", "198.51.100.1")], "198.51.100.1");
+        check(
+            "203.0.113.9:1",
+            &[("x-forwarded-for", "198.51.100.1")],
+            "203.0.113.9",
+        );
+        check(
+            "10.0.0.1:1",
+            &[("x-forwarded-for", "198.51.100.1")],
+            "198.51.100.1",
+        );
         check("10.0.0.1:1", &[], "10.0.0.1");
         check("[::ffff:203.0.113.9]:1", &[], "203.0.113.9");
     }
@@ -127,15 +137,25 @@ mod tests {
     fn what_a_sender_wrote_into_the_list_itself_does_not_count() {
         let listed = [("x-forwarded-for", "1.1.1.1, 198.51.100.1, 10.0.0.7")];
         check("10.0.0.1:1", &listed, "198.51.100.1");
-        let twice = [("x-forwarded-for", "1.1.1.1"), ("x-forwarded-for", "198.51.100.1:44")];
+        let twice = [
+            ("x-forwarded-for", "1.1.1.1"),
+            ("x-forwarded-for", "198.51.100.1:44"),
+        ];
         check("10.0.0.1:1", &twice, "198.51.100.1");
         check("10.0.0.1:1", &[("x-forwarded-for", "1.1.1.1, ?")], "10.0.0.1");
-        check("10.0.0.1:1", &[("x-forwarded-for", "10.0.0.2, 10.0.0.3")], "10.0.0.2");
+        check(
+            "10.0.0.1:1",
+            &[("x-forwarded-for", "10.0.0.2, 10.0.0.3")],
+            "10.0.0.2",
+        );
     }
 
     #[test]
     fn the_standard_header_is_read_too() {
-        let standard = [("forwarded", r#"for=192.0.2.43, For="[2001:db8::17]:47";proto=https"#)];
+        let standard = [(
+            "forwarded",
+            r#"for=192.0.2.43, For="[2001:db8::17]:47";proto=https"#,
+        )];
         check("[::1]:1", &standard, "2001:db8::17");
         check("10.0.0.1:1", &[("forwarded", "for=unknown")], "10.0.0.1");
     }

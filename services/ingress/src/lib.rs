@@ -15,12 +15,12 @@ mod forwarded;
 mod intake;
 
 mod authenticate;
-mod published_keys;
-mod rates;
 mod body_limit;
 mod content_encoding;
 mod in_flight;
+mod published_keys;
 mod query;
+mod rates;
 mod read_body;
 
 mod credentials;

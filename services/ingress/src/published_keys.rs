@@ -64,9 +64,7 @@ impl PublishedKeys {
         missing: impl Fn(&[JwtKey]) -> bool,
         now: Millis,
     ) -> Result<Arc<Vec<JwtKey>>, Refusal> {
-        let set = self
-            .sets
-            .get_with_by_ref(url, || Arc::new(Set::new(url)));
+        let set = self.sets.get_with_by_ref(url, || Arc::new(Set::new(url)));
         let suffices = |known: &Known| known.has(now, &missing) || now - known.tried_at < PAUSE_MS;
         if !suffices(&set.known()) {
             let _fetching = set.fetching.lock().await;

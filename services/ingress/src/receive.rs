@@ -102,8 +102,13 @@ async fn accept(
 /// The server bounds a head too, and closes the connection over it; this one is answered.
 fn check_head(request: &HttpRequest) -> Result<(), Refusal> {
     let headers = request.headers().iter();
-    let bytes: usize = headers.map(|(name, value)| name.as_str().len() + value.len()).sum();
-    let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
+    let bytes: usize = headers
+        .map(|(name, value)| name.as_str().len() + value.len())
+        .sum();
+    let target = request
+        .uri()
+        .path_and_query()
+        .map_or(0, |target| target.as_str().len());
     match bytes + target <= HEAD_MAX_BYTES {
         true => Ok(()),
         false => Err(Refusal::HeadTooLarge),

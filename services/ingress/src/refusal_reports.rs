@@ -50,13 +50,7 @@ impl RefusalReports {
     }
 
     /// Counts a refusal, and shows it where it is among the first of its second.
-    pub(crate) fn note(
-        &self,
-        intake: &Intake,
-        refusal: &Refusal,
-        request: &HttpRequest,
-        trusted: &[IpNet],
-    ) {
+    pub(crate) fn note(&self, intake: &Intake, refusal: &Refusal, request: &HttpRequest, trusted: &[IpNet]) {
         let now = now_ms();
         self.counts.add(intake.source.id, refusal.code());
         if self.queue.capacity() > 0 && self.samples.take(intake.source.id, now) {

@@ -75,7 +75,10 @@ async fn be_present(ingress: Arc<Ingress>, context: ServiceContext) {
     let member = random::hex_token::<8>();
     let presence = ingress.rates.presence.clone();
     let stop = context.shutdown.clone();
-    ingress.broker.be_present("ingress", &member, presence, stop).await;
+    ingress
+        .broker
+        .be_present("ingress", &member, presence, stop)
+        .await;
 }
 
 async fn serve(

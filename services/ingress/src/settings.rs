@@ -35,20 +35,10 @@ pub struct IngressSettings {
     #[arg(long, value_name = "MS", help_heading = "Ingress", default_value_t = 75_000)]
     pub ingress_keep_alive_ms: u64,
     /// Networks of proxies whose X-Forwarded-For, -Proto and -Host (or Forwarded) are believed
-    #[arg(
-        long,
-        value_name = "CIDR,…",
-        help_heading = "Ingress",
-        value_delimiter = ','
-    )]
+    #[arg(long, value_name = "CIDR,…", help_heading = "Ingress", value_delimiter = ',')]
     pub ingress_trusted_proxies: Vec<IpNet>,
     /// Requests a second that one client address may make at this ingress; 0 = as many as come
-    #[arg(
-        long,
-        value_name = "REQUESTS",
-        help_heading = "Ingress",
-        default_value_t = 0
-    )]
+    #[arg(long, value_name = "REQUESTS", help_heading = "Ingress", default_value_t = 0)]
     pub ingress_client_rate: u32,
     /// Certificate chain (PEM) with which the ingress speaks TLS itself; read again when it changes
     #[arg(long, value_name = "FILE", help_heading = "Ingress")]

@@ -292,10 +292,7 @@ fn sources() -> anyhow::Result<Vec<SourceSpec>> {
     );
     let keyed = r#"{"name":"bench-key","auth":{"type":"api_key"}}"#;
     let specs = [r#"{"name":"bench"}"#, keyed, stripe.as_str()];
-    specs
-        .iter()
-        .map(|spec| Ok(serde_json::from_str(spec)?))
-        .collect()
+    specs.iter().map(|spec| Ok(serde_json::from_str(spec)?)).collect()
 }
 
 fn source(number: u128, workspace: WorkspaceId, spec: SourceSpec) -> Source {

@@ -15,6 +15,8 @@ mod delivery;
 mod entities;
 #[path = "suite/fixtures.rs"]
 mod fixtures;
+#[path = "suite/knowing.rs"]
+mod knowing;
 #[path = "suite/operations.rs"]
 mod operations;
 #[path = "suite/parking.rs"]
@@ -78,6 +80,9 @@ const SCENARIOS: &[(&str, Scenario)] = scenarios! {
         an_api_key_lets_its_sender_in_and_nobody_else,
         a_destination_that_does_not_answer_is_refused,
         a_disabled_source_keeps_its_url;
+    knowing: passwords_and_tokens_let_in_and_are_never_shown,
+        ways_to_authenticate_that_can_not_be_meant_are_refused_by_field,
+        addresses_and_rates_are_kept_to;
     bad_input: definitions_are_refused_by_field,
         bodies_that_are_not_what_they_say_are_refused,
         requests_that_break_the_conventions_are_refused;

@@ -207,7 +207,10 @@ fn deep_nesting(random: &mut StdRng) -> Hostile {
     const DEEP: usize = 100_000;
     let (content_type, body) = match random.random_range(0..4) {
         0 => ("application/json", "[".repeat(DEEP) + &"]".repeat(DEEP)),
-        1 => ("application/json", r#"{"a":"#.repeat(DEEP) + "1" + &"}".repeat(DEEP)),
+        1 => (
+            "application/json",
+            r#"{"a":"#.repeat(DEEP) + "1" + &"}".repeat(DEEP),
+        ),
         2 => ("application/json", "[".repeat(DEEP)),
         _ => ("application/xml", "<a>".repeat(DEEP) + &"</a>".repeat(DEEP)),
     };
@@ -241,14 +244,7 @@ fn zip_bomb(random: &mut StdRng) -> Hostile {
 /// Names that a JSON library keeps to itself: they are members like any other.
 fn private_keys(random: &mut StdRng) -> Hostile {
     let name = ["RawValue", "Number"][random.random_range(0..2)];
-    let value = [
-        "\"[1,2\"",
-        "\"1e400\"",
-        "\"{\\\"a\\\":1}\"",
-        "1",
-        "{}",
-        "\"\"",
-    ][random.random_range(0..6)];
+    let value = ["\"[1,2\"", "\"1e400\"", "\"{\\\"a\\\":1}\"", "1", "{}", "\"\""][random.random_range(0..6)];
     let inner = format!(r#"{{"$serde_json::private::{name}":{value}}}"#);
     let body = match random.random_range(0..3) {
         0 => inner,

@@ -114,7 +114,11 @@ impl Sender {
             Err(error) => (u16::MAX, error.to_string()),
         };
         let mut answers = self.answers.lock().await;
-        *answers.entry(request.kind).or_default().entry(status).or_default() += 1;
+        *answers
+            .entry(request.kind)
+            .or_default()
+            .entry(status)
+            .or_default() += 1;
         // What was understood as a request is refused with a document that says why.
         let told = !(400..500).contains(&status)
             || matches!(status, 400 | 408 | 431)
@@ -151,6 +155,8 @@ async fn count_up(stack: &Stack, source: &str, answers: &Answers) -> anyhow::Res
     };
     let (ended, failed) = eventually("all accepted events have ended", 60, counted).await?;
     tokio::time::sleep(Duration::from_millis(100)).await;
-    print(&format!("accepted: {accepted}, events ended: {ended}, failed: {failed}"));
+    print(&format!(
+        "accepted: {accepted}, events ended: {ended}, failed: {failed}"
+    ));
     Ok(())
 }

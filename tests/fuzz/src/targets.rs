@@ -68,7 +68,9 @@ fn text(bytes: &[u8]) {
 
 /// A filter that is accepted can be written, read and evaluated.
 fn filter(bytes: &[u8]) {
-    let Ok(definition) = Json::parse(bytes) else { return };
+    let Ok(definition) = Json::parse(bytes) else {
+        return;
+    };
     let mut errors: Vec<FieldError> = Vec::new();
     let parsed = hookrail_domain::filter::Filter::parse(&definition, "/filter", &mut errors);
     assert_eq!(parsed.is_some(), errors.is_empty(), "accepted with faults");

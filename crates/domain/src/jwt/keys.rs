@@ -106,7 +106,9 @@ impl JwtKey {
 
 impl fmt::Debug for JwtKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("JwtKey").field("id", &self.id).finish_non_exhaustive()
+        f.debug_struct("JwtKey")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
     }
 }
 

@@ -41,7 +41,10 @@ fn check_claims(claims: &str, expected: Result<(), JwtError>) {
 fn a_token_counts_within_its_times_for_its_audience_from_its_issuer() {
     let good = r#"{"iss":"erp","aud":"hookrail","exp":1700000100,"nbf":1699999900}"#;
     check_claims(good, Ok(()));
-    check_claims(r#"{"iss":"erp","aud":["other","hookrail"],"exp":1700000100.5}"#, Ok(()));
+    check_claims(
+        r#"{"iss":"erp","aud":["other","hookrail"],"exp":1700000100.5}"#,
+        Ok(()),
+    );
     check_claims(r#"{"iss":"erp","aud":"hookrail","exp":1699999950}"#, Ok(()));
     check_claims(
         r#"{"iss":"erp","aud":"hookrail","exp":1699999930}"#,
@@ -123,7 +126,12 @@ fn an_algorithm_that_the_key_is_not_for_is_never_taken() {
         hmac::sign(&key, message).as_ref().to_vec()
     });
     assert_eq!(verdict(&confused, &keys), Err(JwtError::UnknownKey));
-    let sign = |message: &[u8]| pair.sign(&SystemRandom::new(), message).unwrap().as_ref().to_vec();
+    let sign = |message: &[u8]| {
+        pair.sign(&SystemRandom::new(), message)
+            .unwrap()
+            .as_ref()
+            .to_vec()
+    };
     let good = token(r#"{"alg":"ES256","kid":"k1"}"#, CLAIMS, sign);
     assert_eq!(verdict(&good, &keys), Ok(()));
     let other = token(r#"{"alg":"ES256","kid":"k2"}"#, CLAIMS, sign);
@@ -169,7 +177,8 @@ fn edwards_keys_are_taken_from_a_set() {
 /// The examples of RFC 7515, appendices A.2 and A.3.
 #[test]
 fn the_published_examples_hold() {
-    const PAYLOAD: &str = "eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ";
+    const PAYLOAD: &str =
+        "eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ";
     let rsa = r#"{"keys":[{"kty":"RSA","n":"ofgWCuLjybRlzo0tZWJjNiuSfb4p4fAkd_wWJcyQoTbji9k0l8W26mPddxHmfHQp-Vaw-4qPCJrcS2mJPMEzP1Pt0Bm4d4QlL-yRT-SFd2lZS-pCgNMsD1W_YpRPEwOWvG6b32690r2jZ47soMZo9wGzjb_7OMg0LOL-bSf63kpaSHSXndS5z5rexMdbBYUsLA9e-KXBdQOS-UTo7WTBEMa2R2CapHg665xsmtdVMTBQY4uDZlxvb3qCo5ZwKh9kG4LT6_I5IhlJH7aGhyxXFvUK-DWNmoudF8NAco9_h9iaGNj8q2ethFkMLs91kzk2PAcDTW9gb54h4FRWyuXpoQ","e":"AQAB"}]}"#;
     let rsa_signature = "cC4hiUPoj9Eetdgtv3hF80EGrhuB__dzERat0XF9g2VtQgr9PJbu3XOiZj5RZmh7AAuHIm4Bh-0Qc_lF5YKt_O8W2Fp5jujGbds9uJdbF9CUAr7t1dnZcAcQjbKBYNX4BAynRFdiuB--f_nZLgrnbyTyWzO75vRK5h6xBArLIARNPvkSjtQBMHlb1L07Qe7K0GarZRmB_eSN9383LcOLn6_dO--xi12jzDwusC-eOkHWEsqtFZESc6BfI7noOPqvhJ1phCnvWh6IeYI2w9QOYEUipUTI8np6LbgGY9Fs98rqVt5AXLIhWkWywlVmtVrBp0igcN_IoypGlUPQGe77Rw";
     let ec = r#"{"keys":[{"kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}]}"#;
@@ -185,7 +194,11 @@ fn the_published_examples_hold() {
     ] {
         let keys = published_keys(set.as_bytes()).unwrap();
         let token = format!("{}.{PAYLOAD}.{signature}", part(header));
-        assert_eq!(check(&token, &keys, wanted, 1_300_819_380_000), Ok(()), "{header}");
+        assert_eq!(
+            check(&token, &keys, wanted, 1_300_819_380_000),
+            Ok(()),
+            "{header}"
+        );
         assert_eq!(
             check(&token, &keys, wanted, NOW),
             Err(JwtError::Expired),

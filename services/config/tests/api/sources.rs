@@ -50,11 +50,7 @@ async fn bad_fields_are_refused_by_name(client: &Client) {
             "/ordering/key",
         ),
         (r#"{"name": "a", "paused": true}"#, "not-yet-supported", "/paused"),
-        (
-            r#"{"name": "a", "auth": {"type": "bearer", "token": "x"}}"#,
-            "not-yet-supported",
-            "/auth/type",
-        ),
+        (r#"{"name": "a", "auth": {"type": "jwt"}}"#, "invalid", "/auth"),
         (r#"{"name": "a b", "paused": true}"#, "invalid", "/paused"),
     ] {
         client.post("/sources", body).await.is_invalid_at(code, pointer);
