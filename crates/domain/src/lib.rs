@@ -18,6 +18,7 @@ pub mod journal;
 pub mod json;
 pub mod jsonpath;
 pub mod lane;
+pub mod large_body;
 pub mod ordering;
 pub mod ordering_key;
 pub mod ownership;

@@ -2,7 +2,10 @@
 
 mod answers;
 mod auth;
+mod dedupe;
+mod event_payload;
 mod ordering;
+pub mod query_params;
 
 use std::collections::BTreeMap;
 
@@ -24,6 +27,7 @@ use crate::{
 
 pub use answers::{Acknowledgement, DisabledAnswer, OnLate, RequestResponse};
 pub use auth::{DEFAULT_KEY_HEADER, DEFAULT_KEY_QUERY, SourceAuth};
+pub use event_payload::PayloadInput;
 pub use ordering::{KeyPlace, OrderingMode, SourceOrdering};
 
 /// Largest accepted body, bytes, whatever a source allows.
@@ -296,6 +300,8 @@ impl SourceSpec {
                 "has 1 to 128 bytes",
             );
         }
+        query_params::check(&self.query_params, &self.auth, faults);
+        self.dedupe.check(faults);
         if let Some(limit) = &self.rate_limit {
             limit.check("/rate_limit", faults);
         }
@@ -327,19 +333,8 @@ impl SourceSpec {
         faults.later(auth, "/auth/type", "this way to authenticate");
         faults.later(!self.paused, "/paused", "pausing");
         faults.later(self.allow_ips.is_empty(), "/allow_ips", "a list of networks");
-        faults.later(
-            self.query_params.is_empty(),
-            "/query_params",
-            "declaring query parameters",
-        );
-        faults.later(
-            self.max_body_bytes <= 1_048_576,
-            "/max_body_bytes",
-            "a body over 1048576 bytes",
-        );
         let waits = self.request_response == RequestResponse::default();
         faults.later(waits, "/request_response", "request-response");
-        faults.later(self.dedupe == Dedupe::default(), "/dedupe", "deduplication");
         faults.later(self.rate_limit.is_none(), "/rate_limit", "a rate limit");
         faults.later(
             self.acknowledgement.is_none(),
