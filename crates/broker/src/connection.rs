@@ -13,6 +13,7 @@ use tokio::sync::watch;
 
 use crate::error::BrokerError;
 use crate::names::Names;
+use crate::objects::MemoryForBodies;
 use crate::publish::Publisher;
 use crate::settings::BrokerSettings;
 
@@ -30,14 +31,18 @@ const RECONNECT_PAUSE_MAX: Duration = Duration::from_secs(1);
 /// subject and envelope. A message one header over the server's limit resets the connection.
 const MESSAGE_OVERHEAD_BYTES: usize = 64 * 1024;
 
-/// The largest message that is sent, whatever the server allows: a body of the size that a source
-/// takes by default, with room for what is around it and for how it grows as JSON.
+/// The largest message that is sent, whatever the server allows. No body makes one that large; what an
+/// older version put into the queues may be.
 const MESSAGE_MAX_BYTES: usize = 2 * 1024 * 1024;
+
+/// The largest message that is made for a body: a larger one would hold up those behind it.
+const INLINE_MESSAGE_MAX_BYTES: usize = 1024 * 1024;
 
 /// One connection to NATS, with the names and settings of the installation. Cheap to clone.
 #[derive(Clone)]
 pub struct Broker {
     inner: Arc<Inner>,
+    memory_for_bodies: MemoryForBodies,
 }
 
 struct Inner {
@@ -72,7 +77,17 @@ impl Broker {
                 settings: settings.clone(),
                 connects,
             }),
+            memory_for_bodies: MemoryForBodies::new(settings.large_memory_bytes),
         })
+    }
+
+    /// The same connection for another service, with memory for large bodies of its own: services that
+    /// shared it could wait for each other.
+    pub fn with_own_memory(&self) -> Broker {
+        Broker {
+            inner: Arc::clone(&self.inner),
+            memory_for_bodies: MemoryForBodies::new(self.settings().large_memory_bytes),
+        }
     }
 
     /// Whether there is a connection at this moment.
@@ -93,7 +108,8 @@ impl Broker {
     /// The largest envelope and body together that travel inside a message; larger bodies belong
     /// in the object store.
     pub fn max_inline_bytes(&self) -> usize {
-        self.message_max_bytes() - MESSAGE_OVERHEAD_BYTES.min(self.message_max_bytes() / 2)
+        let message = self.message_max_bytes().min(INLINE_MESSAGE_MAX_BYTES);
+        message - MESSAGE_OVERHEAD_BYTES.min(message / 2)
     }
 
     /// A publisher on this connection.
@@ -110,6 +126,10 @@ impl Broker {
     /// way between server and client.
     pub(crate) fn connects(&self) -> watch::Receiver<u64> {
         self.inner.connects.clone()
+    }
+
+    pub(crate) fn memory_for_bodies(&self) -> &MemoryForBodies {
+        &self.memory_for_bodies
     }
 
     pub(crate) fn client(&self) -> &Client {

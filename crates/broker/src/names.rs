@@ -90,6 +90,39 @@ impl Names {
         format!("{}_RESP", self.prefix)
     }
 
+    /// The stream of bodies that are too large for a message.
+    pub fn object_stream(&self) -> String {
+        format!("{}_OBJ", self.prefix)
+    }
+
+    /// Where a chunk of a body lies. `name` is an owner and a hash, joined by a dot.
+    pub(crate) fn object_subject(&self, name: &str, chunk: usize) -> String {
+        let (owner, rest) = name.split_once('.').unwrap_or((name, "-"));
+        format!(
+            "{}.obj.{}.{}.{chunk}",
+            self.subject_root,
+            token(owner),
+            token(rest)
+        )
+    }
+
+    /// All chunks of a body.
+    pub(crate) fn object_subjects(&self, name: &str) -> String {
+        let (owner, rest) = name.split_once('.').unwrap_or((name, "-"));
+        format!("{}.obj.{}.{}.*", self.subject_root, token(owner), token(rest))
+    }
+
+    /// The first chunks of all bodies.
+    pub(crate) fn first_chunks(&self) -> String {
+        format!("{}.obj.*.*.0", self.subject_root)
+    }
+
+    /// The name of the body that a chunk is of.
+    pub(crate) fn read_object(&self, subject: &str) -> Option<String> {
+        let rest = subject.strip_prefix(&self.subject_root)?.strip_prefix(".obj.")?;
+        rest.rsplit_once('.').map(|(name, _)| name.to_owned())
+    }
+
     /// The stream of notices to the config service.
     pub fn notice_stream(&self) -> String {
         format!("{}_NOTICE", self.prefix)
@@ -326,6 +359,22 @@ mod tests {
             "",
         ] {
             assert_eq!(names.read_parked(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_body_s_name_is_read_back_from_its_chunks() {
+        let names = Names::new("Acme");
+        let subject = names.object_subject("evt_1.abc-2", 3);
+        assert_eq!(subject, "acme.obj.evt_1.abc-2.3");
+        assert_eq!(names.read_object(&subject).as_deref(), Some("evt_1.abc-2"));
+        assert_eq!(names.object_subjects("evt_1.abc-2"), "acme.obj.evt_1.abc-2.*");
+        for hostile in ["*.>", "evt 1", "", "a.b.c"] {
+            assert_eq!(
+                names.object_subject(hostile, 0).split('.').count(),
+                5,
+                "{hostile}"
+            );
         }
     }
 

@@ -95,6 +95,15 @@ impl Publisher {
         }
     }
 
+    /// The largest body that travels inside a message: see [`Broker::max_inline_bytes`].
+    pub fn max_inline_bytes(&self) -> usize {
+        self.broker.max_inline_bytes()
+    }
+
+    pub(crate) fn broker(&self) -> &Broker {
+        &self.broker
+    }
+
     /// Publishes an event. `source` is the source's id.
     pub async fn publish_event(
         &self,

@@ -53,6 +53,9 @@ pub struct BrokerSettings {
     pub publish_total_timeout_ms: u64,
     /// How long a management request waits for its answer.
     pub request_timeout_ms: u64,
+    /// Bytes of bodies from the object store that one connection's users have in memory at once; a
+    /// larger one is alone.
+    pub large_memory_bytes: u64,
 }
 
 /// The largest size of each stream, in bytes. A full stream refuses; it never drops.
@@ -71,6 +74,8 @@ pub struct StreamLimits {
     pub journal_max_bytes: i64,
     /// Answers for waiting callers.
     pub response_max_bytes: i64,
+    /// Bodies that are too large for a message.
+    pub object_max_bytes: i64,
     /// Notices to the config service.
     pub notice_max_bytes: i64,
     /// Definitions.
@@ -88,6 +93,7 @@ impl Default for StreamLimits {
             dead_max_bytes: 512 * MIB,
             journal_max_bytes: GIB,
             response_max_bytes: 256 * MIB,
+            object_max_bytes: 2 * GIB,
             notice_max_bytes: 32 * MIB,
             config_max_bytes: 256 * MIB,
             owner_max_bytes: 32 * MIB,
@@ -114,6 +120,7 @@ impl Default for BrokerSettings {
             publish_attempt_timeout_ms: 1_500,
             publish_total_timeout_ms: 5_000,
             request_timeout_ms: 5_000,
+            large_memory_bytes: 128 * 1024 * 1024,
         }
     }
 }
@@ -179,13 +186,14 @@ impl StreamLimits {
             dead_max_bytes: max_bytes,
             journal_max_bytes: max_bytes,
             response_max_bytes: max_bytes,
+            object_max_bytes: max_bytes,
             notice_max_bytes: max_bytes,
             config_max_bytes: max_bytes,
             owner_max_bytes: max_bytes,
         }
     }
 
-    fn named(&self) -> [(&'static str, i64); 9] {
+    fn named(&self) -> [(&'static str, i64); 10] {
         [
             ("raw_max_bytes", self.raw_max_bytes),
             ("delivery_max_bytes", self.delivery_max_bytes),
@@ -193,6 +201,7 @@ impl StreamLimits {
             ("dead_max_bytes", self.dead_max_bytes),
             ("journal_max_bytes", self.journal_max_bytes),
             ("response_max_bytes", self.response_max_bytes),
+            ("object_max_bytes", self.object_max_bytes),
             ("notice_max_bytes", self.notice_max_bytes),
             ("config_max_bytes", self.config_max_bytes),
             ("owner_max_bytes", self.owner_max_bytes),

@@ -30,6 +30,7 @@ pub(crate) fn all_streams(names: &Names, settings: &BrokerSettings) -> Vec<Strea
     }
     plans.extend(shared_queues(names, settings));
     plans.push(responses(names, settings));
+    plans.push(objects(names, settings));
     let limits = &settings.limits;
     plans.push(bucket(settings, names.config_bucket(), limits.config_max_bytes));
     plans.push(bucket(settings, names.owner_bucket(), limits.owner_max_bytes));
@@ -142,6 +143,20 @@ fn responses(names: &Names, settings: &BrokerSettings) -> StreamPlan {
     }
 }
 
+/// A chunk that is put again takes the place of the same one.
+fn objects(names: &Names, settings: &BrokerSettings) -> StreamPlan {
+    let subjects = vec![names.under_root("obj.*.*.*")];
+    let max_bytes = settings.limits.object_max_bytes;
+    StreamPlan {
+        config: Config {
+            max_messages_per_subject: 1,
+            allow_direct: true,
+            ..base(settings, names.object_stream(), subjects, max_bytes)
+        },
+        consumer: None,
+    }
+}
+
 fn bucket(settings: &BrokerSettings, bucket: String, max_bytes: i64) -> StreamPlan {
     let subjects = vec![Names::key_subject(&bucket, ">")];
     StreamPlan {
@@ -239,7 +254,7 @@ mod tests {
             ..BrokerSettings::default()
         };
         let plans = all_streams(&Names::new("HOOKRAIL"), &settings);
-        assert_eq!(plans.len(), 6 * 2 + 4 + 6);
+        assert_eq!(plans.len(), 6 * 2 + 4 + 7);
         for plan in plans {
             assert_eq!(plan.config.discard, DiscardPolicy::New, "{}", plan.config.name);
             assert!(plan.config.max_bytes > 0, "{}", plan.config.name);

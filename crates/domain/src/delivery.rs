@@ -189,6 +189,11 @@ pub struct Failure {
     pub detail: String,
 }
 
+/// Largest body of a delivery, bytes: what the largest accepted body may become as JSON.
+pub const MAX_DELIVERY_BODY_BYTES: u64 = 64 * 1024 * 1024;
+/// Room that a delivery's body needs beside the payload: the members around it in the format `event`.
+pub const ENVELOPE_BYTES: usize = 512 * 1024;
+
 /// Most bytes of an answer's body that are kept.
 pub const KEPT_RESPONSE_BYTES: usize = 16 * 1024;
 

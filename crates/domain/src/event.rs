@@ -8,6 +8,7 @@ use crate::{
     Millis,
     ids::{EventId, KeyId, SourceId, WorkspaceId},
     json::Json,
+    large_body,
 };
 
 /// Where the bytes of a body are.
@@ -58,6 +59,29 @@ pub struct Reply {
     pub deadline: Millis,
 }
 
+/// A sender's id of an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DedupeKey {
+    /// The id.
+    pub key: String,
+    /// How long it is remembered, seconds.
+    pub window_s: u32,
+}
+
+/// How long a caller's `Idempotency-Key` is remembered, milliseconds.
+pub const IDEMPOTENCY_WINDOW_MS: Millis = 24 * 3600 * 1000;
+
+/// A key by which a repetition of an event is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventKey {
+    /// The key with what it belongs to, hashed: unique in the installation.
+    pub id: String,
+    /// How long it is remembered, milliseconds.
+    pub window_ms: Millis,
+    /// Whether it says that the whole request is the same, so that another body contradicts it.
+    pub is_idempotency: bool,
+}
+
 /// An event as it is in the log.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Event {
@@ -90,7 +114,7 @@ pub struct Event {
     /// The source's ordering key, or the posted one.
     pub ordering_key: Option<String>,
     /// The sender's id of the event, where the source dedupes.
-    pub dedupe_key: Option<String>,
+    pub dedupe_key: Option<DedupeKey>,
     /// The caller's `Idempotency-Key`.
     pub idempotency_key: Option<String>,
     /// `current_context` of a posted event.
@@ -106,6 +130,12 @@ pub struct Event {
 impl Event {
     /// The broker's deduplication id: idempotency key, else dedupe key, else its own id.
     pub fn message_id(&self) -> String {
+        let first = self.keys().next();
+        first.map_or_else(|| self.id.to_string(), |key| key.id)
+    }
+
+    /// The keys by which a repetition of it is known: the idempotency key, then the dedupe key.
+    pub fn keys(&self) -> impl Iterator<Item = EventKey> {
         let scope = self
             .source
             .map_or(self.workspace.as_u128(), SourceId::as_u128)
@@ -113,17 +143,25 @@ impl Event {
         // Two senders may choose the same idempotency key; a dedupe key is the source's own.
         let credential = self.credential.map_or(0, KeyId::as_u128).to_be_bytes();
         let hashed = |parts: &[&[u8]]| crate::partition::token(crate::partition::hash(parts));
-        match (&self.idempotency_key, &self.dedupe_key) {
-            (Some(key), _) => hashed(&[b"idempotency", &scope, &credential, key.as_bytes()]),
-            (None, Some(key)) => hashed(&[b"dedupe", &scope, key.as_bytes()]),
-            (None, None) => self.id.to_string(),
-        }
+        let idempotency = self.idempotency_key.as_ref().map(|key| EventKey {
+            id: hashed(&[b"idempotency", &scope, &credential, key.as_bytes()]),
+            window_ms: IDEMPOTENCY_WINDOW_MS,
+            is_idempotency: true,
+        });
+        let dedupe = self.dedupe_key.as_ref().map(|dedupe| EventKey {
+            id: hashed(&[b"dedupe", &scope, dedupe.key.as_bytes()]),
+            window_ms: Millis::from(dedupe.window_s) * 1000,
+            is_idempotency: false,
+        });
+        idempotency.into_iter().chain(dedupe)
     }
 
     /// A hash of its body, by which a repetition is told from a key that was used again.
     pub fn body_hash(&self) -> String {
-        let bytes = self.body.bytes().map_or(&[][..], |bytes| bytes);
-        crate::partition::token(crate::partition::hash(&[bytes]))
+        match &self.body {
+            Body::Inline(bytes) => large_body::content_hash(bytes),
+            Body::Object { name, .. } => large_body::hash_in(name).to_owned(),
+        }
     }
 
     /// Its trace id: the second part of its `traceparent`.

@@ -12,7 +12,7 @@ mod parse;
 mod write;
 
 pub use number::Number;
-pub use parse::{JsonError, MAX_DEPTH};
+pub use parse::{JsonError, MAX_DEPTH, MAX_VALUES};
 pub(crate) use parse::{Position, event_reader};
 pub(crate) use write::write_json_string;
 

@@ -19,6 +19,7 @@ pub mod json;
 pub mod jsonpath;
 pub mod jwt;
 pub mod lane;
+pub mod large_body;
 pub mod ordering;
 pub mod ordering_key;
 pub mod ownership;

@@ -6,6 +6,7 @@
 mod charset;
 mod form;
 mod media;
+mod multipart;
 mod xml;
 mod xml_scan;
 
@@ -74,6 +75,10 @@ pub enum PayloadError {
     Xml(String),
     #[error("the body is not a well-formed form: {0}")]
     Form(String),
+    #[error("the body is not well-formed multipart/form-data: {0}")]
+    Multipart(String),
+    #[error("the body was not read to its end")]
+    Unchecked,
 }
 
 /// Whether a request has no payload by its method. Many clients declare a content type on such
@@ -98,6 +103,7 @@ pub fn decode(
         Kind::Json => Payload::Json(Json::parse(body)?),
         Kind::Xml => Payload::Json(xml::to_json(content_type, body, force_list)?),
         Kind::Form => Payload::Json(form::to_json(content_type, body)?),
+        Kind::Multipart => Payload::Json(multipart::to_json(content_type, body)?),
         Kind::Text => Payload::Text(charset::decode_text(content_type, body)),
         Kind::Undeclared if looks_like_json(body) => Json::parse(body).map_or(Payload::Bytes, Payload::Json),
         Kind::Undeclared | Kind::Bytes => Payload::Bytes,

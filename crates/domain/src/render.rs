@@ -37,6 +37,8 @@ pub struct Origin<'a> {
     pub entity: Option<EntityReference<'a>>,
     /// The entity's fields that changed, with their values before; `None` where there was no before.
     pub previous_fields: Option<&'a Members>,
+    /// The query parameters that the source declares; `None` where it declares none.
+    pub query: Option<&'a Members>,
 }
 
 /// The entity that an event is about.
@@ -88,6 +90,10 @@ impl Origin<'_> {
         match self.previous_fields {
             Some(fields) => Json::write_members(fields, out),
             None => out.extend_from_slice(b"null"),
+        }
+        if let Some(query) = self.query {
+            out.extend_from_slice(b",\"query\":");
+            Json::write_members(query, out);
         }
         out.push(b'}');
     }
@@ -144,6 +150,7 @@ mod tests {
             event_id: "evt_1",
             entity: None,
             previous_fields: None,
+            query: None,
         }
     }
 

@@ -3,7 +3,10 @@
 mod answers;
 mod auth;
 mod auth_rules;
+mod dedupe;
+mod event_payload;
 mod ordering;
+pub mod query_params;
 
 use std::collections::BTreeMap;
 
@@ -27,6 +30,7 @@ use auth_rules::check_auth;
 
 pub use answers::{Acknowledgement, DisabledAnswer, OnLate, RequestResponse};
 pub use auth::{DEFAULT_KEY_HEADER, DEFAULT_KEY_QUERY, SourceAuth};
+pub use event_payload::PayloadInput;
 pub use ordering::{KeyPlace, OrderingMode, SourceOrdering};
 
 /// Largest accepted body, bytes, whatever a source allows.
@@ -285,6 +289,8 @@ impl SourceSpec {
             "/allow_ips",
             "has more than 256 networks",
         );
+        query_params::check(&self.query_params, &self.auth, faults);
+        self.dedupe.check(faults);
         if let Some(limit) = &self.rate_limit {
             limit.check("/rate_limit", faults);
         }
@@ -315,19 +321,8 @@ impl SourceSpec {
         let auth = !matches!(self.auth, SourceAuth::Signature { .. });
         faults.later(auth, "/auth/type", "this way to authenticate");
         faults.later(!self.paused, "/paused", "pausing");
-        faults.later(
-            self.query_params.is_empty(),
-            "/query_params",
-            "declaring query parameters",
-        );
-        faults.later(
-            self.max_body_bytes <= 1_048_576,
-            "/max_body_bytes",
-            "a body over 1048576 bytes",
-        );
         let waits = self.request_response == RequestResponse::default();
         faults.later(waits, "/request_response", "request-response");
-        faults.later(self.dedupe == Dedupe::default(), "/dedupe", "deduplication");
         faults.later(
             self.acknowledgement.is_none(),
             "/acknowledgement",

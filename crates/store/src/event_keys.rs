@@ -1,7 +1,7 @@
 //! The senders' and callers' own keys of events, by which a repetition is known after the broker has
 //! forgotten it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use hookrail_domain::{Millis, ids::EventId};
 use sea_orm::ConnectionTrait;
@@ -18,31 +18,47 @@ pub struct FirstEvent {
     pub event: EventId,
     /// The hash of its body; none = it was not kept then.
     pub body_hash: Option<String>,
+    /// When the broker stored it: a key is remembered from then on.
+    pub seen_at: Millis,
 }
 
-/// The events that were first with these keys, seen at `since` or later.
+/// A key to remember.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyWrite {
+    /// The key, unique in the installation.
+    pub id: String,
+    /// The event that was first with it.
+    pub first: FirstEvent,
+    /// When it may be forgotten.
+    pub expires_at: Millis,
+}
+
+/// The events that were first with these keys, as far as they are not forgotten. Whether a key is still
+/// good is for the caller to say.
 ///
 /// # Errors
 /// When the database cannot be used now.
 pub async fn load<C: ConnectionTrait>(
     connection: &C,
     message_ids: &[String],
-    since: Millis,
 ) -> Result<HashMap<String, FirstEvent>, StoreError> {
     let mut found = HashMap::new();
     for some in message_ids.chunks(MAX_KEYS) {
-        let places: Vec<String> = (2..some.len() + 2).map(|place| format!("${place}")).collect();
+        let places: Vec<String> = (1..=some.len()).map(|place| format!("${place}")).collect();
         let sql = format!(
-            "SELECT message_id, event, body_hash FROM event_keys WHERE seen_at >= $1 AND message_id IN ({})",
+            "SELECT message_id, event, body_hash, seen_at FROM event_keys WHERE message_id IN ({})",
             places.join(", ")
         );
-        let mut values = vec![since.into()];
-        values.extend(some.iter().map(rows::text));
+        let values = some.iter().map(rows::text).collect();
         for row in statement::all(connection, &sql, values).await? {
             let event: String = statement::column(&row, "event")?;
             if let Ok(event) = event.parse() {
                 let body_hash = statement::column(&row, "body_hash")?;
-                let first = FirstEvent { event, body_hash };
+                let first = FirstEvent {
+                    event,
+                    body_hash,
+                    seen_at: statement::column(&row, "seen_at")?,
+                };
                 found.insert(statement::column(&row, "message_id")?, first);
             }
         }
@@ -50,47 +66,41 @@ pub async fn load<C: ConnectionTrait>(
     Ok(found)
 }
 
-/// Remembers the first events with their keys; a key that was forgotten belongs to the new event.
+/// Remembers the first events with their keys; a key that was forgotten, or is no longer good, belongs
+/// to the new event.
 ///
 /// # Errors
 /// When the database refuses the data or cannot be used now.
-pub async fn remember<C: ConnectionTrait>(
-    connection: &C,
-    keys: &[(String, FirstEvent)],
-    now: Millis,
-) -> Result<u64, StoreError> {
-    let first: std::collections::BTreeMap<&String, &FirstEvent> = keys
-        .iter()
-        .rev()
-        .map(|(message_id, event)| (message_id, event))
-        .collect();
-    let rows = first
-        .into_iter()
-        .map(|(key, first)| {
-            let body_hash = rows::text_or_null(first.body_hash.as_ref());
-            vec![rows::text(key), rows::id(first.event), now.into(), body_hash]
-        })
-        .collect();
-    let tail = "ON CONFLICT (message_id) DO UPDATE \
-        SET event = excluded.event, seen_at = excluded.seen_at, body_hash = excluded.body_hash";
+pub async fn remember<C: ConnectionTrait>(connection: &C, keys: &[KeyWrite]) -> Result<u64, StoreError> {
+    // Of two in one statement the later one counts: it came when the earlier was no longer good.
+    let last: BTreeMap<&String, &KeyWrite> = keys.iter().map(|key| (&key.id, key)).collect();
+    let row = |key: &KeyWrite| {
+        vec![
+            rows::text(&key.id),
+            rows::id(key.first.event),
+            key.first.seen_at.into(),
+            rows::text_or_null(key.first.body_hash.as_ref()),
+            key.expires_at.into(),
+        ]
+    };
+    let rows = last.into_values().map(row).collect();
+    let tail = "ON CONFLICT (message_id) DO UPDATE SET event = excluded.event, \
+        seen_at = excluded.seen_at, body_hash = excluded.body_hash, expires_at = excluded.expires_at";
     rows::insert(
         connection,
-        "event_keys (message_id, event, seen_at, body_hash)",
+        "event_keys (message_id, event, seen_at, body_hash, expires_at)",
         rows,
         tail,
     )
     .await
 }
 
-/// Forgets the keys seen before `before`.
+/// Forgets at most `most` keys that may be forgotten at `now`; gives how many there were.
 ///
 /// # Errors
 /// When the database cannot be used now.
-pub async fn forget<C: ConnectionTrait>(connection: &C, before: Millis) -> Result<u64, StoreError> {
-    statement::change(
-        connection,
-        "DELETE FROM event_keys WHERE seen_at < $1",
-        vec![before.into()],
-    )
-    .await
+pub async fn forget<C: ConnectionTrait>(connection: &C, now: Millis, most: u32) -> Result<u64, StoreError> {
+    let sql = "DELETE FROM event_keys WHERE message_id IN (SELECT message_id FROM event_keys \
+               WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)";
+    statement::change(connection, sql, vec![now.into(), i64::from(most).into()]).await
 }

@@ -402,22 +402,30 @@ async fn an_event_keeps_what_was_written_first() {
 #[tokio::test]
 async fn a_key_belongs_to_its_first_event_until_it_is_forgotten() {
     each_database(async |store| {
-        let key = || "k".to_owned();
-        let first = |number, hash: &str| event_keys::FirstEvent {
+        let first = |number, hash: &str, seen_at| event_keys::FirstEvent {
             event: EventId::from_u128(number),
             body_hash: Some(hash.to_owned()),
+            seen_at,
         };
-        let batch = [(key(), first(1, "a")), (key(), first(2, "b"))];
-        written!(store, tx => event_keys::remember(&*tx, &batch, 1000));
-        let load = async |since| {
-            event_keys::load(store.reader(), &[key()], since)
-                .await
-                .unwrap()
-                .remove("k")
+        let key = |first, expires_at| event_keys::KeyWrite {
+            id: "k".to_owned(),
+            first,
+            expires_at,
         };
-        assert_eq!(load(1000).await, Some(first(1, "a")));
-        assert_eq!(load(1001).await, None);
-        assert_eq!(written!(store, tx => event_keys::forget(&*tx, 2000)), 1);
+        let load = async || {
+            let found = event_keys::load(store.reader(), &["k".to_owned()]).await;
+            found.unwrap().remove("k")
+        };
+        let batch = [key(first(1, "a", 1000), 5000), key(first(2, "b", 3000), 7000)];
+        written!(store, tx => event_keys::remember(&*tx, &batch));
+        assert_eq!(
+            load().await,
+            Some(first(2, "b", 3000)),
+            "who came when the first was forgotten"
+        );
+        assert_eq!(written!(store, tx => event_keys::forget(&*tx, 7000, 10)), 0);
+        assert_eq!(written!(store, tx => event_keys::forget(&*tx, 7001, 10)), 1);
+        assert_eq!(load().await, None);
     })
     .await;
 }

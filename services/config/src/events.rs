@@ -107,7 +107,7 @@ async fn read(
         members.extend(request(event));
     }
     members.insert("payload".to_owned(), found.payload(&state).await?);
-    members.insert("payload_expired".to_owned(), found.event.is_none().into());
+    members.insert("payload_expired".to_owned(), found.is_expired().into());
     let about = queries::events::entities_of(reader, found.id).await?;
     let about = about.iter().map(|row| {
         Json::from([

@@ -1,19 +1,23 @@
 //! One event, put together from the store, which knows what became of it, and the log, which has its
 //! bytes. An event that only the log has is not processed yet.
 
-use hookrail_broker::RawMessage;
+use actix_web::web;
 use hookrail_broker::codec::decode_event;
-use hookrail_domain::event::{Event, EventStatus};
+use hookrail_broker::{LargeMemory, RawMessage};
+use hookrail_domain::event::{Body, Event, EventStatus};
 use hookrail_domain::ids::{EventId, SourceId, WorkspaceId};
 use hookrail_domain::json::Json;
-use hookrail_domain::payload::{self, BodyFormat};
-use hookrail_domain::source::SourceSpec;
+use hookrail_domain::payload::Payload;
+use hookrail_domain::source::{PayloadInput, SourceSpec};
 use hookrail_store::events::EventRow;
 use hookrail_store::queries;
 
 use crate::definition::Stored;
 use crate::error::ApiError;
 use crate::state::ConfigState;
+
+/// Bodies from this size on are decoded off the threads that serve requests, bytes.
+const OFFLOAD_BYTES: u64 = 64 * 1024;
 
 /// An event as far as it is known.
 #[derive(Debug)]
@@ -24,6 +28,8 @@ pub(crate) struct FoundEvent {
     pub(crate) row: Option<EventRow>,
     /// The whole event; none once its bytes are gone.
     pub(crate) event: Option<Event>,
+    /// What a large body has of the memory for them.
+    _memory: Option<LargeMemory>,
 }
 
 impl FoundEvent {
@@ -46,8 +52,39 @@ impl FoundEvent {
         let event = event.filter(|event| event.id == id && event.workspace == workspace);
         match (&row, &event) {
             (None, None) => Err(ApiError::NotFound("event")),
-            _ => Ok(Self { id, row, event }),
+            _ => {
+                Self {
+                    id,
+                    row,
+                    event,
+                    _memory: None,
+                }
+                .with_body(state)
+                .await
+            }
         }
+    }
+
+    /// Fetches the body where it is in the object store. One that is gone from there stays a reference.
+    async fn with_body(mut self, state: &ConfigState) -> Result<Self, ApiError> {
+        let Some(event) = &mut self.event else {
+            return Ok(self);
+        };
+        let Body::Object { name, size } = event.body.clone() else {
+            return Ok(self);
+        };
+        self._memory = Some(state.broker.large_memory(size).await);
+        if let Some(bytes) = state.broker.get_object(&name, size).await? {
+            event.body = Body::inline(&bytes[..]);
+        }
+        Ok(self)
+    }
+
+    /// Whether its bytes are gone.
+    pub(crate) fn is_expired(&self) -> bool {
+        self.event
+            .as_ref()
+            .is_none_or(|event| event.body.bytes().is_none())
     }
 
     /// The newest processed event of a source.
@@ -75,18 +112,28 @@ impl FoundEvent {
             return Ok(Json::Null);
         };
         let spec = source_of(state, event).await?;
-        Ok(decoded(event, spec.as_ref()).unwrap_or_default())
+        if event.body.size() < OFFLOAD_BYTES {
+            return Ok(decoded(event, spec.as_ref()).unwrap_or_default());
+        }
+        let event = event.clone();
+        let payload = web::block(move || decoded(&event, spec.as_ref()).unwrap_or_default()).await;
+        payload.map_err(|error| ApiError::Internal(error.into()))
     }
 }
 
 /// An event's decoded body, by what its source says of bodies; `None` where it can't be decoded.
 pub(crate) fn decoded(event: &Event, spec: Option<&SourceSpec>) -> Option<Json> {
-    let (format, force_list) = spec.map_or((BodyFormat::Auto, [].as_slice()), |s| {
-        (s.body_format, &s.force_list)
-    });
-    let body = event.body.bytes()?;
-    let payload = payload::decode(event.content_type.as_deref(), format, body, force_list);
-    payload.ok().map(payload::Payload::into_json)
+    let input = PayloadInput {
+        method: &event.method,
+        query: &event.query,
+        content_type: event.content_type.as_deref(),
+        body: event.body.bytes()?,
+    };
+    let payload = match spec {
+        Some(spec) => spec.payload(input),
+        None => SourceSpec::default().payload(input),
+    };
+    payload.ok().map(Payload::into_json)
 }
 
 async fn source_of(state: &ConfigState, event: &Event) -> Result<Option<SourceSpec>, ApiError> {

@@ -110,6 +110,7 @@ fn sample_body(workspace: &Workspace, event_type: &str, now: i64) -> Vec<u8> {
         event_id: &event_id,
         entity: None,
         previous_fields: None,
+        query: None,
     };
     let data = event_types::sample_data(event_type);
     EventBody {

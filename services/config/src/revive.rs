@@ -1,13 +1,18 @@
 //! Sending a dead delivery again: its dead letter is published as it was, one generation on, which alone
 //! takes a delivery back from dead.
 
-use hookrail_broker::{JournalKind, OutMessage, PublishError, codec};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use hookrail_broker::{JournalKind, LargeMemory, OutMessage, PublishError, codec};
 use hookrail_domain::delivery::{Delivery, DeliveryStatus};
 use hookrail_domain::destination::Destination;
+use hookrail_domain::event::Body;
 use hookrail_domain::journal::{DeliveryFacts, Record, StateRecord};
+use hookrail_domain::large_body;
 use hookrail_domain::partition;
 use hookrail_store::deliveries::DeliveryRow;
-use hookrail_store::queries;
+use hookrail_store::{dead_letters, queries};
 
 use crate::error::ApiError;
 use crate::state::ConfigState;
@@ -19,11 +24,19 @@ pub(crate) async fn revive(
     row: &DeliveryRow,
     destination: &Destination,
 ) -> Result<(), ApiError> {
-    let found = queries::dead_letters::once_more(state.store.reader(), row).await?;
-    let Some(delivery) = found else {
+    let expired = || {
         let detail = "its body is not kept any more, so there is nothing to send";
-        return Err(ApiError::conflict("dead-letter-expired", detail));
+        ApiError::conflict("dead-letter-expired", detail)
     };
+    let id = row.id.parse().map_err(|_| expired())?;
+    let sizes = dead_letters::sizes(state.store.reader(), &[id]).await?;
+    let _memory = large_memory(state, sizes.get(&id).copied().unwrap_or_default()).await;
+    let found = queries::dead_letters::once_more(state.store.reader(), row).await?;
+    let mut delivery = found.ok_or_else(expired)?;
+    place_body(state, &mut delivery)
+        .await?
+        .then_some(())
+        .ok_or_else(expired)?;
     let lane = delivery.lane();
     let partitions = state.broker.settings().partitions;
     let partition = partition::of_lane(destination.id, lane, destination.spec.spread, partitions);
@@ -41,6 +54,37 @@ pub(crate) async fn revive(
         .map_err(|error| refused(&error))?;
     record(state, partition, &delivery).await;
     Ok(())
+}
+
+/// Memory for a body that is too large for a message.
+async fn large_memory(state: &ConfigState, size: u64) -> Option<LargeMemory> {
+    let is_large = size > state.broker.max_inline_bytes() as u64;
+    match is_large {
+        true => Some(state.broker.large_memory(size).await),
+        false => None,
+    }
+}
+
+/// Puts a body that is too large for a message into the object store, under the name of this generation.
+/// `false`: its dead letter names one that is not there any more.
+async fn place_body(state: &ConfigState, delivery: &mut Delivery) -> Result<bool, ApiError> {
+    let bytes = match &delivery.body {
+        Body::Inline(bytes) => Bytes::from_owner(Arc::clone(bytes)),
+        Body::Object { name, size } => match state.broker.get_object(name, *size).await? {
+            Some(bytes) => bytes,
+            None => return Ok(false),
+        },
+    };
+    if bytes.len() <= state.broker.max_inline_bytes() {
+        delivery.body = Body::inline(&bytes[..]);
+        return Ok(true);
+    }
+    let name = large_body::object_name(delivery.id, &bytes, delivery.generation);
+    let size = bytes.len() as u64;
+    let put = state.broker.publisher().put_object(&name, bytes).await;
+    put.map_err(|error| refused(&error))?;
+    delivery.body = Body::Object { name, size };
+    Ok(true)
 }
 
 /// Tells the journal. The delivery is owed by now: where this fails, its next attempt tells.

@@ -46,7 +46,7 @@ impl ConfigState {
     ) -> Self {
         Self {
             store,
-            broker,
+            broker: broker.with_own_memory(),
             outbound,
             ingress_url: settings.ingress_url(),
             root_token_hash: settings

@@ -12,8 +12,8 @@ use hookrail_domain::{
 use hookrail_runtime::clock;
 
 use crate::{
-    bodies::Held, carry_out::Done, error::PartitionError, judge_answer, make_request, own_partitions::Shared,
-    park::body_of,
+    bodies::Held, carry_out::Done, error::PartitionError, judge_answer, large_body::read_body, make_request,
+    own_partitions::Shared, park::body_of,
 };
 
 /// An attempt that was made, with its delivery, for the journal.
@@ -32,14 +32,19 @@ pub(crate) async fn attempt(
 ) -> Result<Done, PartitionError> {
     let delivery = body_of(held, &store, send.place).await?.delivery;
     let number = number(&delivery, send);
+    let at_hand = read_body(shared, &lease, &delivery.body).await?;
     let started_at = clock::now_ms();
     let snapshot = shared.snapshots.current();
+    let body = at_hand.bytes.clone();
     let made = match snapshot.destination(delivery.destination) {
-        Some(destination) => make_request::make_request(&delivery, &destination.spec, number, started_at)
-            .map_err(|error| Failure {
-                code: ErrorCode::Render,
-                detail: error.to_string(),
-            }),
+        Some(destination) => {
+            make_request::make_request(&delivery, body, &destination.spec, number, started_at).map_err(
+                |error| Failure {
+                    code: ErrorCode::Render,
+                    detail: error.to_string(),
+                },
+            )
+        }
         None => Err(Failure {
             code: ErrorCode::Cancelled,
             detail: "the destination was deleted".to_owned(),
@@ -58,6 +63,7 @@ pub(crate) async fn attempt(
             (attempt, judge_answer::result(&exchange, clock::now_ms()))
         }
     };
+    drop(at_hand);
     log_attempt(shared, &delivery, &attempt);
     Ok(Done::Attempt {
         id: send.attempt,

@@ -15,6 +15,7 @@ use hookrail_runtime::{clock, random};
 use crate::{
     attempt::{Finished, attempt, broken},
     error::PartitionError,
+    large_body::remove_body,
     park::{body_of, parked_arrival},
     partition_task::PartitionTask,
     settle::{settle, until_taken},
@@ -257,7 +258,7 @@ impl PartitionTask<'_> {
         }
         let (outcome, held) = (self.outcomes.remove(&order.place), self.bodies.get(order.place));
         let (recorder, acker, store) = (self.recorder.clone(), self.acker.clone(), self.store.clone());
-        let metrics = self.shared.metrics.clone();
+        let shared = Arc::clone(self.shared);
         self.beside.spawn(async move {
             let (delivery, attempt) = match outcome {
                 Some(Finished { delivery, attempt }) => (delivery, Some(attempt)),
@@ -265,11 +266,12 @@ impl PartitionTask<'_> {
             };
             settle(&recorder, &delivery, order, attempt).await?;
             take_away(&acker, &store, order.place).await?;
-            metrics.settled(order.end);
+            remove_body(&shared, &delivery.body, order.end).await;
+            shared.metrics.settled(order.end);
             // A replay's event may be weeks old: that says nothing of how fast this is.
             if order.end == End::Delivered && delivery.replay.is_none() {
                 let waited = (clock::now_ms() - delivery.accepted_at).max(0);
-                metrics.delivered_seconds.observe(waited as f64 / 1000.0);
+                shared.metrics.delivered_seconds.observe(waited as f64 / 1000.0);
             }
             Ok(Done::Settled(order.place))
         });

@@ -12,6 +12,7 @@ mod consume_partition;
 mod error;
 mod journal_fill;
 mod judge_answer;
+mod large_body;
 mod make_request;
 mod metrics;
 mod observe;
@@ -50,6 +51,7 @@ pub async fn run(
     let (_feed, snapshots) = SnapshotFeed::start(&broker)
         .await
         .context("can't read the definitions")?;
+    let broker = broker.with_own_memory();
     let metrics = DispatcherMetrics::new(&ctx.metrics);
     let journal_fill = Arc::new(JournalFill::new(metrics.details_left_out.clone()));
     let watching = tokio::spawn(journal_fill::watch(broker.clone(), Arc::clone(&journal_fill)));

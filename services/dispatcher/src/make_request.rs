@@ -7,25 +7,25 @@ use hookrail_outbound::{MadeRequest, RequestContent};
 /// Why no request can be made; the delivery is then dead, `render`.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RequestError {
-    /// The body is not in the message.
-    #[error("the body is not at hand")]
+    /// The body is neither in the message nor in the object store.
+    #[error("the body is not kept any more")]
     NoBody,
     /// The definition gives no request.
     #[error(transparent)]
     Definition(#[from] hookrail_outbound::RequestError),
 }
 
-/// The request of attempt `number` at `now`.
+/// The request of attempt `number` at `now`, with `body`.
 pub(crate) fn make_request(
     delivery: &Delivery,
+    body: Option<Bytes>,
     spec: &DestinationSpec,
     number: u32,
     now: Millis,
 ) -> Result<MadeRequest, RequestError> {
-    let body = delivery.body.bytes().ok_or(RequestError::NoBody)?;
     let content = RequestContent {
         webhook_id: &delivery.id.to_string(),
-        body: Bytes::copy_from_slice(body),
+        body: body.ok_or(RequestError::NoBody)?,
         content_type: delivery.content_type.as_deref(),
         headers: own_headers(delivery, number),
     };

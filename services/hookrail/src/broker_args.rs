@@ -49,6 +49,10 @@ pub(crate) struct BrokerArgs {
     #[arg(long, value_name = "NAME", default_value = "HOOKRAIL", help_heading = "NATS")]
     nats_prefix: String,
 
+    /// How long NATS remembers a message, in milliseconds: a repetition within is answered at once
+    #[arg(long, value_name = "MS", default_value_t = BrokerSettings::default().duplicate_window_ms, help_heading = "Streams", hide_short_help = true)]
+    nats_duplicate_window_ms: u64,
+
     /// Partitions of events and of deliveries, fixed when installed: at least twice the largest number of workers
     /// [default: 32; 4 in `hookrail up`]
     #[arg(long, value_name = "N", help_heading = "Streams")]
@@ -77,6 +81,14 @@ pub(crate) struct BrokerArgs {
     /// Largest size of the journal's queue, in bytes
     #[arg(long, value_name = "BYTES", default_value_t = StreamLimits::default().journal_max_bytes, help_heading = "Streams", hide_short_help = true)]
     stream_journal_max_bytes: i64,
+
+    /// Largest size of the store of bodies that are too large for a message, in bytes
+    #[arg(long, value_name = "BYTES", default_value_t = StreamLimits::default().object_max_bytes, help_heading = "Streams", hide_short_help = true)]
+    stream_object_max_bytes: i64,
+
+    /// Bytes of such bodies that each service has in memory at once; a larger one is alone
+    #[arg(long, value_name = "BYTES", default_value_t = BrokerSettings::default().large_memory_bytes, help_heading = "Streams", hide_short_help = true)]
+    large_body_memory_bytes: u64,
 }
 
 impl BrokerArgs {
@@ -97,6 +109,8 @@ impl BrokerArgs {
             partitions: self.partitions.unwrap_or(partitions),
             replicas: self.replicas,
             limits: self.limits(),
+            duplicate_window_ms: self.nats_duplicate_window_ms,
+            large_memory_bytes: self.large_body_memory_bytes,
             ..BrokerSettings::default()
         };
         if let Some(urls) = &self.nats_url {
@@ -115,6 +129,7 @@ impl BrokerArgs {
             parked_max_bytes: self.stream_parked_max_bytes,
             dead_max_bytes: self.stream_dead_max_bytes,
             journal_max_bytes: self.stream_journal_max_bytes,
+            object_max_bytes: self.stream_object_max_bytes,
             ..StreamLimits::default()
         }
     }
@@ -141,6 +156,8 @@ fn by_flag(problem: &str) -> SettingsError {
         "tls_certificate_file" => "nats-certificate",
         "tls_key_file" => "nats-key",
         "domain" => "jetstream-domain",
+        "duplicate_window_ms" => "nats-duplicate-window-ms",
+        "publish_total_timeout_ms" => "nats-duplicate-window-ms",
         other => &other.replace("limits.", "stream-").replace('_', "-"),
     };
     SettingsError::invalid(flag, reason)

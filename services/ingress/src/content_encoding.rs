@@ -1,23 +1,43 @@
-//! Undoing a body's content encoding (RFC 9110, section 8.4), never beyond the source's limit.
+//! Undoing a body's content encodings (RFC 9110, section 8.4), never beyond the source's limit.
+//!
+//! Knows which codings there are and in which order they are undone; how each is undone is in
+//! `inflate`, `brotli` and `zstd`.
 
-use std::io::Read;
+mod brotli;
+mod inflate;
+mod limited;
+mod zstd;
+
+use std::sync::Arc;
 
 use actix_web::web::Bytes;
-use flate2::read::{MultiGzDecoder, ZlibDecoder};
+
+use crate::byte_budget::{ByteBudget, Reserved};
+use limited::read_limited;
 
 /// Encoded bodies above this are decoded on a thread of their own kind, not on the worker's.
 const INLINE_MAX_BYTES: usize = 32 * 1024;
+/// Codings that one body may have; real senders use one.
+const MAX_CODINGS: usize = 3;
+/// What is told of the codings that are known.
+pub(crate) const SUPPORTED: &str = "gzip, deflate, br, zstd and identity, at most 3 of them";
 
-/// How a body is encoded.
+/// One coding of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Encoding {
-    /// Not at all.
-    Identity,
+pub(crate) enum Coding {
     /// gzip (RFC 1952).
     Gzip,
-    /// The zlib format (RFC 1950), whatever the name says.
+    /// The zlib format (RFC 1950), or its content alone (RFC 1951), which some senders mean.
     Deflate,
+    /// Brotli (RFC 7932).
+    Brotli,
+    /// Zstandard (RFC 8878), within the window of RFC 9659.
+    Zstd,
 }
+
+/// The codings of a body, in the order in which they were applied.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Codings(Vec<Coding>);
 
 /// Why a body can't be decoded.
 #[derive(Debug, PartialEq, Eq)]
@@ -26,105 +46,115 @@ pub(crate) enum DecodeError {
     Malformed(String),
     /// It is larger than allowed, decoded.
     TooLarge,
+    /// There is no memory for it now.
+    NoMemory,
 }
 
-impl Encoding {
-    /// Reads the header's value; `None` for what is not supported.
-    pub(crate) fn of(header: Option<&str>) -> Option<Self> {
-        let Some(header) = header else {
-            return Some(Self::Identity);
-        };
+impl Coding {
+    /// The coding of this name; `identity` is none, and what is unknown is an error.
+    fn of(name: &str) -> Result<Option<Self>, ()> {
         let known = [
-            ("identity", Self::Identity),
-            ("gzip", Self::Gzip),
-            ("x-gzip", Self::Gzip),
-            ("deflate", Self::Deflate),
+            ("identity", None),
+            ("gzip", Some(Self::Gzip)),
+            ("x-gzip", Some(Self::Gzip)),
+            ("deflate", Some(Self::Deflate)),
+            ("br", Some(Self::Brotli)),
+            ("zstd", Some(Self::Zstd)),
         ];
-        let name = header.trim();
-        if name.is_empty() {
-            return Some(Self::Identity);
-        }
         let found = known.iter().find(|(known, _)| name.eq_ignore_ascii_case(known));
-        found.map(|(_, encoding)| *encoding)
+        found.map(|(_, coding)| *coding).ok_or(())
+    }
+
+    /// What its decoder takes beside input and output, bytes.
+    fn window_bytes(self) -> usize {
+        match self {
+            Self::Gzip | Self::Deflate => 32 * 1024,
+            Self::Brotli => brotli::WINDOW_BYTES,
+            Self::Zstd => zstd::WINDOW_MAX_BYTES,
+        }
+    }
+
+    fn undo(self, body: &[u8], limit: usize, reserved: &mut Reserved) -> Result<Vec<u8>, DecodeError> {
+        match self {
+            Self::Gzip => read_limited(inflate::gzip(body), limit, reserved),
+            Self::Deflate => read_limited(inflate::deflate(body), limit, reserved),
+            Self::Brotli => read_limited(brotli::Decoder::new(body), limit, reserved),
+            Self::Zstd => zstd::decode(body, limit, reserved),
+        }
     }
 }
 
-/// Decodes a body of at most `limit` bytes.
-pub(crate) async fn decode(encoding: Encoding, body: Bytes, limit: usize) -> Result<Bytes, DecodeError> {
-    if encoding == Encoding::Identity {
+impl Codings {
+    /// Reads the values of all `Content-Encoding` headers; `None` for what is not supported.
+    pub(crate) fn of<'a>(headers: impl Iterator<Item = &'a str>) -> Option<Self> {
+        let mut codings = Vec::new();
+        let names = headers.flat_map(|header| header.split(',')).map(str::trim);
+        for name in names.filter(|name| !name.is_empty()) {
+            codings.extend(Coding::of(name).ok()?);
+            if codings.len() > MAX_CODINGS {
+                return None;
+            }
+        }
+        Some(Self(codings))
+    }
+}
+
+/// Decodes a body of at most `limit` bytes. What it takes meanwhile is reserved of `budget`, and what
+/// the decoded body takes stays so with `reserved`.
+pub(crate) async fn decode(
+    codings: Codings,
+    body: Bytes,
+    limit: usize,
+    budget: &Arc<ByteBudget>,
+    reserved: &mut Reserved,
+) -> Result<Bytes, DecodeError> {
+    if codings.0.is_empty() {
         return Ok(body);
     }
     if body.len() <= INLINE_MAX_BYTES {
-        return inflate(encoding, &body, limit);
+        return undo_all(&codings.0, body, limit, reserved);
     }
-    let decoded = actix_web::web::block(move || inflate(encoding, &body, limit)).await;
-    decoded.unwrap_or_else(|_| Err(DecodeError::Malformed("decoding was cut short".to_owned())))
+    let window = codings.0.iter().map(|coding| coding.window_bytes()).max();
+    let mut window_bytes = budget.reserve();
+    let mut of_body = std::mem::replace(reserved, budget.reserve());
+    if !window_bytes.grow(window.unwrap_or_default()) {
+        return Err(DecodeError::NoMemory);
+    }
+    let decoding = actix_web::web::block(move || {
+        let decoded = undo_all(&codings.0, body, limit, &mut of_body);
+        drop(window_bytes);
+        (decoded, of_body)
+    });
+    match decoding.await {
+        Ok((decoded, of_body)) => {
+            *reserved = of_body;
+            decoded
+        }
+        Err(_) => Err(DecodeError::Malformed("decoding was cut short".to_owned())),
+    }
 }
 
-fn inflate(encoding: Encoding, body: &[u8], limit: usize) -> Result<Bytes, DecodeError> {
-    match encoding {
-        Encoding::Identity => Ok(Bytes::copy_from_slice(body)),
-        Encoding::Gzip => read_limited(MultiGzDecoder::new(body), limit),
-        Encoding::Deflate => read_limited(ZlibDecoder::new(body), limit),
+/// Undoes the codings, the last one first. What lies between two is bounded as the body is: a coding
+/// may add a little to what can't be made smaller, and no more.
+fn undo_all(
+    codings: &[Coding],
+    body: Bytes,
+    limit: usize,
+    reserved: &mut Reserved,
+) -> Result<Bytes, DecodeError> {
+    let mut body = body;
+    for (left, coding) in codings.iter().enumerate().rev() {
+        let limit = if left == 0 {
+            limit
+        } else {
+            limit + limit / 64 + 1024
+        };
+        let encoded_bytes = body.len();
+        body = coding.undo(&body, limit, reserved)?.into();
+        reserved.shrink(encoded_bytes);
     }
-}
-
-fn read_limited(decoder: impl Read, limit: usize) -> Result<Bytes, DecodeError> {
-    let mut decoded = Vec::new();
-    let mut within = decoder.take(limit as u64 + 1);
-    within
-        .read_to_end(&mut decoded)
-        .map_err(|error| DecodeError::Malformed(error.to_string()))?;
-    if decoded.len() > limit {
-        return Err(DecodeError::TooLarge);
-    }
-    Ok(decoded.into())
+    Ok(body)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use flate2::Compression;
-    use flate2::write::{GzEncoder, ZlibEncoder};
-    use std::io::Write;
-
-    fn gzip(body: &[u8]) -> Vec<u8> {
-        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
-        encoder.write_all(body).unwrap();
-        encoder.finish().unwrap()
-    }
-
-    #[test]
-    fn the_limit_counts_decoded_bytes() {
-        let body = gzip(&[b'a'; 10_000]);
-        let decoded = inflate(Encoding::Gzip, &body, 10_000).unwrap();
-        assert_eq!(decoded.len(), 10_000);
-        assert_eq!(inflate(Encoding::Gzip, &body, 9_999), Err(DecodeError::TooLarge));
-    }
-
-    #[test]
-    fn deflate_is_the_zlib_format() {
-        let mut encoder = ZlibEncoder::new(Vec::new(), Compression::default());
-        encoder.write_all(b"{}").unwrap();
-        let body = encoder.finish().unwrap();
-        assert_eq!(inflate(Encoding::Deflate, &body, 10).unwrap().as_ref(), b"{}");
-    }
-
-    #[test]
-    fn broken_bodies_are_refused() {
-        let whole = gzip(b"hello");
-        for broken in [&b"no gzip"[..], &whole[..whole.len() - 3], b""] {
-            let result = inflate(Encoding::Gzip, broken, 100);
-            assert!(matches!(result, Err(DecodeError::Malformed(_))), "{result:?}");
-        }
-    }
-
-    #[test]
-    fn encodings_are_known_by_name_whatever_the_case() {
-        let check = |header, expected| assert_eq!(Encoding::of(header), expected, "{header:?}");
-        check(None, Some(Encoding::Identity));
-        check(Some(" GZIP "), Some(Encoding::Gzip));
-        check(Some("br"), None);
-        check(Some("gzip, gzip"), None);
-    }
-}
+mod tests;

@@ -17,22 +17,33 @@ pub(crate) const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// How many partitions are asked about at once.
 const ASKED_AT_ONCE: usize = 8;
 
-/// Which partitions are too full for senders.
-pub(crate) struct RawFill(Vec<AtomicBool>);
+/// Which partitions are too full for senders, and whether the object store is.
+pub(crate) struct RawFill {
+    partitions: Vec<AtomicBool>,
+    objects: AtomicBool,
+}
 
 impl RawFill {
     pub(crate) fn new(partitions: u32) -> Self {
-        Self((0..partitions).map(|_| AtomicBool::new(false)).collect())
+        Self {
+            partitions: (0..partitions).map(|_| AtomicBool::new(false)).collect(),
+            objects: AtomicBool::new(false),
+        }
     }
 
     /// Whether a partition takes no more from senders.
     pub(crate) fn is_full(&self, partition: u32) -> bool {
-        let full = self.0.get(partition as usize);
+        let full = self.partitions.get(partition as usize);
         full.is_some_and(|full| full.load(Ordering::Relaxed))
     }
 
+    /// Whether the object store takes no more from senders: the rest is for deliveries.
+    pub(crate) fn are_objects_full(&self) -> bool {
+        self.objects.load(Ordering::Relaxed)
+    }
+
     fn set(&self, partition: u32, is_full: bool) {
-        if let Some(full) = self.0.get(partition as usize) {
+        if let Some(full) = self.partitions.get(partition as usize) {
             full.store(is_full, Ordering::Relaxed);
         }
     }
@@ -52,6 +63,13 @@ pub(crate) async fn look(ingress: &Arc<Ingress>) -> Result<(), String> {
             Ok(state) => ingress.fill.set(partition, is_full(&state)),
             Err(error) => result = Err(error.to_string()),
         }
+    }
+    match ingress.broker.objects_state().await {
+        Ok(state) => {
+            let is_full = state.percent() >= FULL_PERCENT;
+            ingress.fill.objects.store(is_full, Ordering::Relaxed);
+        }
+        Err(error) => result = Err(error.to_string()),
     }
     result
 }

@@ -4,9 +4,8 @@ use std::net::IpAddr;
 
 use actix_web::HttpRequest;
 use actix_web::http::header::{CONTENT_TYPE, HeaderMap};
-use actix_web::web::Bytes;
 use hookrail_domain::Millis;
-use hookrail_domain::event::{Body, Event};
+use hookrail_domain::event::{Body, DedupeKey, Event};
 use hookrail_domain::event_type::WEBHOOK_RECEIVED;
 use hookrail_domain::ids::{EventId, Id, KeyId};
 use hookrail_domain::partition;
@@ -38,11 +37,11 @@ pub(crate) struct Inbound {
     pub(crate) client: Option<IpAddr>,
     pub(crate) query: Vec<(String, String)>,
     pub(crate) ordering_key: Option<String>,
-    pub(crate) body: Bytes,
+    pub(crate) dedupe_key: Option<DedupeKey>,
 }
 
 impl Inbound {
-    /// The event of this request, with its id.
+    /// The event of this request, with its id. Its body is placed afterwards.
     pub(crate) fn into_event(self, intake: &Intake, request: &HttpRequest, partitions: u32) -> Event {
         let headers = request.headers();
         let source = &intake.source;
@@ -57,26 +56,25 @@ impl Inbound {
             query: kept_query(intake, self.query),
             headers: kept_headers(intake, headers, &NOT_KEPT),
             content_type: text(headers, CONTENT_TYPE.as_str()).map(str::to_owned),
-            body: Body::inline(&self.body[..]),
+            body: Body::inline(Vec::new()),
             remote_addr: self.client.map(|client| client.to_string()),
             credential: self.credential,
             ordering_key: self.ordering_key,
-            dedupe_key: None,
+            dedupe_key: self.dedupe_key,
             idempotency_key: idempotency_key(headers),
             current_context: None,
             traceparent: traceparent(headers).to_string(),
             reply: None,
             internal: false,
         };
-        event.id = event
-            .id
-            .with_partition(partition_of(&event, &intake.order, partitions));
+        let id = event.id;
+        event.id = id.with_partition(partition_of(&event, &intake.order, partitions));
         event
     }
 }
 
-/// The raw partition: by the order that is kept, else by the idempotency key so that repetitions
-/// meet, else any.
+/// The raw partition: by the order that is kept, else by the idempotency or dedupe key so that
+/// repetitions meet, else any.
 fn partition_of(event: &Event, order: &Order, partitions: u32) -> u32 {
     let scope = event.source.map_or(0, |source| source.as_u128());
     match order {
@@ -85,7 +83,7 @@ fn partition_of(event: &Event, order: &Order, partitions: u32) -> u32 {
             let key = event.ordering_key.as_deref().unwrap_or(NO_KEY);
             partition::of_key(scope, key, partitions)
         }
-        Order::None if event.idempotency_key.is_some() => {
+        Order::None if event.keys().next().is_some() => {
             partition::of_key(scope, &event.message_id(), partitions)
         }
         Order::None => partition::of_event(event.id, partitions),

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use hookrail_domain::jsonpath::PlainPath;
 use hookrail_domain::jwt::JwtKey;
 use hookrail_domain::source::{KeyPlace, OrderingMode, Source, SourceAuth, SourceMethod};
+use hookrail_domain::wellformed::KeyPaths;
 
 /// What a source wants of its requests.
 pub(crate) struct Intake {
@@ -21,6 +23,10 @@ pub(crate) struct Intake {
     pub(crate) challenge: Option<&'static str>,
     /// What it keeps in order.
     pub(crate) order: Order,
+    /// Where its sender's id of an event is, where repetitions are looked for.
+    pub(crate) dedupe: Option<KeyPlace>,
+    /// Which of its keys are in the body.
+    pub(crate) paths: KeyPaths,
     /// The `Allow` header of 405.
     pub(crate) allow: String,
 }
@@ -39,6 +45,9 @@ impl Intake {
     /// Works out what `source` wants.
     pub(crate) fn of(source: &Arc<Source>) -> Self {
         let (header, query) = source.spec.auth.key_places();
+        let order = Order::of(source);
+        let dedupe = &source.spec.dedupe;
+        let dedupe = dedupe.key.clone().filter(|_| dedupe.enabled);
         let methods: Vec<_> = source.spec.methods.iter().map(|m| m.as_str()).collect();
         Self {
             id: source.id.to_string(),
@@ -46,7 +55,12 @@ impl Intake {
             key_query: query.map(str::to_owned),
             public_key: public_key(&source.spec.auth),
             challenge: challenge(&source.spec.auth),
-            order: Order::of(source),
+            paths: KeyPaths {
+                ordering: order.place().and_then(plain_path),
+                dedupe: dedupe.as_ref().and_then(plain_path),
+            },
+            order,
+            dedupe,
             allow: methods.join(", "),
             source: Arc::clone(source),
         }
@@ -77,7 +91,19 @@ fn challenge(auth: &SourceAuth) -> Option<&'static str> {
     }
 }
 
+/// The path of a key that is in the body.
+fn plain_path(place: &KeyPlace) -> Option<PlainPath> {
+    place.path.as_ref()?.plain().cloned()
+}
+
 impl Order {
+    fn place(&self) -> Option<&KeyPlace> {
+        match self {
+            Self::Key(place) => Some(place),
+            Self::None | Self::Source => None,
+        }
+    }
+
     fn of(source: &Source) -> Self {
         let ordering = source.spec.effective_ordering();
         match (ordering.mode, ordering.key) {

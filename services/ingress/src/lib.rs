@@ -16,16 +16,20 @@ mod intake;
 
 mod authenticate;
 mod body_limit;
+mod byte_budget;
 mod content_encoding;
 mod in_flight;
 mod published_keys;
 mod query;
 mod rates;
 mod read_body;
+mod take_body;
 
 mod credentials;
+mod dedupe_key;
 mod inbound;
 mod ordering_key;
+mod place_body;
 mod store_event;
 
 mod answer;

@@ -19,6 +19,7 @@ pub(crate) struct IngressMetrics {
     pub(crate) publish_seconds: Histogram,
     pub(crate) body_bytes: IntCounter,
     pub(crate) in_flight: IntGauge,
+    pub(crate) body_bytes_in_flight: IntGauge,
     pub(crate) reports_dropped: IntCounter,
 }
 
@@ -40,6 +41,7 @@ impl IngressMetrics {
             ),
             body_bytes: metrics.counter("ingress_body_bytes_total", "Bytes of well-formed bodies, decoded"),
             in_flight: metrics.gauge("ingress_in_flight", "Requests whose body is in memory"),
+            body_bytes_in_flight: metrics.gauge("ingress_body_bytes_in_flight", "Bytes of bodies in memory"),
             reports_dropped: metrics.counter(
                 "ingress_reports_dropped_total",
                 "Reports of refused requests that found no room on their way to the journal",

@@ -10,6 +10,8 @@ use actix_web::dev::Payload;
 use actix_web::web::{Bytes, BytesMut};
 use futures::StreamExt;
 
+use crate::byte_budget::Reserved;
+
 /// Unwanted bytes that are read so that the connection can be kept.
 const DRAIN_MAX_BYTES: u64 = 8 * 1024 * 1024;
 /// How long they may take.
@@ -26,14 +28,17 @@ pub(crate) enum BodyError {
     Timeout,
     /// It broke off, or its transfer encoding is wrong.
     Broken,
+    /// There is no memory for it now.
+    NoMemory,
 }
 
-/// Reads the body, at most `limit` bytes within `timeout`.
+/// Reads the body, at most `limit` bytes within `timeout`; what it takes is reserved as it comes.
 pub(crate) async fn read_body(
     payload: &mut Payload,
     declared: Option<u64>,
     limit: usize,
     timeout: Duration,
+    reserved: &mut Reserved,
 ) -> Result<Bytes, BodyError> {
     if declared.is_some_and(|length| length > limit as u64) {
         return Err(BodyError::TooLarge);
@@ -41,19 +46,27 @@ pub(crate) async fn read_body(
     if declared == Some(0) {
         return Ok(Bytes::new());
     }
-    let read = collect(payload, declared, limit);
+    let read = collect(payload, declared, limit, reserved);
     tokio::time::timeout(timeout, read)
         .await
         .unwrap_or(Err(BodyError::Timeout))
 }
 
-async fn collect(payload: &mut Payload, declared: Option<u64>, limit: usize) -> Result<Bytes, BodyError> {
+async fn collect(
+    payload: &mut Payload,
+    declared: Option<u64>,
+    limit: usize,
+    reserved: &mut Reserved,
+) -> Result<Bytes, BodyError> {
     let mut whole = BytesMut::new();
     let mut first = Bytes::new();
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|_| BodyError::Broken)?;
         if first.len() + whole.len() + chunk.len() > limit {
             return Err(BodyError::TooLarge);
+        }
+        if !reserved.grow(chunk.len()) {
+            return Err(BodyError::NoMemory);
         }
         // A body that comes in one piece, as most do, is not copied.
         if first.is_empty() && whole.is_empty() {

@@ -4,28 +4,31 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use actix_web::dev::Payload;
-use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
-use actix_web::web::Bytes;
+use actix_web::http::header::CONTENT_TYPE;
 use actix_web::{HttpRequest, HttpResponse, web};
+use hookrail_domain::delivery::{ENVELOPE_BYTES, MAX_DELIVERY_BODY_BYTES};
 use hookrail_domain::snapshot::Snapshot;
 use hookrail_domain::source::DisabledAnswer;
+use hookrail_domain::source::query_params::fill_defaults;
+use hookrail_domain::wellformed::Checked;
 use hookrail_runtime::clock::now_ms;
 use ipnet::IpNet;
 
 use crate::answer;
 use crate::authenticate::authenticate;
-use crate::body_limit::{body_limit, deliverable_bytes};
-use crate::content_encoding::{DecodeError, Encoding, decode};
+use crate::dedupe_key::dedupe_key;
 use crate::find_source::find_source;
 use crate::forwarded::client_address;
 use crate::inbound::Inbound;
 use crate::intake::Intake;
 use crate::ordering_key::{Request, check_body};
+use crate::place_body::{forget_body, place_body};
 use crate::query::read_query;
-use crate::read_body::{BodyError, drain, read_body};
+use crate::read_body::drain;
 use crate::refusal::{HEAD_MAX_BYTES, Refusal};
-use crate::state::{Ingress, Worker};
+use crate::state::Worker;
 use crate::store_event::{Receipt, store_event};
+use crate::take_body::take_body;
 
 /// Takes one request in.
 pub(crate) async fn receive(request: HttpRequest, payload: web::Payload) -> HttpResponse {
@@ -77,14 +80,24 @@ async fn accept(
     if !intake.takes(request.method().as_str()) {
         return Err(Refusal::Method(intake.allow.clone()));
     }
-    let query = read_query(request.query_string());
+    let mut query = read_query(request.query_string());
+    fill_defaults(&spec.query_params, &mut query);
     let credential = authenticate(intake, &ingress.published_keys, request.headers(), &query, now).await?;
     let rate = ingress.rates.take_source(intake.source.id, spec.rate_limit, now);
     rate.map_err(too_many)?;
     let _place = ingress.in_flight.enter().ok_or(Refusal::Busy)?;
-    let body = body(ingress, intake, request, payload).await?;
-    let ordering_key = ordering_key(ingress, intake, request, &query, &body)?;
-    ingress.metrics.body_bytes.inc_by(body.len() as u64);
+    let body = take_body(ingress, intake, request, payload).await?;
+    let inspected = Request {
+        method: request.method().as_str(),
+        headers: request.headers(),
+        query: &query,
+        content_type: header(request, CONTENT_TYPE.as_str()),
+        body: &body.bytes,
+    };
+    let checked = well_formed(intake, &inspected).await?;
+    let dedupe_key = dedupe_key(intake, &inspected, checked.dedupe_key, None);
+    let ordering_key = checked.key;
+    ingress.metrics.body_bytes.inc_by(body.bytes.len() as u64);
     let inbound = Inbound {
         accepted_at: now_ms(),
         revision: snapshot.revision(),
@@ -92,11 +105,15 @@ async fn accept(
         client,
         query,
         ordering_key,
-        body,
+        dedupe_key,
     };
-    let event = inbound.into_event(intake, request, ingress.broker.settings().partitions);
+    let mut event = inbound.into_event(intake, request, ingress.broker.settings().partitions);
     tracing::debug!(event_id = %event.id, trace_id = event.trace_id(), "storing an event");
-    store_event(worker, intake, event).await
+    place_body(worker, &mut event, body.bytes.clone()).await?;
+    let placed = event.body.clone();
+    let stored = store_event(worker, intake, event).await;
+    forget_body(worker, &placed, &stored);
+    stored
 }
 
 /// The server bounds a head too, and closes the connection over it; this one is answered.
@@ -132,52 +149,16 @@ fn check_enabled(intake: &Intake) -> Result<(), Refusal> {
     }
 }
 
-/// The body, its content encoding undone, within the source's limit.
-async fn body(
-    ingress: &Ingress,
-    intake: &Intake,
-    request: &HttpRequest,
-    payload: &mut Payload,
-) -> Result<Bytes, Refusal> {
-    let encoding = Encoding::of(header(request, CONTENT_ENCODING.as_str()));
-    let encoding = encoding.ok_or(Refusal::Encoding)?;
-    let limit = body_limit(&ingress.broker, &intake.source.spec);
-    let declared = header(request, CONTENT_LENGTH.as_str()).and_then(|length| length.parse().ok());
-    let read = read_body(payload, declared, limit, ingress.settings.body_timeout()).await;
-    let encoded = read.map_err(|error| match error {
-        BodyError::TooLarge => Refusal::TooLarge { limit },
-        BodyError::Timeout => Refusal::BodyTimeout,
-        BodyError::Broken => Refusal::BodyBroken,
-    })?;
-    decode(encoding, encoded, limit)
-        .await
-        .map_err(|error| match error {
-            DecodeError::Malformed(detail) => Refusal::Malformed(format!("content encoding: {detail}")),
-            DecodeError::TooLarge => Refusal::TooLarge { limit },
-        })
-}
-
-fn ordering_key(
-    ingress: &Ingress,
-    intake: &Intake,
-    request: &HttpRequest,
-    query: &[(String, String)],
-    body: &Bytes,
-) -> Result<Option<String>, Refusal> {
-    let request = Request {
-        method: request.method().as_str(),
-        headers: request.headers(),
-        query,
-        content_type: header(request, CONTENT_TYPE.as_str()),
-        body,
-    };
-    let checked = check_body(&intake.source.spec, &intake.order, &request)
-        .map_err(|error| Refusal::Malformed(error.to_string()))?;
-    let (bytes, limit) = (checked.json_bytes, deliverable_bytes(&ingress.broker));
-    if bytes > limit {
-        return Err(Refusal::TooLargeAsJson { bytes, limit });
+/// What the body says to be, and its keys.
+async fn well_formed(intake: &Intake, request: &Request<'_>) -> Result<Checked, Refusal> {
+    let checked = check_body(intake, request).await;
+    let checked = checked.map_err(|error| Refusal::Malformed(error.to_string()))?;
+    let limit = MAX_DELIVERY_BODY_BYTES as usize - ENVELOPE_BYTES;
+    let bytes = checked.json_bytes;
+    match bytes > limit {
+        true => Err(Refusal::TooLargeAsJson { bytes, limit }),
+        false => Ok(checked),
     }
-    Ok(checked.key)
 }
 
 fn header<'a>(request: &'a HttpRequest, name: &str) -> Option<&'a str> {

@@ -5,6 +5,8 @@ use std::borrow::Cow;
 use actix_web::http::StatusCode;
 use hookrail_runtime::Problem;
 
+use crate::content_encoding::SUPPORTED;
+
 /// When to come again to a source that is disabled for now, seconds.
 const RETRY_DISABLED_S: u32 = 60;
 /// When to come again to a full system, seconds.
@@ -62,6 +64,8 @@ pub(crate) enum Refusal {
     KeyReused,
     /// The ingress has all its places taken.
     Busy,
+    /// The ingress has all its memory for bodies taken.
+    Crowded,
     /// Certainly not stored: no room.
     Full,
     /// Perhaps stored.
@@ -84,7 +88,12 @@ impl Refusal {
             Self::Malformed(_) | Self::BodyBroken => StatusCode::BAD_REQUEST,
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::KeyReused => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::DisabledForNow | Self::NoKeys | Self::Busy | Self::Full | Self::Unknown(_) => {
+            Self::DisabledForNow
+            | Self::NoKeys
+            | Self::Busy
+            | Self::Crowded
+            | Self::Full
+            | Self::Unknown(_) => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
         }
@@ -107,7 +116,7 @@ impl Refusal {
             Self::BodyTimeout => "body-timeout",
             Self::BodyBroken => "body-broken",
             Self::KeyReused => "idempotency-key-reused",
-            Self::Busy | Self::Full => "refused",
+            Self::Busy | Self::Crowded | Self::Full => "refused",
             Self::Unknown(_) => "unknown",
         }
     }
@@ -118,7 +127,7 @@ impl Refusal {
             Self::DisabledForNow => Some(RETRY_DISABLED_S),
             Self::Full => Some(RETRY_FULL_S),
             Self::Unknown(_) => Some(RETRY_UNKNOWN_S),
-            Self::Busy => Some(RETRY_BUSY_S),
+            Self::Busy | Self::Crowded => Some(RETRY_BUSY_S),
             Self::NoKeys => Some(RETRY_FULL_S),
             Self::TooMany(wait_ms) => Some(u32::try_from((wait_ms + 999) / 1000).unwrap_or(u32::MAX).max(1)),
             _ => None,
@@ -159,7 +168,7 @@ impl Refusal {
             Self::BodyTimeout => "The body did not come in time",
             Self::BodyBroken => "The body broke off",
             Self::KeyReused => "The idempotency key came before with another body",
-            Self::Busy | Self::Full => "Not accepted: no room now",
+            Self::Busy | Self::Crowded | Self::Full => "Not accepted: no room now",
             Self::Unknown(_) => "Not known to be accepted",
         }
     }
@@ -171,11 +180,12 @@ impl Refusal {
             Self::TooLargeAsJson { bytes, limit } => Some(format!(
                 "a delivery carries {limit} bytes; as JSON this body has {bytes}"
             )),
-            Self::Encoding => Some("supported are gzip, deflate and identity".to_owned()),
+            Self::Encoding => Some(format!("supported are {SUPPORTED}")),
             Self::Malformed(detail) => Some(detail.clone()),
             Self::NoKeys => Some("the issuer's published keys can't be fetched; nothing was stored".to_owned()),
             Self::HeadTooLarge => Some(format!("target, headers and their names may have {HEAD_MAX_BYTES} bytes")),
             Self::Busy => Some("too many requests are in flight".to_owned()),
+            Self::Crowded => Some("too many bytes of bodies are in flight".to_owned()),
             Self::Full => Some("the event log is full; nothing was stored".to_owned()),
             Self::Unknown(_) => Some(
                 "the broker did not confirm in time: send it again, with the same Idempotency-Key to have it taken once"
@@ -195,6 +205,7 @@ mod tests {
         for refusal in [
             Refusal::DisabledForNow,
             Refusal::Busy,
+            Refusal::Crowded,
             Refusal::Full,
             Refusal::Unknown(String::new()),
         ] {

@@ -10,7 +10,7 @@ use hookrail_runtime::{ServiceContext, random};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::body_limit::deliverable_bytes;
+use crate::byte_budget::ByteBudget;
 use crate::fill::RawFill;
 use crate::http_api;
 use crate::in_flight::InFlight;
@@ -48,6 +48,7 @@ pub async fn run(
         rates: Rates::new(settings.ingress_client_rate),
         published_keys: PublishedKeys::new(outbound),
         in_flight: InFlight::new(settings.ingress_max_in_flight),
+        body_bytes: ByteBudget::new(settings.ingress_max_body_bytes_in_flight),
         reports,
         metrics: IngressMetrics::new(&context.metrics),
         broker,
@@ -90,7 +91,7 @@ async fn serve(
     let address = listener.local_addr()?;
     let server = http_api::server(listener, certificate, Arc::clone(ingress), context.grace)?;
     let stop = server.handle();
-    tracing::info!(%address, workers = ingress.settings.workers(), max_body_bytes = deliverable_bytes(&ingress.broker), "taking webhooks");
+    tracing::info!(%address, workers = ingress.settings.workers(), "taking webhooks");
     let mut server = tokio::spawn(server);
     tokio::select! {
         ended = &mut server => return Ok(ended.context("the HTTP server")??),

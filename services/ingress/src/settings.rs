@@ -8,6 +8,9 @@ use ipnet::IpNet;
 
 /// Most worker threads that can be asked for.
 const MAX_WORKERS: usize = 256;
+/// The least memory for bodies that can be asked for, bytes: one of the largest, encoded and decoded,
+/// with what its decoder takes.
+const MIN_BODY_BYTES_IN_FLIGHT: usize = 96 * 1024 * 1024;
 /// Most requests in flight that can be asked for.
 const MAX_IN_FLIGHT: usize = 1_000_000;
 
@@ -25,6 +28,14 @@ pub struct IngressSettings {
         default_value_t = 4096
     )]
     pub ingress_max_in_flight: usize,
+    /// Bytes of bodies that may be in memory at once; further ones are answered 503
+    #[arg(
+        long,
+        value_name = "BYTES",
+        help_heading = "Ingress",
+        default_value_t = 512 * 1024 * 1024
+    )]
+    pub ingress_max_body_bytes_in_flight: usize,
     /// How long a request's head may take
     #[arg(long, value_name = "MS", help_heading = "Ingress", default_value_t = 5_000)]
     pub ingress_header_timeout_ms: u64,
@@ -53,6 +64,7 @@ impl Default for IngressSettings {
         Self {
             ingress_workers: 0,
             ingress_max_in_flight: 4096,
+            ingress_max_body_bytes_in_flight: 512 * 1024 * 1024,
             ingress_header_timeout_ms: 5_000,
             ingress_body_timeout_ms: 30_000,
             ingress_keep_alive_ms: 75_000,
@@ -75,6 +87,12 @@ impl IngressSettings {
         require(workers, "ingress-workers", "has to be at most 256")?;
         let in_flight = (1..=MAX_IN_FLIGHT).contains(&self.ingress_max_in_flight);
         require(in_flight, "ingress-max-in-flight", "has to be 1 to 1000000")?;
+        let bytes = self.ingress_max_body_bytes_in_flight >= MIN_BODY_BYTES_IN_FLIGHT;
+        require(
+            bytes,
+            "ingress-max-body-bytes-in-flight",
+            "has to be at least 100663296",
+        )?;
         let head = self.ingress_header_timeout_ms >= 100;
         require(head, "ingress-header-timeout-ms", "has to be at least 100")?;
         let body = self.ingress_body_timeout_ms >= 100;

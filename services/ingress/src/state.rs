@@ -9,6 +9,7 @@ use hookrail_broker::{Broker, BrokerError, Publisher, SnapshotReader};
 use hookrail_domain::ids::SourceId;
 use hookrail_domain::source::Source;
 
+use crate::byte_budget::ByteBudget;
 use crate::fill::RawFill;
 use crate::in_flight::InFlight;
 use crate::intake::Intake;
@@ -30,6 +31,7 @@ pub(crate) struct Ingress {
     pub(crate) in_flight: InFlight,
     pub(crate) rates: Rates,
     pub(crate) published_keys: PublishedKeys,
+    pub(crate) body_bytes: Arc<ByteBudget>,
     pub(crate) reports: RefusalReports,
     pub(crate) metrics: IngressMetrics,
 }

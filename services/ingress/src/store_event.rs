@@ -5,7 +5,8 @@
 use std::time::Instant;
 
 use hookrail_broker::{OutMessage, PublishError, Published, codec};
-use hookrail_domain::event::Event;
+use hookrail_domain::event::{Event, EventKey};
+use hookrail_runtime::clock::now_ms;
 
 use crate::intake::Intake;
 use crate::refusal::Refusal;
@@ -34,16 +35,30 @@ pub(crate) async fn store_event(worker: &Worker, intake: &Intake, event: Event) 
     let key = DuplicateKey::of(&event);
     let body_bytes = usize::try_from(event.body.size()).unwrap_or(usize::MAX);
     let message = OutMessage {
-        id: key.as_ref().map_or(&event_id, |key| &key.message_id),
+        id: key.as_ref().map_or(&event_id, |key| &key.key.id),
         body_hash: key.as_ref().map(|key| key.body_hash.as_str()),
         event_id: key.as_ref().map(|_| event_id.as_str()),
         payload: codec::encode_event(event),
     };
     let started = Instant::now();
-    let published = worker
+    let mut published = worker
         .publisher
-        .publish_event(partition, &intake.id, message)
+        .publish_event(partition, &intake.id, message.clone())
         .await;
+    if let (Ok(first), Some(key)) = (&published, &key)
+        && first.duplicate
+        && key.is_over(ingress, partition, first.sequence).await?
+    {
+        // The broker remembers longer than the source: the processor knows that this one is new.
+        let message = OutMessage {
+            id: &event_id,
+            ..message
+        };
+        published = worker
+            .publisher
+            .publish_event(partition, &intake.id, message)
+            .await;
+    }
     let took = started.elapsed();
     ingress.metrics.publish_seconds.observe(took.as_secs_f64());
     match (published.map_err(|error| refusal(error, body_bytes))?, key) {
@@ -57,17 +72,26 @@ pub(crate) async fn store_event(worker: &Worker, intake: &Intake, event: Event) 
 
 /// What makes two requests the same one.
 struct DuplicateKey {
-    message_id: String,
+    key: EventKey,
     body_hash: String,
 }
 
 impl DuplicateKey {
     fn of(event: &Event) -> Option<Self> {
-        let is_keyed = event.idempotency_key.is_some() || event.dedupe_key.is_some();
-        is_keyed.then(|| Self {
-            message_id: event.message_id(),
-            body_hash: event.body_hash(),
-        })
+        let key = event.keys().next()?;
+        let body_hash = event.body_hash();
+        Some(Self { key, body_hash })
+    }
+
+    /// Whether the source has forgotten the event at `sequence`, though the broker has not.
+    async fn is_over(&self, ingress: &Ingress, partition: u32, sequence: u64) -> Result<bool, Refusal> {
+        let broker_ms = ingress.broker.settings().duplicate_window_ms;
+        if self.key.window_ms.unsigned_abs() >= broker_ms {
+            return Ok(false);
+        }
+        let stored = ingress.broker.raw_get(partition, sequence).await;
+        let stored = stored.map_err(|error| Refusal::Unknown(error.to_string()))?;
+        Ok(stored.is_some_and(|stored| now_ms() - stored.timestamp_ms > self.key.window_ms))
     }
 }
 
@@ -88,7 +112,8 @@ async fn first_event(
     };
     if first == event_id {
         Ok(Receipt::Accepted(first))
-    } else if headers.body_hash.as_deref() == Some(&key.body_hash) {
+    } else if !key.key.is_idempotency || headers.body_hash.as_deref() == Some(&key.body_hash) {
+        // A sender's own id may come with another body; a caller's key says that the request is the same.
         Ok(Receipt::Duplicate(first))
     } else {
         Err(Refusal::KeyReused)

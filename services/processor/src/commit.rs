@@ -6,11 +6,15 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use hookrail_broker::Lease;
-use hookrail_domain::{event::EventStatus, ids::SourceId, journal::DeliveryFacts};
+use hookrail_domain::{
+    event::{EventKey, EventStatus},
+    ids::SourceId,
+    journal::DeliveryFacts,
+};
 use hookrail_runtime::clock;
 use hookrail_store::{
     Store, StoreError, WriteTransaction, deliveries, entities, event_entities,
-    event_keys::{self, FirstEvent},
+    event_keys::{self, FirstEvent, KeyWrite},
     events::{self, EventWrite},
     partition_progress,
     source_counters::{self, Counts},
@@ -172,19 +176,28 @@ async fn write_all(transaction: &WriteTransaction, events: &[Evaluated], now: i6
         .flat_map(|(_, evaluation)| evaluation.stillborn.iter().cloned())
         .collect();
     deliveries::raise(connection, &stillborn).await?;
-    let keys: Vec<_> = events
+    let keys: Vec<KeyWrite> = events
         .iter()
-        .filter_map(|(arrival, evaluation)| {
-            let first = FirstEvent {
-                event: arrival.event.id,
-                body_hash: Some(arrival.event.body_hash()),
-            };
-            Some((evaluation.message_id.clone()?, first))
-        })
+        .flat_map(|evaluated| keys_of(evaluated, now))
         .collect();
-    event_keys::remember(connection, &keys, now).await?;
+    event_keys::remember(connection, &keys).await?;
     source_counters::raise(connection, &counts(events)).await?;
     source_warnings::write(connection, &findings(events)).await
+}
+
+/// An event's keys as they are remembered: from when the broker stored it, and, since what repeats it
+/// may wait in the log as long as it did, as long from now on.
+fn keys_of((arrival, evaluation): &Evaluated, now: i64) -> Vec<KeyWrite> {
+    let write = |key: &EventKey| KeyWrite {
+        id: key.id.clone(),
+        first: FirstEvent {
+            event: arrival.event.id,
+            body_hash: Some(arrival.event.body_hash()),
+            seen_at: arrival.stored_at,
+        },
+        expires_at: now + key.window_ms,
+    };
+    evaluation.keys.iter().map(write).collect()
 }
 
 fn event_row<'a>((arrival, evaluation): &'a Evaluated, now: i64) -> EventWrite<'a> {

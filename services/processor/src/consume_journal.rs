@@ -9,7 +9,13 @@ use hookrail_store::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{back_off::BackOff, consume_partition::Workshop, tell_events::Telling};
+use crate::{
+    back_off::BackOff,
+    consume_partition::Workshop,
+    dead_bodies::{DeadBodies, TOGETHER_BYTES},
+    fetch_bodies::apart,
+    tell_events::Telling,
+};
 
 /// A record with its sequence in its stream.
 type Numbered = (u64, Entry);
@@ -87,17 +93,30 @@ fn read_all(workshop: &Workshop, messages: &[JournalMessage], stream: JournalStr
 
 /// Commits all records, splitting where the database refuses the data. `false`: told to stop before.
 async fn commit(workshop: &Workshop, records: &[Numbered], shutdown: &CancellationToken) -> bool {
-    let mut parts = vec![records];
+    let mut parts = by_size(records);
     while let Some(part) = parts.pop() {
         let mut back_off = BackOff::usual();
         loop {
+            let letters: Vec<&codec::DeadLetter> = part.iter().filter_map(letter).collect();
+            let bodies = match DeadBodies::fetch(&workshop.broker, &letters).await {
+                Ok(bodies) => bodies,
+                Err(error) => {
+                    tracing::warn!(%error, "reading the bodies of dead letters again");
+                    if shutdown.is_cancelled() {
+                        return false;
+                    }
+                    back_off.pause().await;
+                    continue;
+                }
+            };
             let result = if part.is_empty() {
                 Ok(())
             } else {
-                transaction(workshop, part).await
+                transaction(workshop, part, &bodies).await
             };
             match result {
                 Ok(()) => {
+                    bodies.remove(&workshop.broker).await;
                     workshop
                         .metrics
                         .journal_records
@@ -137,7 +156,34 @@ async fn commit(workshop: &Workshop, records: &[Numbered], shutdown: &Cancellati
     true
 }
 
-async fn transaction(workshop: &Workshop, records: &[Numbered]) -> Result<(), StoreError> {
+/// The records in parts, the next one last: large bodies of dead letters go a few at a time.
+fn by_size(records: &[Numbered]) -> Vec<&[Numbered]> {
+    let (mut parts, mut start, mut bytes) = (Vec::new(), 0, 0);
+    for (index, record) in records.iter().enumerate() {
+        let own = letter(record).map_or(0, |letter| apart(&letter.delivery.body));
+        if bytes > 0 && bytes + own > TOGETHER_BYTES {
+            parts.push(&records[start..index]);
+            (start, bytes) = (index, 0);
+        }
+        bytes += own;
+    }
+    parts.push(&records[start..]);
+    parts.reverse();
+    parts
+}
+
+fn letter((_, entry): &Numbered) -> Option<&codec::DeadLetter> {
+    match entry {
+        Entry::Dead(dead) => Some(dead),
+        Entry::Journal(_) => None,
+    }
+}
+
+async fn transaction(
+    workshop: &Workshop,
+    records: &[Numbered],
+    bodies: &DeadBodies,
+) -> Result<(), StoreError> {
     let snapshot = workshop.snapshots.current();
     let telling = Telling {
         snapshot: &snapshot,
@@ -148,7 +194,7 @@ async fn transaction(workshop: &Workshop, records: &[Numbered]) -> Result<(), St
     for (sequence, entry) in records {
         sorted.add(*sequence, entry);
     }
-    sorted.write(&transaction).await?;
+    sorted.write(&transaction, bodies).await?;
     let deaths = sorted.dead.iter().map(|dead| &dead.state);
     telling.of_deaths(&transaction, deaths).await?;
     transaction.commit().await
@@ -185,7 +231,7 @@ impl<'a> Sorted<'a> {
         self.states.iter().filter_map(of).collect()
     }
 
-    async fn write(&self, transaction: &WriteTransaction) -> Result<(), StoreError> {
+    async fn write(&self, transaction: &WriteTransaction, bodies: &DeadBodies) -> Result<(), StoreError> {
         let connection = &**transaction;
         deliveries::raise(connection, &self.states).await?;
         attempts::insert(connection, &self.attempts()).await?;
@@ -193,8 +239,9 @@ impl<'a> Sorted<'a> {
         let dead: Vec<_> = self
             .dead
             .iter()
-            .map(|dead| (&dead.delivery, died_at(dead)))
+            .map(|dead| (bodies.complete(&dead.delivery), died_at(dead)))
             .collect();
+        let dead: Vec<_> = dead.iter().map(|(delivery, at)| (delivery, *at)).collect();
         dead_letters::insert(connection, &dead).await?;
         rejections::insert(connection, &self.rejections).await?;
         source_refusals::count(connection, &self.counts, clock::now_ms()).await

@@ -118,7 +118,8 @@ impl PartitionWork {
         // One by one while care is needed.
         let first = messages.first().map_or(0, |message| message.sequence);
         let poison = self.care.is_needed() && self.begin(first).await? == careful::Verdict::Poison;
-        let mut evaluated = evaluate_batch(&self.workshop, &self.lease, messages, poison).await?;
+        let batch = evaluate_batch(&self.workshop, &self.lease, messages, poison).await?;
+        let (mut evaluated, memory) = (batch.events, batch.memory);
         let through = evaluated.last().map_or(0, |(arrival, _)| arrival.sequence);
         self.publish(&mut evaluated).await?;
         let snapshot = self.workshop.snapshots.current();
@@ -146,7 +147,10 @@ impl PartitionWork {
         if self.care.is_needed() {
             self.done().await?;
         }
-        Ok(evaluated.len())
+        let done = evaluated.len();
+        // Large bodies have their memory until all that was made of them is stored.
+        drop((evaluated, memory));
+        Ok(done)
     }
 
     async fn begin(&mut self, sequence: u64) -> Result<careful::Verdict, GiveUp> {

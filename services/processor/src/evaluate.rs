@@ -9,7 +9,7 @@ use std::collections::{HashMap, HashSet};
 
 use hookrail_domain::{
     entity::Extraction,
-    event::Event,
+    event::EventKey,
     ids::{EventId, ReplayId},
     json::Json,
     snapshot::Snapshot,
@@ -48,18 +48,18 @@ pub struct Stored {
 pub(crate) const BATCH_ROWS: usize = 5_000;
 
 /// Evaluates the events of a batch in order, and at least the first one: those with which it would be
-/// more than [`BATCH_ROWS`] are left out, and whatever comes after them. `max_inline_bytes` is the room that an encoded delivery
-/// has in a message.
+/// more than [`BATCH_ROWS`] are left out, and whatever comes after them. `max_body_bytes` is the
+/// largest body of a delivery.
 pub fn evaluate(
     snapshot: &Snapshot,
     arrivals: &[Arrival],
     readings: Vec<Reading>,
     stored: Stored,
-    max_inline_bytes: usize,
+    max_body_bytes: usize,
 ) -> Vec<Evaluation> {
     let planner = Planner {
         snapshot,
-        max_inline_bytes,
+        max_body_bytes,
         replay: None,
     };
     evaluate_with(planner, arrivals, readings, stored)
@@ -73,11 +73,11 @@ pub fn evaluate_again(
     arrivals: &[Arrival],
     readings: Vec<Reading>,
     stored: Stored,
-    max_inline_bytes: usize,
+    max_body_bytes: usize,
 ) -> Vec<Evaluation> {
     let planner = Planner {
         snapshot,
-        max_inline_bytes,
+        max_body_bytes,
         replay: Some(replay),
     };
     evaluate_with(planner, arrivals, readings, stored)
@@ -124,13 +124,12 @@ impl Batch<'_> {
             evaluation.verdict = Verdict::Again;
             return evaluation;
         }
-        if let Some(message_id) = key_of(&arrival.event) {
-            if let Some(verdict) = self.repetition(&arrival.event, &message_id) {
-                evaluation.verdict = verdict;
-                return evaluation;
-            }
-            evaluation.message_id = Some(message_id);
+        let keys: Vec<EventKey> = arrival.event.keys().collect();
+        if let Some(verdict) = self.repetition(arrival, &keys) {
+            evaluation.verdict = verdict;
+            return evaluation;
         }
+        evaluation.keys = keys;
         match reading {
             Reading::Failed(failure) => evaluation.verdict = Verdict::Failed(failure),
             Reading::Filtered => evaluation.verdict = Verdict::Filtered,
@@ -142,24 +141,42 @@ impl Batch<'_> {
         evaluation
     }
 
-    /// What an event with a key is where another was first with it.
-    fn repetition(&mut self, event: &Event, message_id: &str) -> Option<Verdict> {
-        let body_hash = event.body_hash();
-        let own = || FirstEvent {
-            event: event.id,
-            body_hash: Some(body_hash.clone()),
-        };
-        let first = self.first_events.entry(message_id.to_owned()).or_insert_with(own);
-        let is_other = first.body_hash.as_ref().is_some_and(|first| *first != body_hash);
-        match first.event {
-            id if id == event.id => None,
-            // A sender's own id may come with another body; a key says that the request is the same.
-            id if is_other && event.idempotency_key.is_some() => Some(Verdict::Failed(Failure::new(
-                "idempotency.key_reused",
-                format!("event {id} came before with this Idempotency-Key and another body"),
-            ))),
-            id => Some(Verdict::Duplicate(id)),
+    /// What an event with keys is where another was first with one of them, not longer ago than that
+    /// is remembered. Else the keys are its own.
+    fn repetition(&mut self, arrival: &Arrival, keys: &[EventKey]) -> Option<Verdict> {
+        if keys.is_empty() {
+            return None;
         }
+        let event = &arrival.event;
+        let body_hash = event.body_hash();
+        let repeated = keys.iter().find_map(|key| {
+            let first = self.first_events.get(&key.id)?;
+            let is_good = arrival.stored_at - first.seen_at <= key.window_ms;
+            (first.event != event.id && is_good).then_some((key, first))
+        });
+        if let Some((key, first)) = repeated {
+            let is_other = first.body_hash.as_ref().is_some_and(|first| *first != body_hash);
+            // A sender's own id may come with another body; a key says that the request is the same.
+            return Some(match is_other && key.is_idempotency {
+                true => Verdict::Failed(Failure::new(
+                    "idempotency.key_reused",
+                    format!(
+                        "event {} came before with this Idempotency-Key and another body",
+                        first.event
+                    ),
+                )),
+                false => Verdict::Duplicate(first.event),
+            });
+        }
+        for key in keys {
+            let first = FirstEvent {
+                event: event.id,
+                body_hash: Some(body_hash.clone()),
+                seen_at: arrival.stored_at,
+            };
+            self.first_events.insert(key.id.clone(), first);
+        }
+        None
     }
 
     fn accepted(
@@ -184,11 +201,6 @@ impl Batch<'_> {
             .take_in(arrival, entity_type, extraction.entities, evaluation);
         self.planner.plan_all(arrival, payload, &changes, evaluation);
     }
-}
-
-/// The key by which a repetition of an event is known, where its sender or caller gave one.
-pub(crate) fn key_of(event: &Event) -> Option<String> {
-    (event.idempotency_key.is_some() || event.dedupe_key.is_some()).then(|| event.message_id())
 }
 
 /// The keys that a batch needs loaded: of the entities that its events are about.

@@ -5,10 +5,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hookrail_broker::{Lease, RawMessage};
+use hookrail_broker::{LargeMemory, Lease, RawMessage};
+use hookrail_domain::delivery::MAX_DELIVERY_BODY_BYTES;
 use hookrail_domain::ids::EventId;
 use hookrail_domain::snapshot::Snapshot;
-use hookrail_runtime::clock;
 use hookrail_store::{Store, StoreError, entities, event_keys, events};
 
 use crate::{
@@ -17,16 +17,21 @@ use crate::{
     commit::Evaluated,
     consume_partition::Workshop,
     error::GiveUp,
-    evaluate::{Arrival, BATCH_ROWS, Stored, entity_keys, evaluate, key_of},
+    evaluate::{Arrival, BATCH_ROWS, Stored, entity_keys, evaluate},
+    fetch_bodies::{fetch_bodies, together},
     read_event::{Failure, Reading, read},
 };
 
 /// How long a batch waits for its definitions before it says so and waits again.
 const REVISION_WAIT: Duration = Duration::from_secs(5);
-/// How long a sender's or caller's key is remembered.
-pub(crate) const KEYS_REMEMBERED_MS: i64 = 24 * 3600 * 1000;
 /// Bytes of bodies from which a batch is evaluated off the asynchronous threads.
 const OFFLOAD_BYTES: u64 = 64 * 1024;
+
+/// A batch that was evaluated, with the memory of its large bodies.
+pub(crate) struct EvaluatedBatch {
+    pub(crate) events: Vec<Evaluated>,
+    pub(crate) memory: Option<LargeMemory>,
+}
 
 /// Evaluates a batch, or as much of its front as may be committed together: at least one event.
 /// With `poison` its events fail unread: processing them ended the process before.
@@ -35,9 +40,11 @@ pub(crate) async fn evaluate_batch(
     lease: &Lease,
     messages: &[RawMessage],
     poison: bool,
-) -> Result<Vec<Evaluated>, GiveUp> {
+) -> Result<EvaluatedBatch, GiveUp> {
     let partition = lease.partition();
-    let opened: Vec<Opened> = messages.iter().map(|message| open(partition, message)).collect();
+    let mut opened: Vec<Opened> = messages.iter().map(|message| open(partition, message)).collect();
+    opened.truncate(together(&opened));
+    let memory = fetch_bodies(&workshop.broker, lease, &mut opened).await?;
     let revision = opened.iter().map(|opened| opened.arrival.event.revision).max();
     let snapshot = snapshot(workshop, lease, revision.unwrap_or_default()).await?;
     let readings = read_all(&snapshot, &opened, poison).await;
@@ -51,14 +58,39 @@ pub(crate) async fn evaluate_batch(
         entities: keys,
         message_ids: arrivals
             .iter()
-            .filter_map(|arrival| key_of(&arrival.event))
+            .flat_map(|arrival| arrival.event.keys())
+            .map(|key| key.id)
             .collect(),
         events: arrivals.iter().map(|arrival| arrival.event.id).collect(),
     };
     let stored = load_stored(workshop, lease, &wanted).await?;
-    let limit = workshop.broker.max_inline_bytes();
-    let evaluations = evaluate(&snapshot, &arrivals, readings, stored, limit);
-    Ok(arrivals.into_iter().zip(evaluations).collect())
+    let is_large = is_large(arrivals.iter());
+    let evaluate_all = move || -> Vec<Evaluated> {
+        let limit = MAX_DELIVERY_BODY_BYTES as usize;
+        let evaluations = evaluate(&snapshot, &arrivals, readings, stored, limit);
+        arrivals.into_iter().zip(evaluations).collect()
+    };
+    let events = offloaded(is_large, evaluate_all).await;
+    Ok(EvaluatedBatch { events, memory })
+}
+
+/// Whether there is so much to work through that it is done off the asynchronous threads.
+pub(crate) fn is_large<'a>(arrivals: impl Iterator<Item = &'a Arrival>) -> bool {
+    arrivals.map(|arrival| arrival.event.body.size()).sum::<u64>() >= OFFLOAD_BYTES
+}
+
+/// Works where it belongs.
+pub(crate) async fn offloaded<T: Send + 'static>(
+    is_large: bool,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> T {
+    if !is_large {
+        return work();
+    }
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
 }
 
 /// The definitions, not older than the newest under which an event was accepted.
@@ -97,10 +129,9 @@ async fn load_stored(workshop: &Workshop, lease: &Lease, wanted: &Wanted) -> Res
 }
 
 async fn load(store: &Store, wanted: &Wanted) -> Result<Stored, StoreError> {
-    let since = clock::now_ms() - KEYS_REMEMBERED_MS;
     Ok(Stored {
         entities: entities::load(store.reader(), &wanted.entities).await?,
-        first_events: event_keys::load(store.reader(), &wanted.message_ids, since).await?,
+        first_events: event_keys::load(store.reader(), &wanted.message_ids).await?,
         places: events::places(store.reader(), &wanted.events).await?,
         changes: HashMap::new(),
     })
@@ -109,16 +140,11 @@ async fn load(store: &Store, wanted: &Wanted) -> Result<Stored, StoreError> {
 /// Reads the events, as [`read_front`] does; where there is much to decode, off the asynchronous
 /// threads.
 async fn read_all(snapshot: &Arc<Snapshot>, opened: &[Opened], poison: bool) -> Vec<Reading> {
-    let bytes: u64 = opened.iter().map(|opened| opened.arrival.event.body.size()).sum();
-    if bytes < OFFLOAD_BYTES {
+    if !is_large(opened.iter().map(|opened| &opened.arrival)) {
         return read_front(snapshot, opened, poison);
     }
     let (snapshot, opened) = (Arc::clone(snapshot), opened.to_vec());
-    let reading = tokio::task::spawn_blocking(move || read_front(&snapshot, &opened, poison));
-    match reading.await {
-        Ok(readings) => readings,
-        Err(error) => std::panic::resume_unwind(error.into_panic()),
-    }
+    offloaded(true, move || read_front(&snapshot, &opened, poison)).await
 }
 
 /// Reads events in order, and at least the first one, up to that with which their entities would be

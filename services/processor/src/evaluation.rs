@@ -2,7 +2,7 @@
 
 use hookrail_domain::{
     delivery::Delivery,
-    event::{Event, EventStatus},
+    event::{Event, EventKey, EventStatus},
     ids::EventId,
     journal::StateRecord,
 };
@@ -53,8 +53,8 @@ pub struct Evaluation {
     pub stillborn: Vec<StateRecord>,
     /// What it says of its source's rules.
     pub findings: Vec<(WarningKey, Finding)>,
-    /// The key by which a repetition of it will be known.
-    pub message_id: Option<String>,
+    /// The keys by which a repetition of it will be known.
+    pub keys: Vec<EventKey>,
 }
 
 impl Evaluation {

@@ -1,5 +1,5 @@
-//! Forgetting what is kept only to recognise repetitions. Every worker may do it: it is the same
-//! statement everywhere, and rarely run.
+//! Forgetting what is kept only to recognise repetitions, in small steps, so that nobody waits for the
+//! database. Every worker may do it: it is the same statement everywhere, and rarely run.
 
 use std::time::Duration;
 
@@ -8,8 +8,10 @@ use hookrail_store::{Store, StoreError, event_keys, source_refusals};
 
 /// How often.
 const INTERVAL: Duration = Duration::from_secs(600);
-/// How long senders' and callers' keys are remembered.
-const KEYS_MS: i64 = 24 * 3600 * 1000;
+/// Keys forgotten in one transaction.
+const STEP: u32 = 1_000;
+/// The pause between two steps of which the first was full.
+const BREATH: Duration = Duration::from_millis(50);
 /// How long the records of refusals that were counted are remembered.
 const REFUSALS_MS: i64 = 7 * 24 * 3600 * 1000;
 
@@ -25,8 +27,16 @@ pub(crate) async fn forget_regularly(store: Store) {
 }
 
 async fn forget(store: &Store, now: i64) -> Result<(), StoreError> {
+    loop {
+        let transaction = store.write().await?;
+        let forgotten = event_keys::forget(&*transaction, now, STEP).await?;
+        transaction.commit().await?;
+        if forgotten < u64::from(STEP) {
+            break;
+        }
+        tokio::time::sleep(BREATH).await;
+    }
     let transaction = store.write().await?;
-    event_keys::forget(&*transaction, now - KEYS_MS).await?;
     source_refusals::forget(&*transaction, now - REFUSALS_MS).await?;
     transaction.commit().await
 }

@@ -17,6 +17,7 @@ use crate::{
     own_partitions::{Duty, own_partitions},
     publish_internal_events::publish_internal_events,
     replay::replay_shard,
+    sweep_objects::sweep_objects,
     trim_dead_letters::trim_dead_letters,
     worker_id,
 };
@@ -68,6 +69,7 @@ async fn work(workshop: Workshop, lease: Lease, stop: CancellationToken) -> Resu
             tokio::join!(
                 trim_dead_letters(workshop.clone(), lease.clone()),
                 publish_internal_events(workshop.clone(), lease.clone()),
+                sweep_objects(workshop.clone(), lease.clone()),
             );
         } else {
             std::future::pending::<()>().await;

@@ -11,6 +11,7 @@ mod consume_partition;
 pub mod evaluate;
 mod evaluate_batch;
 mod evaluation;
+mod fetch_bodies;
 mod own_partitions;
 mod plan_deliveries;
 mod publish_deliveries;
@@ -21,6 +22,7 @@ mod take_entities;
 mod take_partition;
 
 mod consume_journal;
+mod dead_bodies;
 mod forget;
 mod readiness;
 mod tell_events;
@@ -35,6 +37,7 @@ mod replay_order;
 mod replay_page;
 mod replay_selection;
 mod replayed_body;
+mod sweep_objects;
 mod trim_dead_letters;
 
 mod back_off;

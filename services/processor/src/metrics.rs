@@ -28,6 +28,7 @@ pub(crate) struct ProcessorMetrics {
     pub(crate) job_takeovers: IntCounterVec,
     pub(crate) replayed: IntCounterVec,
     pub(crate) dead_letters_trimmed: IntCounter,
+    pub(crate) objects_swept: IntCounter,
     pub(crate) internal_events: IntCounter,
 }
 
@@ -85,6 +86,10 @@ impl ProcessorMetrics {
                 "replayed_total",
                 "Deliveries and events of replays, by result",
                 &["result"],
+            ),
+            objects_swept: metrics.counter(
+                "objects_swept_total",
+                "Large bodies removed from the object store since nobody needs them any more",
             ),
             dead_letters_trimmed: metrics.counter(
                 "dead_letters_trimmed_total",

@@ -1,5 +1,7 @@
 //! Planning an event's deliveries: those of the event itself, then those of its entities' changes.
 
+use std::cell::OnceCell;
+
 use hookrail_domain::{
     delivery::EntityRef,
     ids::ReplayId,
@@ -18,8 +20,8 @@ use crate::{
 /// Plans deliveries under the definitions in force.
 pub(crate) struct Planner<'a> {
     pub(crate) snapshot: &'a Snapshot,
-    /// The room that an encoded delivery has in a message.
-    pub(crate) max_inline_bytes: usize,
+    /// The largest body of a delivery.
+    pub(crate) max_body_bytes: usize,
     /// The replay for which events are planned again.
     pub(crate) replay: Option<ReplayId>,
 }
@@ -56,6 +58,7 @@ impl Planner<'_> {
     }
 
     fn plan(&self, planning: &Planning<'_>, index: &mut u32, evaluation: &mut Evaluation) {
+        let made = OnceCell::new();
         for planned in plan::plan(self.snapshot, &planning.trigger(self.replay), index) {
             let findings =
                 rule_findings::of_lane_key(self.snapshot, &planning.arrival.event, planning.entity, &planned);
@@ -67,8 +70,9 @@ impl Planner<'_> {
                 data: planning.data,
                 entity: planning.entity,
                 previous: planning.previous,
-                max_inline_bytes: self.max_inline_bytes,
+                max_body_bytes: self.max_body_bytes,
                 replay: self.replay,
+                made: &made,
             };
             match render_delivery::render(&rendering, planned) {
                 Ok(delivery) => evaluation.deliveries.push(delivery),

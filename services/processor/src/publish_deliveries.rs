@@ -2,12 +2,17 @@
 //! id, so that a repetition is known by the broker. Returns only when all are stored for certain, or
 //! the lease is over.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures::{FutureExt, StreamExt, TryStreamExt, future::BoxFuture, stream};
 use hookrail_broker::{Lease, OutMessage, PublishError, Publisher, codec};
-use hookrail_domain::{delivery::Delivery, journal::StateRecord, partition, snapshot::Snapshot};
+use hookrail_domain::{
+    delivery::Delivery, event::Body, journal::StateRecord, large_body, partition, snapshot::Snapshot,
+};
 
 use crate::{back_off::BackOff, error::GiveUp, metrics::ProcessorMetrics, render_delivery};
 
@@ -59,7 +64,11 @@ impl DeliveryPublisher<'_> {
             .destination(delivery.destination)
             .map_or(1, |destination| destination.spec.spread);
         let partition = partition::of_lane(delivery.destination, lane, spread, self.partitions);
-        let payload = codec::encode_delivery(delivery);
+        let placed = match self.place_body(delivery).await? {
+            Placed::In(delivery) => delivery,
+            Placed::Never(reason) => return Ok(Some(*render_delivery::dead(delivery, reason))),
+        };
+        let payload = codec::encode_delivery(&placed);
         let lane = format!("{lane:016x}");
         let mut back_off = BackOff::new(Duration::from_millis(50), LONGEST_PAUSE);
         loop {
@@ -91,6 +100,43 @@ impl DeliveryPublisher<'_> {
             );
             back_off.pause().await;
         }
+    }
+}
+
+/// A delivery whose body is where it belongs.
+enum Placed<'a> {
+    In(Cow<'a, Delivery>),
+    /// It can't be stored at all.
+    Never(String),
+}
+
+impl DeliveryPublisher<'_> {
+    /// Puts a body that is too large for a message into the object store. Waits for room there as for
+    /// room in the queue.
+    async fn place_body<'d>(&self, delivery: &'d Delivery) -> Result<Placed<'d>, GiveUp> {
+        let body = match &delivery.body {
+            Body::Inline(bytes) if bytes.len() > self.publisher.max_inline_bytes() => Arc::clone(bytes),
+            _ => return Ok(Placed::In(Cow::Borrowed(delivery))),
+        };
+        let name = large_body::object_name(delivery.id, &body, delivery.generation);
+        let size = body.len() as u64;
+        let body = Bytes::from_owner(body);
+        let mut back_off = BackOff::new(Duration::from_millis(50), LONGEST_PAUSE);
+        loop {
+            match self.publisher.put_object(&name, body.clone()).await {
+                Ok(()) => break,
+                Err(error @ PublishError::TooLarge { .. }) => return Ok(Placed::Never(error.to_string())),
+                Err(error) => {
+                    self.metrics.publish_retries.with_label_values(&["object"]).inc();
+                    back_off.again(self.lease, &error).await?;
+                }
+            }
+        }
+        // Cloning a body costs nothing: it is shared.
+        Ok(Placed::In(Cow::Owned(Delivery {
+            body: Body::Object { name, size },
+            ..delivery.clone()
+        })))
     }
 }
 

@@ -5,10 +5,10 @@ use hookrail_domain::{
     entity::{self, Extraction, Warning},
     event::Event,
     filter::FilterInput,
-    json::{Json, Members},
+    json::Json,
     payload::{self, BodyFormat, Payload, PayloadError},
     snapshot::Snapshot,
-    source::SourceSpec,
+    source::{PayloadInput, SourceSpec},
 };
 
 /// What an event says.
@@ -109,15 +109,12 @@ pub fn read(snapshot: &Snapshot, event: &Event) -> Reading {
 }
 
 fn decode(spec: &SourceSpec, event: &Event, bytes: &[u8]) -> Result<Payload, PayloadError> {
-    match payload::is_bodyless(&event.method, bytes) {
-        true => Ok(Payload::Json(Json::Object(Members::new()))),
-        false => payload::decode(
-            event.content_type.as_deref(),
-            spec.body_format,
-            bytes,
-            &spec.force_list,
-        ),
-    }
+    spec.payload(PayloadInput {
+        method: &event.method,
+        query: &event.query,
+        content_type: event.content_type.as_deref(),
+        body: bytes,
+    })
 }
 
 /// What an event says, whatever its source's filter says of it; `None` where it can't be decoded.

@@ -1,6 +1,8 @@
 //! Making a delivery from what was planned: its body in the destination's format, within the size that
-//! a message may have. What can't be made is dead from the start, and recorded so; it never holds up
+//! one may have. What can't be made is dead from the start, and recorded so; it never holds up
 //! anything.
+
+use std::cell::OnceCell;
 
 use hookrail_domain::{
     delivery::{Delivery, DeliveryStatus, EntityRef, ErrorCode, Failure},
@@ -12,6 +14,7 @@ use hookrail_domain::{
     plan::Planned,
     render::{CurrentContext, EntityReference, EventBody, Origin},
     snapshot::Snapshot,
+    source::query_params::declared_members,
 };
 
 use crate::evaluate::Arrival;
@@ -24,8 +27,10 @@ pub(crate) struct Rendering<'a> {
     pub(crate) data: &'a Json,
     pub(crate) entity: Option<&'a EntityRef>,
     pub(crate) previous: Option<&'a Members>,
-    pub(crate) max_inline_bytes: usize,
+    pub(crate) max_body_bytes: usize,
     pub(crate) replay: Option<ReplayId>,
+    /// The body in the format `event`, once it was made: it is the same for all destinations.
+    pub(crate) made: &'a OnceCell<Body>,
 }
 
 /// The delivery, or the record of its death.
@@ -58,7 +63,7 @@ pub(crate) fn render(rendering: &Rendering<'_>, planned: Planned) -> Result<Deli
         generation: 0,
         attempts_before: 0,
     };
-    let limit = rendering.max_inline_bytes;
+    let limit = rendering.max_body_bytes;
     match bytes {
         Ok(body) if body.size() <= limit as u64 => {
             delivery.body = body;
@@ -96,7 +101,10 @@ pub(crate) fn body(rendering: &Rendering<'_>, format: Format) -> Result<(Option<
     match format {
         Format::Event => Ok((
             Some("application/json".to_owned()),
-            Body::inline(event_body(rendering)),
+            rendering
+                .made
+                .get_or_init(|| Body::inline(event_body(rendering)))
+                .clone(),
         )),
         Format::Raw => Ok((event.content_type.clone(), event.body.clone())),
         Format::Mapped | Format::Cloudevents | Format::CloudeventsBinary => {
@@ -119,6 +127,10 @@ fn event_body(rendering: &Rendering<'_>) -> Vec<u8> {
         unique_id: &entity.unique_id,
         version: &entity.version,
     });
+    let params = source
+        .map(|source| source.spec.query_params.as_slice())
+        .unwrap_or_default();
+    let declared = (!params.is_empty()).then(|| declared_members(params, &event.query));
     let current_context = match &event.current_context {
         Some(posted) => CurrentContext::Posted(posted),
         None => CurrentContext::Origin(Origin {
@@ -127,6 +139,7 @@ fn event_body(rendering: &Rendering<'_>) -> Vec<u8> {
             event_id: &event_id,
             entity,
             previous_fields: rendering.previous,
+            query: declared.as_ref(),
         }),
     };
     let body = EventBody {

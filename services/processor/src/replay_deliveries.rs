@@ -41,6 +41,11 @@ pub(crate) async fn page(desk: &Desk<'_>, items: &[ReplayItem]) -> Result<Page, 
         .collect();
     let taken = fitting(&sizes, PAGE_BYTES);
     let ids = &ids[..taken];
+    let bytes: u64 = sizes[..taken].iter().sum();
+    let memory = match bytes > PAGE_BYTES {
+        true => Some(desk.workshop.broker.large_memory(bytes).await),
+        false => None,
+    };
     let known = Known::load(desk, ids).await?;
     let snapshot = desk.workshop.snapshots.current();
     let mut page = Page {
@@ -77,6 +82,7 @@ pub(crate) async fn page(desk: &Desk<'_>, items: &[ReplayItem]) -> Result<Page, 
     }
     publish(desk, &snapshot, &mut again, &known, &mut page).await?;
     commit(desk, &items[..taken], &again, &mut page).await?;
+    drop((again, memory));
     Ok(page)
 }
 
@@ -178,7 +184,10 @@ impl Known {
         if snapshot.destination(delivery.destination).is_none() {
             return Ok(Err("destination_deleted"));
         }
-        let kept = self.letters.get(&row.id).and_then(replayed_body::kept);
+        let kept = match self.letters.get(&row.id) {
+            Some(letter) => replayed_body::kept(desk.workshop, letter).await?,
+            None => None,
+        };
         let content = match kept {
             Some(content) => Some(content),
             None => replayed_body::from_log(desk.workshop, snapshot, &delivery).await?,

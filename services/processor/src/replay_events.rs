@@ -7,6 +7,7 @@ use std::sync::Arc;
 use futures::{StreamExt, TryStreamExt, stream};
 use hookrail_broker::codec;
 use hookrail_domain::{
+    delivery::MAX_DELIVERY_BODY_BYTES,
     event::EventStatus,
     ids::{EventId, SourceId},
     journal::DeliveryFacts,
@@ -22,8 +23,9 @@ use hookrail_store::{
 
 use crate::{
     consume_partition::Workshop,
-    evaluate::{Arrival, Evaluation, Stored, Verdict, entity_keys, evaluate_again, key_of},
-    evaluate_batch::KEYS_REMEMBERED_MS,
+    evaluate::{Arrival, Evaluation, Stored, Verdict, entity_keys, evaluate_again},
+    evaluate_batch::{is_large, offloaded},
+    fetch_bodies::fetch,
     jobs::JobError,
     publish_deliveries::DeliveryPublisher,
     read_event::{Reading, read},
@@ -62,6 +64,11 @@ pub(crate) async fn page(desk: &Desk<'_>, items: &[ReplayItem], alone: bool) -> 
     let mut page = Page {
         taken: fitting(&sizes, PAGE_BYTES),
         ..Page::default()
+    };
+    let bytes: u64 = sizes[..page.taken].iter().sum();
+    let _memory = match bytes > PAGE_BYTES {
+        true => Some(desk.workshop.broker.large_memory(bytes).await),
+        false => None,
     };
     let wanted = items[..page.taken].iter().map(|item| rows.remove(&item.item));
     let results = find(desk.workshop, wanted.collect()).await?;
@@ -129,7 +136,11 @@ async fn find(
             return Ok(Err("payload_expired"));
         };
         Ok(match codec::decode_event(&message.payload) {
-            Ok(event) if event.id.to_string() == row.id => {
+            Ok(mut event) if event.id.to_string() == row.id => {
+                match fetch(&workshop.broker, &event.body).await? {
+                    Some(body) => event.body = body,
+                    None => return Ok(Err("payload_expired")),
+                }
                 let arrival = Arrival {
                     event,
                     partition,
@@ -176,8 +187,13 @@ async fn evaluate(
         }
     };
     let stored = load(desk.workshop, &snapshot, &arrivals, &readings).await?;
-    let limit = desk.workshop.broker.max_inline_bytes();
-    let evaluations = evaluate_again(&snapshot, desk.replay, &arrivals, readings, stored, limit);
+    let replay = desk.replay;
+    let evaluate_all = {
+        let (snapshot, arrivals) = (Arc::clone(&snapshot), Arc::clone(&arrivals));
+        let limit = MAX_DELIVERY_BODY_BYTES as usize;
+        move || evaluate_again(&snapshot, replay, &arrivals, readings, stored, limit)
+    };
+    let evaluations = offloaded(is_large(arrivals.iter()), evaluate_all).await;
     let left = rows.get(evaluations.len()).map(|row| row.id.clone());
     let arrivals = Arc::unwrap_or_clone(arrivals);
     let done = rows.into_iter().zip(arrivals).zip(evaluations);
@@ -205,13 +221,13 @@ async fn load(
     let keys = entity_keys(snapshot, arrivals, readings);
     let message_ids: Vec<String> = arrivals
         .iter()
-        .filter_map(|arrival| key_of(&arrival.event))
+        .flat_map(|arrival| arrival.event.keys())
+        .map(|key| key.id)
         .collect();
     let ids: Vec<EventId> = arrivals.iter().map(|arrival| arrival.event.id).collect();
-    let since = clock::now_ms() - KEYS_REMEMBERED_MS;
     Ok(Stored {
         entities: entities::load(reader, &keys).await?,
-        first_events: event_keys::load(reader, &message_ids, since).await?,
+        first_events: event_keys::load(reader, &message_ids).await?,
         places: HashMap::new(),
         changes: event_entities::changes_of(reader, &ids).await?,
     })

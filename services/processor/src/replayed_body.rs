@@ -1,13 +1,20 @@
 //! The body that a delivery is sent again with: the one that its dead letter kept, or else the same made
 //! again.
 
+use std::cell::OnceCell;
+
 use hookrail_broker::codec;
-use hookrail_domain::{delivery::Delivery, event::Body, snapshot::Snapshot};
+use hookrail_domain::{
+    delivery::{Delivery, MAX_DELIVERY_BODY_BYTES},
+    event::Body,
+    snapshot::Snapshot,
+};
 use hookrail_store::dead_letters::DeadLetterRow;
 
 use crate::{
     consume_partition::Workshop,
     evaluate::Arrival,
+    fetch_bodies::fetch,
     jobs::JobError,
     read_event,
     render_delivery::{self, Rendering},
@@ -20,13 +27,21 @@ pub(crate) struct Content {
     pub(crate) traceparent: String,
 }
 
-/// The body that a dead letter has.
-pub(crate) fn kept(letter: &DeadLetterRow) -> Option<Content> {
-    Some(Content {
+/// The body that a dead letter has, here or in the object store.
+pub(crate) async fn kept(workshop: &Workshop, letter: &DeadLetterRow) -> Result<Option<Content>, JobError> {
+    let body = match (&letter.body, &letter.body_object) {
+        (Some(bytes), _) => Some(Body::inline(bytes.as_slice())),
+        (None, Some(name)) => {
+            let (name, size) = (name.clone(), letter.size.unsigned_abs());
+            fetch(&workshop.broker, &Body::Object { name, size }).await?
+        }
+        (None, None) => None,
+    };
+    Ok(body.map(|body| Content {
         content_type: letter.content_type.clone(),
-        body: Body::inline(letter.body.clone()?),
+        body,
         traceparent: letter.traceparent.clone(),
-    })
+    }))
 }
 
 /// The body of a delivery that was never dead, or whose dead letter is gone, made from its event while the
@@ -46,9 +61,14 @@ pub(crate) async fn from_log(
     let event = message
         .as_ref()
         .and_then(|message| codec::decode_event(&message.payload).ok());
-    let Some((message, event)) = message.zip(event).filter(|(_, event)| event.id == delivery.event) else {
+    let Some((message, mut event)) = message.zip(event).filter(|(_, event)| event.id == delivery.event)
+    else {
         return Ok(None);
     };
+    match fetch(&workshop.broker, &event.body).await? {
+        Some(body) => event.body = body,
+        None => return Ok(None),
+    }
     let Some(data) = read_event::data_of(snapshot, &event) else {
         return Ok(None);
     };
@@ -65,8 +85,9 @@ pub(crate) async fn from_log(
         data: &data,
         entity: None,
         previous: None,
-        max_inline_bytes: workshop.broker.max_inline_bytes(),
+        max_body_bytes: MAX_DELIVERY_BODY_BYTES as usize,
         replay: delivery.replay,
+        made: &OnceCell::new(),
     };
     let rendered = render_delivery::body(&rendering, destination.spec.format).ok();
     Ok(rendered.map(|(content_type, body)| Content {

@@ -31,6 +31,15 @@ pub struct ProcessorSettings {
         help_heading = "Processor"
     )]
     pub processor_trim_percent: u64,
+    /// Seconds that a large body without an owner is kept
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value_t = 604_800,
+        help_heading = "Processor",
+        hide_short_help = true
+    )]
+    pub processor_orphan_body_s: u64,
     /// Deliveries or events that one replay sends again a second, at the most
     #[arg(long, value_name = "N", default_value_t = 500, help_heading = "Processor")]
     pub processor_replay_per_second: u32,
@@ -50,6 +59,7 @@ impl Default for ProcessorSettings {
             processor_journal_batch: 500,
             processor_retention_s: 604_800,
             processor_trim_percent: 70,
+            processor_orphan_body_s: 604_800,
             processor_replay_per_second: 500,
             processor_worker: None,
             processor_exclusive: false,
@@ -86,6 +96,11 @@ impl ProcessorSettings {
             self.processor_retention_s >= 60,
             "processor-retention-s",
             "has to be at least 60",
+        )?;
+        require(
+            self.processor_orphan_body_s > 0,
+            "processor-orphan-body-s",
+            "has to be above 0",
         )?;
         require(
             (1..=100_000).contains(&self.processor_replay_per_second),

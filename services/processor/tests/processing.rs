@@ -19,6 +19,7 @@ use hookrail_domain::{
     event::{Body, Event},
     ids::{DestinationId, EventId, SourceId, WorkspaceId},
     journal::{CountRecord, DeliveryFacts, Record, StateRecord},
+    large_body,
     ownership::{Role, WorkerId},
     snapshot::{Definition, Entry, Key},
     source::{Source, SourceSpec},
@@ -117,8 +118,13 @@ async fn send(broker: &Broker, partition: u32, number: u128, body: &str) -> Even
 
 /// Sends the event under another id of its message: stored again, where the broker has forgotten it.
 async fn send_as(broker: &Broker, partition: u32, number: u128, body: &str, message: &str) -> EventId {
+    let event = event(partition, number, Body::inline(body.as_bytes()));
+    publish(broker, event, message).await
+}
+
+fn event(partition: u32, number: u128, body: Body) -> Event {
     let id = EventId::from_u128(number).with_partition(partition);
-    let event = Event {
+    Event {
         id,
         workspace: WORKSPACE,
         source: Some(SOURCE),
@@ -129,7 +135,7 @@ async fn send_as(broker: &Broker, partition: u32, number: u128, body: &str, mess
         query: vec![],
         headers: vec![],
         content_type: Some("application/json".into()),
-        body: Body::inline(body.as_bytes()),
+        body,
         remote_addr: None,
         credential: None,
         ordering_key: None,
@@ -139,11 +145,15 @@ async fn send_as(broker: &Broker, partition: u32, number: u128, body: &str, mess
         traceparent: "00-aaaa-bb-01".into(),
         reply: None,
         internal: false,
-    };
+    }
+}
+
+async fn publish(broker: &Broker, event: Event, message: &str) -> EventId {
+    let id = event.id;
     let message = OutMessage::plain(message, codec::encode_event(event));
     broker
         .publisher()
-        .publish_event(partition, &SOURCE.to_string(), message)
+        .publish_event(id.partition(), &SOURCE.to_string(), message)
         .await
         .unwrap();
     id
@@ -175,13 +185,16 @@ async fn watch_deliveries(nats: &Nats, broker: &Broker) -> (Ownership, Seen) {
 }
 
 fn start(broker: &Broker, store: &Store) -> (ServiceContext, JoinHandle<anyhow::Result<()>>) {
+    start_with(ProcessorSettings::default(), broker, store)
+}
+
+fn start_with(
+    settings: ProcessorSettings,
+    broker: &Broker,
+    store: &Store,
+) -> (ServiceContext, JoinHandle<anyhow::Result<()>>) {
     let ctx = ServiceContext::new(Duration::from_secs(20));
-    let running = run(
-        ProcessorSettings::default(),
-        broker.clone(),
-        store.clone(),
-        ctx.clone(),
-    );
+    let running = run(settings, broker.clone(), store.clone(), ctx.clone());
     (ctx, tokio::spawn(running))
 }
 
@@ -380,40 +393,138 @@ async fn the_journal_is_written_once_whatever_comes_twice() {
     running.await.unwrap().unwrap();
 }
 
+/// A destination of its own for every event, in this format.
+async fn define_format(broker: &Broker, number: u128, format: &str) {
+    let spec = format!(
+        r#"{{"name": "{format}", "url": "http://127.0.0.1/", "format": "{format}", "events": ["webhook.received"]}}"#
+    );
+    let id = DestinationId::from_u128(number);
+    let destination = Destination {
+        id,
+        workspace: WORKSPACE,
+        spec: serde_json::from_str(&spec).unwrap(),
+    };
+    let entry = Entry {
+        revision: 3,
+        key: Key::Destination(id),
+        definition: Some(Definition::Destination(Box::new(destination))),
+    };
+    broker.publish_entry(&entry).await.unwrap();
+}
+
+/// Who the bodies in the object store belong to, in the order of their names.
+async fn owners(broker: &Broker) -> Vec<String> {
+    let found = broker.list_objects(0, 100).await.unwrap();
+    let mut owners: Vec<String> = found
+        .iter()
+        .map(|object| large_body::owner_in(&object.name).to_owned())
+        .collect();
+    owners.sort();
+    owners
+}
+
+async fn body_in_store(broker: &Broker, body: &Body) -> Option<Vec<u8>> {
+    let Body::Object { name, size } = body else {
+        panic!("it is in the message: {} bytes", body.size());
+    };
+    broker
+        .get_object(name, *size)
+        .await
+        .unwrap()
+        .map(|bytes| bytes.to_vec())
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_body_of_a_mebibyte_is_delivered_in_both_formats_where_the_server_takes_2_mib() {
-    let nats = Nats::start_allowing(2 * 1024 * 1024).await;
-    let directory = tempfile::tempdir().unwrap();
+async fn a_large_body_is_processed_delivered_kept_with_the_dead_and_removed_when_nobody_owns_it() {
+    let (nats, directory) = (Nats::start().await, tempfile::tempdir().unwrap());
     let broker = nats.broker().await;
     let store = store(&directory).await;
     define(&broker).await;
-    for (number, format) in [(11, "event"), (12, "raw")] {
-        let spec = format!(
-            r#"{{"name": "{format}", "url": "http://127.0.0.1/", "format": "{format}", "events": ["webhook.received"]}}"#
-        );
-        let id = DestinationId::from_u128(number);
-        let destination = Destination {
-            id,
-            workspace: WORKSPACE,
-            spec: serde_json::from_str(&spec).unwrap(),
-        };
-        let entry = Entry {
-            revision: 3,
-            key: Key::Destination(id),
-            definition: Some(Definition::Destination(Box::new(destination))),
-        };
-        broker.publish_entry(&entry).await.unwrap();
-    }
+    define_format(&broker, 11, "event").await;
+    define_format(&broker, 12, "raw").await;
     let (_watching, seen) = watch_deliveries(&nats, &broker).await;
-    let (ctx, running) = start(&broker, &store);
-    let frame = r#"{"id": 1, "text": ""}"#.len();
-    let body = format!(r#"{{"id": 1, "text": "{}"}}"#, "x".repeat(1_048_576 - frame));
-    send(&broker, 1, 1, &body).await;
+    let publisher = broker.publisher();
+    // What an ingress leaves that died before its event was stored, and a processor.
+    for name in [
+        "evt_01ARZ3NDEKTSV4RRFFQ69G5FAV.x",
+        "dlv_01ARZ3NDEKTSV4RRFFQ69G5FAV.x",
+    ] {
+        publisher.put_object(name, "orphan".into()).await.unwrap();
+    }
+    let text = "x".repeat(1_500_000);
+    let body = format!(r#"{{"id": 1, "email": "a@b", "text": "{text}"}}"#);
+    let id = EventId::from_u128(1).with_partition(1);
+    let name = large_body::object_name(id, body.as_bytes(), 0);
+    publisher.put_object(&name, body.clone().into()).await.unwrap();
+    let place = Body::Object {
+        name,
+        size: body.len() as u64,
+    };
+    let settings = ProcessorSettings {
+        processor_orphan_body_s: 1,
+        ..ProcessorSettings::default()
+    };
+    let (ctx, running) = start_with(settings, &broker, &store);
+    publish(&broker, event(1, 1, place), "large").await;
     eventually("all three deliveries are seen", || async {
         seen.lock().unwrap().len() == 3
     })
     .await;
-    assert_eq!(count(&store, "deliveries WHERE status = 'dead'").await, 0);
+    let deliveries = seen.lock().unwrap().clone();
+    for delivery in &deliveries {
+        let found = body_in_store(&broker, &delivery.body).await.expect("it is there");
+        let found = String::from_utf8(found).unwrap();
+        match delivery.destination == DestinationId::from_u128(12) {
+            true => assert!(found == body, "as received"),
+            false => assert!(found.contains(&text) && found.starts_with(r#"{"event_time""#)),
+        }
+    }
+    let lengths: Vec<i64> = column(&store, "SELECT LENGTH(data) AS x FROM entities").await;
+    assert!(lengths.len() == 1 && lengths[0] > 1_500_000, "{lengths:?}");
+
+    let mut owned: Vec<String> = deliveries
+        .iter()
+        .map(|delivery| delivery.id.to_string())
+        .collect();
+    owned.push(id.to_string());
+    owned.sort();
+    eventually("what nobody owns is removed", || async {
+        owners(&broker).await == owned
+    })
+    .await;
+
+    // One of them dies: the journal has its body, and the object store no more.
+    let dead = &deliveries[0];
+    let state = StateRecord {
+        delivery: DeliveryFacts::from(dead),
+        status: DeliveryStatus::Dead,
+        epoch: 1,
+        attempts: 1,
+        next_at: None,
+        settled_at: Some(1),
+        failure: None,
+        generation: 0,
+        attempt: None,
+    };
+    let kept = body_in_store(&broker, &dead.body).await.unwrap();
+    for again in ["dead", "dead, once more"] {
+        let letter = codec::encode_dead(dead, &state);
+        publisher.publish_dead(0, again, letter).await.unwrap();
+        owned.retain(|owner| *owner != dead.id.to_string());
+        eventually("the body is the journal's", || async {
+            owners(&broker).await == owned
+        })
+        .await;
+    }
+    let letters: Vec<Vec<u8>> = column(&store, "SELECT body AS x FROM dead_letters").await;
+    assert!(letters.len() == 1 && letters[0] == kept);
+
+    broker.trim_raw(1, 1).await.unwrap();
+    owned.retain(|owner| *owner != id.to_string());
+    eventually("the event's body goes with it", || async {
+        owners(&broker).await == owned
+    })
+    .await;
     ctx.shutdown.cancel();
     running.await.unwrap().unwrap();
 }

@@ -3,6 +3,8 @@
 
 #[path = "suite/bad_input.rs"]
 mod bad_input;
+#[path = "suite/bodies.rs"]
+mod bodies;
 #[path = "suite/commands.rs"]
 mod commands;
 #[path = "suite/deaths.rs"]
@@ -86,7 +88,12 @@ const SCENARIOS: &[(&str, Scenario)] = scenarios! {
     bad_input: definitions_are_refused_by_field,
         bodies_that_are_not_what_they_say_are_refused,
         requests_that_break_the_conventions_are_refused;
-    payloads: real_payloads_come_out_byte_for_byte;
+    payloads: real_payloads_come_out_byte_for_byte,
+        json_is_taken_and_refused_as_the_test_suite_says;
+    bodies: a_body_of_32_mib_goes_all_the_way,
+        a_large_body_survives_kills,
+        bodies_of_every_kind_become_data,
+        a_repetition_is_told_from_a_new_event;
     operations: services_tell_that_they_live_and_what_they_count,
         one_trace_goes_from_request_to_attempt;
 };

@@ -9,6 +9,7 @@ use hookrail_domain::{
     payload::{self, BodyFormat, Payload},
     source::SourceSpec,
     validation::FieldError,
+    wellformed::{self, KeyPaths},
 };
 
 /// A target's name and itself.
@@ -19,6 +20,7 @@ pub const TARGETS: &[Target] = &[
     ("json", json),
     ("xml", xml),
     ("form", form),
+    ("multipart", multipart),
     ("text", text),
     ("filter", filter),
     ("jsonpath", jsonpath),
@@ -31,7 +33,7 @@ pub const TARGETS: &[Target] = &[
 fn json(bytes: &[u8]) {
     let read = Json::parse(bytes);
     let passed =
-        hookrail_domain::wellformed::check(Some("application/json"), BodyFormat::Auto, bytes, &[], None);
+        wellformed::check(Some("application/json"), BodyFormat::Auto, bytes, &[], &KeyPaths::default());
     assert_eq!(read.is_ok(), passed.is_ok(), "two readings disagree");
     if let Ok(read) = read {
         let written = read.to_compact_vec();
@@ -55,6 +57,10 @@ fn xml(bytes: &[u8]) {
 
 fn form(bytes: &[u8]) {
     decoded("application/x-www-form-urlencoded", bytes, &[]);
+}
+
+fn multipart(bytes: &[u8]) {
+    decoded("multipart/form-data; boundary=xx", bytes, &[]);
 }
 
 /// Any text in any charset is text.

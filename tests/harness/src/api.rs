@@ -125,6 +125,25 @@ impl Api {
         read(request).await
     }
 
+    /// Gets an ingest URL, given by its path and query.
+    ///
+    /// # Errors
+    /// When no answer comes.
+    pub async fn get_from_ingress(&self, path: &str) -> anyhow::Result<Answer> {
+        read(self.client.get(format!("{}{path}", self.ingress))).await
+    }
+
+    /// Gets bytes that have to be there.
+    ///
+    /// # Errors
+    /// When they aren't.
+    pub async fn raw(&self, path: &str) -> anyhow::Result<Vec<u8>> {
+        let url = format!("{}/api/v1{path}", self.api);
+        let answer = self.client.get(url).bearer_auth(&self.token).send().await?;
+        anyhow::ensure!(answer.status() == 200, "GET {path}: {}", answer.status());
+        Ok(answer.bytes().await?.to_vec())
+    }
+
     /// Sends a JSON webhook.
     ///
     /// # Errors

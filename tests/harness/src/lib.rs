@@ -3,6 +3,7 @@
 
 mod api;
 mod child;
+mod encodings;
 mod nats;
 mod nats_cluster;
 mod official;
@@ -13,6 +14,7 @@ mod wait;
 
 pub use api::{Answer, Api};
 pub use child::Child;
+pub use encodings::{bomb, encode};
 pub use nats::NatsServer;
 pub use nats_cluster::start_nats_servers;
 pub use official::verify_standard_webhook;

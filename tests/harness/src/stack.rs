@@ -17,7 +17,7 @@ pub const ADMIN_TOKEN: &str = "test-admin-token-0123456789";
 const READY_SECONDS: u64 = 60;
 
 /// Sizes of streams for which any machine has room: the server reserves them.
-const SMALL_STREAMS: [&str; 10] = [
+const SMALL_STREAMS: [&str; 12] = [
     "--stream-raw-max-bytes",
     "134217728",
     "--stream-delivery-max-bytes",
@@ -28,6 +28,8 @@ const SMALL_STREAMS: [&str; 10] = [
     "134217728",
     "--stream-journal-max-bytes",
     "268435456",
+    "--stream-object-max-bytes",
+    "536870912",
 ];
 
 fn owned(environment: &[(&str, &str)]) -> Vec<(String, String)> {

@@ -1,7 +1,7 @@
 //! Events.
 
 use bytes::Bytes;
-use hookrail_domain::event::Event;
+use hookrail_domain::event::{DedupeKey, Event};
 use hookrail_domain::json::Json;
 use hookrail_proto::v1;
 use prost::Message;
@@ -28,7 +28,8 @@ pub fn encode_event(event: Event) -> Bytes {
         remote_addr: event.remote_addr,
         credential: text_option(event.credential.as_ref()),
         ordering_key: event.ordering_key,
-        dedupe_key: event.dedupe_key,
+        dedupe_window_s: event.dedupe_key.as_ref().map_or(0, |dedupe| dedupe.window_s),
+        dedupe_key: event.dedupe_key.map(|dedupe| dedupe.key),
         idempotency_key: event.idempotency_key,
         current_context: event.current_context.as_ref().map(Json::to_compact_vec),
         traceparent: event.traceparent,
@@ -57,7 +58,10 @@ pub fn decode_event(bytes: &[u8]) -> Result<Event, CodecError> {
         remote_addr: message.remote_addr,
         credential: parse_option("credential", message.credential.as_ref())?,
         ordering_key: message.ordering_key,
-        dedupe_key: message.dedupe_key,
+        dedupe_key: message.dedupe_key.map(|key| DedupeKey {
+            key,
+            window_s: message.dedupe_window_s,
+        }),
         idempotency_key: message.idempotency_key,
         current_context: context.map_err(|error| CodecError::new("current_context", error))?,
         traceparent: message.traceparent,
@@ -88,7 +92,10 @@ mod tests {
             remote_addr: Some("127.0.0.1".into()),
             credential: Some(KeyId::from_u128(3)),
             ordering_key: Some(String::new()),
-            dedupe_key: None,
+            dedupe_key: Some(DedupeKey {
+                key: "d".into(),
+                window_s: 3600,
+            }),
             idempotency_key: Some("k".into()),
             current_context: Some(Json::parse(br#"{"n":12345678901234567890.10}"#).unwrap()),
             traceparent: "00-a-b-01".into(),

@@ -5,6 +5,7 @@ mod command;
 mod delivery;
 mod journal;
 mod nats;
+mod objects;
 mod ownership;
 mod parked;
 mod publishing;

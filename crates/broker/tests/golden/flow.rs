@@ -3,7 +3,7 @@
 use hookrail_broker::codec::{self, DeadLetter};
 use hookrail_domain::{
     delivery::{Delivery, DeliveryStatus, EntityRef, ErrorCode, Failure},
-    event::{Body, Event, Origin, Reply},
+    event::{Body, DedupeKey, Event, Origin, Reply},
     ids::{DeliveryId, DestinationId, EventId, Id, KeyId, ReplayId, RouteId, SourceId, WorkspaceId},
     journal::{DeliveryFacts, StateRecord},
     json::Json,
@@ -32,6 +32,8 @@ pub(crate) fn all() -> Vec<Golden> {
     vec![
         event("inbound_event", received_event()),
         event("inbound_event_bare", bare),
+        event("inbound_event_large", large_event()),
+        of_delivery("delivery_large", large_delivery()),
         of_delivery("delivery", delivery()),
         of_delivery("delivery_bare", bare_delivery()),
         of_delivery("delivery_again", delivery_again()),
@@ -73,12 +75,42 @@ fn received_event() -> Event {
         remote_addr: Some("192.0.2.7".into()),
         credential: Some(KeyId::from_u128(3)),
         ordering_key: Some("42".into()),
-        dedupe_key: Some("sender-1".into()),
+        dedupe_key: Some(DedupeKey {
+            key: "sender-1".into(),
+            // It was not said how long it is remembered.
+            window_s: 0,
+        }),
         idempotency_key: Some("caller-1".into()),
         current_context: Some(Json::parse(br#"{"b":1.10,"a":null}"#).unwrap()),
         traceparent: TRACE.into(),
         reply: Some(reply()),
         internal: true,
+    }
+}
+
+/// Its body is in the object store, and its sender's id is remembered for an hour.
+fn large_event() -> Event {
+    Event {
+        body: Body::Object {
+            name: "evt_00000000000000000000000001.mfrggzdfmztwq2lknnwg23tpobyxe43u".into(),
+            size: 33_554_432,
+        },
+        dedupe_key: Some(DedupeKey {
+            key: "sender-1".into(),
+            window_s: 3600,
+        }),
+        ..received_event()
+    }
+}
+
+/// Its body is in the object store, and it is sent again after its death.
+fn large_delivery() -> Delivery {
+    Delivery {
+        body: Body::Object {
+            name: "dlv_00000000000000000000000001.mfrggzdfmztwq2lknnwg23tpobyxe43u-2".into(),
+            size: 33_554_432,
+        },
+        ..delivery()
     }
 }
 

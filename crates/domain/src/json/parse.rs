@@ -32,14 +32,19 @@ impl From<JsonSyntaxError> for JsonError {
     }
 }
 
-/// How many arrays and objects are open, checked against [`MAX_DEPTH`].
+/// How many values a text may have: parsed, each takes some hundred bytes.
+pub const MAX_VALUES: usize = 2_000_000;
+
+/// How many arrays and objects are open, checked against [`MAX_DEPTH`], and how many values there were,
+/// checked against [`MAX_VALUES`].
 pub(crate) struct Position {
     depth: usize,
+    values: usize,
 }
 
 impl Position {
     pub(crate) fn new() -> Self {
-        Self { depth: 0 }
+        Self { depth: 0, values: 0 }
     }
 
     /// Counts an event's opening or closing. The depth limit's error has no place in the text.
@@ -48,6 +53,14 @@ impl Position {
             JsonEvent::StartArray | JsonEvent::StartObject => self.depth += 1,
             JsonEvent::EndArray | JsonEvent::EndObject => self.depth -= 1,
             _ => {}
+        }
+        let is_end = matches!(
+            event,
+            JsonEvent::EndArray | JsonEvent::EndObject | JsonEvent::ObjectKey(_) | JsonEvent::Eof
+        );
+        self.values += usize::from(!is_end);
+        if self.values > MAX_VALUES {
+            return Err(nowhere(format!("it has more than {MAX_VALUES} values")));
         }
         if self.depth > MAX_DEPTH {
             Err(too_deep())
@@ -58,11 +71,16 @@ impl Position {
 }
 
 fn too_deep() -> JsonError {
+    nowhere(format!("arrays and objects nest deeper than {MAX_DEPTH}"))
+}
+
+/// An error of the whole text.
+fn nowhere(detail: String) -> JsonError {
     JsonError {
         offset: 0,
         line: 1,
         column: 1,
-        detail: format!("arrays and objects nest deeper than {MAX_DEPTH}"),
+        detail,
     }
 }
 

@@ -13,6 +13,13 @@ pub(super) fn decode_text(content_type: Option<&str>, body: &[u8]) -> String {
     encoding.decode(body).0.into_owned()
 }
 
+/// Text, where the bytes are text in the encoding that they are declared to be in.
+pub(super) fn decode_exactly(content_type: Option<&str>, body: &[u8]) -> Option<String> {
+    let encoding = declared(content_type).unwrap_or(UTF_8);
+    let (text, _, malformed) = encoding.decode(body);
+    (!malformed).then(|| text.into_owned())
+}
+
 /// The encoding that a content type names.
 pub(super) fn declared(content_type: Option<&str>) -> Option<&'static Encoding> {
     Encoding::for_label(media::parameter(content_type?, "charset")?.as_bytes())

@@ -5,6 +5,8 @@ use super::{PayloadError, charset};
 use crate::json::{Json, Members};
 use encoding_rs::UTF_8;
 
+/// Pairs of one form.
+const MAX_PAIRS: usize = 1_000_000;
 /// Brackets after a key that nest; a key with more is taken as it is written.
 const MAX_KEY_PARTS: usize = 16;
 
@@ -18,15 +20,19 @@ enum Part<'k> {
 pub(super) fn to_json(content_type: Option<&str>, body: &[u8]) -> Result<Json, PayloadError> {
     let mut form = Json::object();
     for (name, value) in pairs(content_type, body)? {
-        let value = Json::String(value);
-        let parts = key_parts(&name);
-        if !parts.as_deref().is_some_and(|parts| fits(&form, parts)) {
-            insert(&mut form, &[Part::Name(&name)], value);
-        } else if let Some(parts) = parts {
-            insert(&mut form, &parts, value);
-        }
+        put(&mut form, &name, Json::String(value));
     }
     Ok(form)
+}
+
+/// Puts a value where its name says, or under the name as it is written where that place is taken.
+pub(super) fn put(form: &mut Json, name: &str, value: Json) {
+    let parts = key_parts(name);
+    if !parts.as_deref().is_some_and(|parts| fits(form, parts)) {
+        insert(form, &[Part::Name(name)], value);
+    } else if let Some(parts) = parts {
+        insert(form, &parts, value);
+    }
 }
 
 /// The decoded pairs of a form, in order.
@@ -52,6 +58,9 @@ fn pairs(content_type: Option<&str>, body: &[u8]) -> Result<Vec<(String, String)
             Some(at) => (&pair[..at], &pair[at + 1..]),
             None => (pair, &[][..]),
         };
+        if pairs.len() >= MAX_PAIRS {
+            return Err(PayloadError::Form(format!("it has more than {MAX_PAIRS} pairs")));
+        }
         pairs.push((decode(name)?, decode(value)?));
     }
     Ok(pairs)

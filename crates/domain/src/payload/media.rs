@@ -8,6 +8,7 @@ pub enum Kind {
     Json,
     Xml,
     Form,
+    Multipart,
     Text,
     Bytes,
     /// The sender did not say.
@@ -39,6 +40,7 @@ impl Kind {
             "application/json" | "text/json" => Self::Json,
             "application/xml" | "text/xml" => Self::Xml,
             "application/x-www-form-urlencoded" => Self::Form,
+            "multipart/form-data" => Self::Multipart,
             other if other.ends_with("+json") => Self::Json,
             other if other.ends_with("+xml") => Self::Xml,
             other if other.starts_with("text/") => Self::Text,

@@ -7,8 +7,8 @@ use super::{PayloadError, charset, xml_scan};
 use crate::json::{Json, Members};
 use roxmltree::{Document, Node, ParsingOptions};
 
-/// Nodes of a document (a 32 MiB body has at most some 11 million).
-const MAX_XML_NODES: u32 = 12_000_000;
+/// Nodes of a document: as a tree, each takes some hundred bytes.
+const MAX_XML_NODES: u32 = 2_000_000;
 
 pub(super) fn to_json(
     content_type: Option<&str>,

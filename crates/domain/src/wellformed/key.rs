@@ -43,13 +43,14 @@ impl<'p> KeyReader<'p> {
         self.found
     }
 
-    pub(super) fn read(&mut self, event: JsonEvent<'_>) {
+    pub(super) fn read(&mut self, event: &JsonEvent<'_>) {
         match event {
             JsonEvent::ObjectKey(name) => {
                 let depth = self.open.len();
                 let steps = self.steps;
                 if let Some(open) = self.open.last_mut() {
-                    let wanted = matches!(steps.get(depth - 1), Some(PlainStep::Name(step)) if *step == name);
+                    let wanted =
+                        matches!(steps.get(depth - 1), Some(PlainStep::Name(step)) if step == name.as_ref());
                     open.next = Next::Member(open.on_path && wanted);
                 }
             }
@@ -114,7 +115,7 @@ impl<'p> KeyReader<'p> {
         }
     }
 
-    fn scalar(&mut self, event: JsonEvent<'_>) {
+    fn scalar(&mut self, event: &JsonEvent<'_>) {
         let is_item = self.open.last().is_some_and(|open| open.is_target);
         let on_path = self.advance();
         if is_item {
@@ -127,12 +128,12 @@ impl<'p> KeyReader<'p> {
     }
 }
 
-fn value(event: JsonEvent<'_>) -> Option<Json> {
+fn value(event: &JsonEvent<'_>) -> Option<Json> {
     match event {
         JsonEvent::Null => Some(Json::Null),
-        JsonEvent::Boolean(value) => Some(Json::Bool(value)),
-        JsonEvent::Number(text) => Number::parse(&text).map(Json::Number),
-        JsonEvent::String(text) => Some(Json::String(text.into_owned())),
+        JsonEvent::Boolean(value) => Some(Json::Bool(*value)),
+        JsonEvent::Number(text) => Number::parse(text).map(Json::Number),
+        JsonEvent::String(text) => Some(Json::String(text.clone().into_owned())),
         _ => None,
     }
 }

@@ -6,7 +6,8 @@ use proptest::prelude::*;
 
 fn key(path: &str, body: &str) -> Option<String> {
     let path = JsonPath::parse(path).unwrap();
-    let key = check_json(body.as_bytes(), path.plain()).unwrap();
+    let [key, dedupe_key] = check_json(body.as_bytes(), &both_at(&path)).unwrap();
+    assert_eq!(key, dedupe_key);
     let by_tree = path
         .plain()
         .unwrap()
@@ -14,6 +15,14 @@ fn key(path: &str, body: &str) -> Option<String> {
         .and_then(Json::identity_text);
     assert_eq!(key, by_tree, "{path} of {body}");
     key
+}
+
+/// Both keys at one path.
+fn both_at(path: &JsonPath) -> KeyPaths {
+    KeyPaths {
+        ordering: path.plain().cloned(),
+        dedupe: path.plain().cloned(),
+    }
 }
 
 fn check_key(path: &str, body: &str, expected: Option<&str>) {
@@ -63,7 +72,7 @@ fn of_repeated_members_the_last_counts() {
 #[test]
 fn malformed_bodies_are_refused_by_their_declared_type() {
     let refused = |content_type: Option<&str>, body: &[u8]| {
-        check(content_type, BodyFormat::Auto, body, &[], None).is_err()
+        check(content_type, BodyFormat::Auto, body, &[], &KeyPaths::default()).is_err()
     };
     assert!(refused(Some("application/json"), b"{"));
     assert!(refused(Some("application/json; charset=utf-8"), b""));
@@ -80,9 +89,15 @@ fn malformed_bodies_are_refused_by_their_declared_type() {
 fn keys_come_from_every_format_that_has_structure() {
     let path = JsonPath::parse("$.order.id").unwrap();
     let key = |content_type: Option<&str>, body: &str| {
-        check(content_type, BodyFormat::Auto, body.as_bytes(), &[], path.plain())
-            .unwrap()
-            .key
+        check(
+            content_type,
+            BodyFormat::Auto,
+            body.as_bytes(),
+            &[],
+            &both_at(&path),
+        )
+        .unwrap()
+        .key
     };
     assert_eq!(
         key(Some("application/xml"), "<order><id>7</id></order>").as_deref(),
@@ -100,20 +115,34 @@ fn a_key_that_is_too_long_is_kept_as_its_hash() {
     let path = JsonPath::parse("$.id").unwrap();
     let body = format!(r#"{{"id":"{}"}}"#, "k".repeat(513));
     let xml = format!("<o><id>{}</id></o>", "k".repeat(513));
-    let json = check(None, BodyFormat::Json, body.as_bytes(), &[], path.plain()).unwrap();
+    let json = check(None, BodyFormat::Json, body.as_bytes(), &[], &both_at(&path)).unwrap();
     let key = json.key.unwrap();
     assert!(key.starts_with("sha256:") && key.len() == 71, "{key}");
     let path = JsonPath::parse("$.o.id").unwrap();
-    let in_xml = check(None, BodyFormat::Xml, xml.as_bytes(), &[], path.plain()).unwrap();
+    let in_xml = check(None, BodyFormat::Xml, xml.as_bytes(), &[], &both_at(&path)).unwrap();
     assert!(in_xml.key.is_none_or(|other| other == key));
 }
 
 #[test]
 fn what_grows_as_json_is_measured() {
     let text = "\"".repeat(MEASURED_ABOVE_BYTES + 1);
-    let measured = check(Some("text/plain"), BodyFormat::Auto, text.as_bytes(), &[], None).unwrap();
+    let measured = check(
+        Some("text/plain"),
+        BodyFormat::Auto,
+        text.as_bytes(),
+        &[],
+        &KeyPaths::default(),
+    )
+    .unwrap();
     assert_eq!(measured.json_bytes, 2 * text.len() + 2);
-    let json = check(Some("application/json"), BodyFormat::Auto, b"[ 1 ]", &[], None).unwrap();
+    let json = check(
+        Some("application/json"),
+        BodyFormat::Auto,
+        b"[ 1 ]",
+        &[],
+        &KeyPaths::default(),
+    )
+    .unwrap();
     assert_eq!(json.json_bytes, 5);
 }
 
@@ -144,14 +173,14 @@ proptest! {
         for path in paths {
             let Ok(path) = JsonPath::parse(&path) else { continue };
             let plain = path.plain().expect("names and indices are plain");
-            let read = check_json(text.as_bytes(), Some(plain)).unwrap();
+            let [read, _] = check_json(text.as_bytes(), &both_at(&path)).unwrap();
             prop_assert_eq!(read, plain.find(&value).and_then(Json::identity_text));
         }
     }
 
     #[test]
     fn the_pass_and_the_parser_refuse_the_same(bytes in "[\\[\\]{}:,\"a0-9.eE+ \\-\\\\]{0,24}") {
-        let passed = check_json(bytes.as_bytes(), None).is_ok();
+        let passed = check_json(bytes.as_bytes(), &KeyPaths::default()).is_ok();
         prop_assert_eq!(passed, Json::parse(bytes.as_bytes()).is_ok());
     }
 }

@@ -11,6 +11,7 @@ pub(super) fn steps() -> Vec<Box<dyn MigrationTrait>> {
         Box::new(CreateData),
         Box::new(KeepBodyHashes),
         Box::new(CreateReplays),
+        Box::new(ExpireKeys),
     ]
 }
 
@@ -62,6 +63,30 @@ impl MigrationTrait for CreateReplays {
         super::execute(manager, &REPLAYING).await
     }
 }
+
+/// Adds to a key when it may be forgotten: each source says how long its senders' ids are good.
+struct ExpireKeys;
+
+impl MigrationName for ExpireKeys {
+    fn name(&self) -> &'static str {
+        "0004_event_key_expiry"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for ExpireKeys {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        super::execute(manager, &EXPIRING).await
+    }
+}
+
+/// What was remembered before was so for a day. A key of an older version is never forgotten: they are
+/// few, and as small.
+const EXPIRING: [&str; 3] = [
+    "ALTER TABLE event_keys ADD COLUMN expires_at BIGINT",
+    "UPDATE event_keys SET expires_at = seen_at + 86400000",
+    "CREATE INDEX event_keys_by_expiry ON event_keys (expires_at)",
+];
 
 /// What processing an event writes.
 const PROCESSING: [&str; 9] = [

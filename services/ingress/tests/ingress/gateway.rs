@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use hookrail_broker::{Broker, BrokerSettings, StreamLimits, codec};
 use hookrail_domain::api_key::{ApiKey, hash_key};
-use hookrail_domain::event::Event;
+use hookrail_domain::event::{Body, Event};
 use hookrail_domain::ids::{KeyId, SourceId, WorkspaceId};
 use hookrail_domain::partition;
 use hookrail_domain::plan::NO_KEY;
@@ -56,14 +56,6 @@ impl Gateway {
     pub(crate) async fn start(specs: Vec<SourceSpec>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let nats = NatsServer::start(folder.path()).await.unwrap();
-        Self::start_with(folder, nats, IngressSettings::default(), specs).await
-    }
-
-    /// Starts both, the nats-server taking messages of up to `max_payload_bytes`.
-    pub(crate) async fn start_allowing(max_payload_bytes: u32, specs: Vec<SourceSpec>) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let nats = NatsServer::start_allowing(folder.path(), max_payload_bytes);
-        let nats = nats.await.unwrap();
         Self::start_with(folder, nats, IngressSettings::default(), specs).await
     }
 
@@ -178,6 +170,23 @@ impl Gateway {
         codec::decode_event(&found.expect("the event is in its partition").payload).unwrap()
     }
 
+    /// Checks the body of an event, wherever it lies.
+    pub(crate) async fn check_body(&self, event_id: &str, expected: &[u8]) {
+        let body = match self.stored(event_id).await.body {
+            Body::Inline(bytes) => bytes.to_vec(),
+            Body::Object { name, size } => {
+                let found = self.broker.get_object(&name, size).await.unwrap();
+                found.expect("the body is in the object store").to_vec()
+            }
+        };
+        assert!(body == expected, "{} bytes, not {}", body.len(), expected.len());
+    }
+
+    /// How many bodies lie in the object store.
+    pub(crate) async fn objects(&self) -> usize {
+        self.broker.list_objects(0, usize::MAX).await.unwrap().len()
+    }
+
     /// How many events lie in the broker.
     pub(crate) async fn events(&self) -> u64 {
         let mut events = 0;
@@ -235,7 +244,10 @@ fn settings(nats: &NatsServer) -> BrokerSettings {
     BrokerSettings {
         urls: vec![nats.url()],
         partitions: 4,
-        limits: StreamLimits::all(4 * MIB),
+        limits: StreamLimits {
+            object_max_bytes: 320 * MIB,
+            ..StreamLimits::all(4 * MIB)
+        },
         ..BrokerSettings::default()
     }
 }

@@ -5,6 +5,8 @@ mod accepting;
 mod bodies;
 mod connection;
 mod gateway;
+mod keys;
+mod large;
 mod knowing;
 mod outages;
 mod refusing;

@@ -20,17 +20,6 @@ impl Nats {
         }
     }
 
-    /// One that takes messages of up to `max_payload_bytes`.
-    pub(crate) async fn start_allowing(max_payload_bytes: u32) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let server = NatsServer::start_allowing(folder.path(), max_payload_bytes);
-        let server = server.await.unwrap();
-        Self {
-            server,
-            _folder: folder,
-        }
-    }
-
     pub(crate) fn settings(&self) -> BrokerSettings {
         BrokerSettings {
             urls: vec![self.server.url()],
