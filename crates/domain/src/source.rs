@@ -299,6 +299,8 @@ impl SourceSpec {
         if let Some(limit) = &self.rate_limit {
             limit.check("/rate_limit", faults);
         }
+        let timeout = RequestResponse::TIMEOUT_MS.contains(&self.request_response.timeout_ms);
+        faults.require(timeout, "/request_response/timeout_ms", "has to be 100 to 60000");
     }
 
     fn check_rules(&self, faults: &mut Faults) {
@@ -337,8 +339,6 @@ impl SourceSpec {
             "/max_body_bytes",
             "a body over 1048576 bytes",
         );
-        let waits = self.request_response == RequestResponse::default();
-        faults.later(waits, "/request_response", "request-response");
         faults.later(self.dedupe == Dedupe::default(), "/dedupe", "deduplication");
         faults.later(self.rate_limit.is_none(), "/rate_limit", "a rate limit");
         faults.later(

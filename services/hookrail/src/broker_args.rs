@@ -77,6 +77,10 @@ pub(crate) struct BrokerArgs {
     /// Largest size of the journal's queue, in bytes
     #[arg(long, value_name = "BYTES", default_value_t = StreamLimits::default().journal_max_bytes, help_heading = "Streams", hide_short_help = true)]
     stream_journal_max_bytes: i64,
+
+    /// Largest size of the answers that are kept for waiting callers, in bytes; nearly full, no more may wait
+    #[arg(long, value_name = "BYTES", default_value_t = StreamLimits::default().response_max_bytes, help_heading = "Streams", hide_short_help = true)]
+    stream_response_max_bytes: i64,
 }
 
 impl BrokerArgs {
@@ -115,6 +119,7 @@ impl BrokerArgs {
             parked_max_bytes: self.stream_parked_max_bytes,
             dead_max_bytes: self.stream_dead_max_bytes,
             journal_max_bytes: self.stream_journal_max_bytes,
+            response_max_bytes: self.stream_response_max_bytes,
             ..StreamLimits::default()
         }
     }

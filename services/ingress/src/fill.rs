@@ -1,4 +1,4 @@
-//! How full each raw partition is, looked at once a second, so that the ingress refuses before the
+//! How full each raw partition and the stream of answers are, looked at once a second, so that the ingress refuses before the
 //! broker does: what is above the limit is for internal events.
 
 use std::sync::Arc;
@@ -17,22 +17,34 @@ pub(crate) const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// How many partitions are asked about at once.
 const ASKED_AT_ONCE: usize = 8;
 
-/// Which partitions are too full for senders.
-pub(crate) struct RawFill(Vec<AtomicBool>);
+/// Which partitions are too full for senders, and whether the stream of answers is.
+pub(crate) struct RawFill {
+    partitions: Vec<AtomicBool>,
+    answers: AtomicBool,
+}
 
 impl RawFill {
     pub(crate) fn new(partitions: u32) -> Self {
-        Self((0..partitions).map(|_| AtomicBool::new(false)).collect())
+        Self {
+            partitions: (0..partitions).map(|_| AtomicBool::new(false)).collect(),
+            answers: AtomicBool::new(false),
+        }
     }
 
     /// Whether a partition takes no more from senders.
     pub(crate) fn is_full(&self, partition: u32) -> bool {
-        let full = self.0.get(partition as usize);
+        let full = self.partitions.get(partition as usize);
         full.is_some_and(|full| full.load(Ordering::Relaxed))
     }
 
+    /// Whether no more callers are taken that wait for an answer: what there is left is for the answers of
+    /// those that wait already.
+    pub(crate) fn answers_are_full(&self) -> bool {
+        self.answers.load(Ordering::Relaxed)
+    }
+
     fn set(&self, partition: u32, is_full: bool) {
-        if let Some(full) = self.0.get(partition as usize) {
+        if let Some(full) = self.partitions.get(partition as usize) {
             full.store(is_full, Ordering::Relaxed);
         }
     }
@@ -46,6 +58,13 @@ pub(crate) async fn look(ingress: &Arc<Ingress>) -> Result<(), String> {
         .map(|partition| async move { (partition, ingress.broker.raw_state(partition).await) })
         .buffer_unordered(ASKED_AT_ONCE);
     let mut result = Ok(());
+    match ingress.broker.response_percent().await {
+        Ok(percent) => ingress
+            .fill
+            .answers
+            .store(percent >= FULL_PERCENT, Ordering::Relaxed),
+        Err(error) => result = Err(error.to_string()),
+    }
     let mut answers = std::pin::pin!(asked);
     while let Some((partition, state)) = answers.next().await {
         match state {

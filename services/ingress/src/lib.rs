@@ -25,6 +25,12 @@ mod inbound;
 mod ordering_key;
 mod store_event;
 
+mod hearing;
+mod late_answer;
+mod respond;
+mod response_answer;
+mod waiters;
+
 mod answer;
 mod refusal;
 

@@ -1,6 +1,7 @@
 //! One webhook, from request to answer: every step on one screen.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use actix_web::dev::Payload;
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
@@ -17,10 +18,12 @@ use crate::content_encoding::{DecodeError, Encoding, decode};
 use crate::find_source::find_source;
 use crate::inbound::Inbound;
 use crate::intake::Intake;
+use crate::late_answer::{late_answer, token_of};
 use crate::ordering_key::{Request, check_body};
 use crate::query::read_query;
 use crate::read_body::{BodyError, drain, read_body};
 use crate::refusal::Refusal;
+use crate::respond::{Responded, respond};
 use crate::state::{Ingress, Worker};
 use crate::store_event::{Receipt, store_event};
 
@@ -30,6 +33,10 @@ pub(crate) async fn receive(request: HttpRequest, payload: web::Payload) -> Http
         .app_data::<web::Data<Worker>>()
         .expect("every worker was given its part");
     let ingress = &worker.ingress;
+    let started = Instant::now();
+    if let Some(token) = token_of(request.path()) {
+        return late_answer(worker, request.method(), token).await;
+    }
     let mut payload = payload.into_inner();
     let snapshot = ingress.snapshot.current();
     let found = find_source(&snapshot, request.path(), now_ms());
@@ -39,9 +46,15 @@ pub(crate) async fn receive(request: HttpRequest, payload: web::Payload) -> Http
         None => Err(Refusal::NotFound),
     };
     match taken {
-        Ok(receipt) => {
+        Ok(Taken::Stored(receipt)) => {
             ingress.metrics.count_receipt(&receipt);
             answer::receipt(&receipt)
+        }
+        Ok(Taken::Answered(responded)) => {
+            ingress
+                .metrics
+                .count_response(responded.outcome, started.elapsed());
+            responded.answer
         }
         Err(refusal) => {
             ingress.metrics.count_refusal(&refusal);
@@ -54,13 +67,21 @@ pub(crate) async fn receive(request: HttpRequest, payload: web::Payload) -> Http
     }
 }
 
+/// A request that was taken in.
+enum Taken {
+    /// Its event is stored.
+    Stored(Receipt),
+    /// Its event is stored, and this is its result, or where that will be.
+    Answered(Responded),
+}
+
 async fn accept(
     worker: &Worker,
     snapshot: &Arc<Snapshot>,
     intake: &Intake,
     request: &HttpRequest,
     payload: &mut Payload,
-) -> Result<Receipt, Refusal> {
+) -> Result<Taken, Refusal> {
     let ingress = &worker.ingress;
     check_enabled(intake)?;
     if !intake.takes(request.method().as_str()) {
@@ -68,7 +89,7 @@ async fn accept(
     }
     let query = read_query(request.query_string());
     let credential = authenticate(intake, request.headers(), &query).map_err(Refusal::Unauthorized)?;
-    let _place = ingress.in_flight.enter().ok_or(Refusal::Busy)?;
+    let place = ingress.in_flight.enter().ok_or(Refusal::Busy)?;
     let body = body(ingress, intake, request, payload).await?;
     let ordering_key = ordering_key(ingress, intake, request, &query, &body)?;
     ingress.metrics.body_bytes.inc_by(body.len() as u64);
@@ -82,7 +103,11 @@ async fn accept(
     };
     let event = inbound.into_event(intake, request, ingress.broker.settings().partitions);
     tracing::debug!(event_id = %event.id, trace_id = event.trace_id(), "storing an event");
-    store_event(worker, intake, event).await
+    if intake.source.spec.request_response.enabled {
+        let responded = respond(worker, intake, request.headers(), event, place);
+        return responded.await.map(Taken::Answered);
+    }
+    store_event(worker, intake, event).await.map(Taken::Stored)
 }
 
 fn check_enabled(intake: &Intake) -> Result<(), Refusal> {

@@ -51,6 +51,10 @@ pub(crate) enum Refusal {
     Busy,
     /// Certainly not stored: no room.
     Full,
+    /// Certainly not stored: its answer would find no room.
+    AnswersFull,
+    /// A late answer could not be looked up.
+    NotLookedUp(String),
     /// Perhaps stored.
     Unknown(String),
 }
@@ -68,9 +72,12 @@ impl Refusal {
             Self::Malformed(_) | Self::BodyBroken => StatusCode::BAD_REQUEST,
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::KeyReused => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::DisabledForNow | Self::Busy | Self::Full | Self::Unknown(_) => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Self::DisabledForNow
+            | Self::Busy
+            | Self::Full
+            | Self::AnswersFull
+            | Self::NotLookedUp(_)
+            | Self::Unknown(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
@@ -87,7 +94,8 @@ impl Refusal {
             Self::BodyTimeout => "body-timeout",
             Self::BodyBroken => "body-broken",
             Self::KeyReused => "idempotency-key-reused",
-            Self::Busy | Self::Full => "refused",
+            Self::Busy | Self::Full | Self::AnswersFull => "refused",
+            Self::NotLookedUp(_) => "not-looked-up",
             Self::Unknown(_) => "unknown",
         }
     }
@@ -96,8 +104,8 @@ impl Refusal {
     pub(crate) fn retry_after_s(&self) -> Option<u32> {
         match self {
             Self::DisabledForNow => Some(RETRY_DISABLED_S),
-            Self::Full => Some(RETRY_FULL_S),
-            Self::Unknown(_) => Some(RETRY_UNKNOWN_S),
+            Self::Full | Self::AnswersFull => Some(RETRY_FULL_S),
+            Self::Unknown(_) | Self::NotLookedUp(_) => Some(RETRY_UNKNOWN_S),
             Self::Busy => Some(RETRY_BUSY_S),
             _ => None,
         }
@@ -107,7 +115,7 @@ impl Refusal {
     pub(crate) fn owner_detail(&self) -> String {
         match self {
             Self::Unauthorized(failed) => (*failed).to_owned(),
-            Self::Unknown(reason) => reason.clone(),
+            Self::Unknown(reason) | Self::NotLookedUp(reason) => reason.clone(),
             _ => self.detail().unwrap_or_else(|| self.title().to_owned()),
         }
     }
@@ -133,7 +141,8 @@ impl Refusal {
             Self::BodyTimeout => "The body did not come in time",
             Self::BodyBroken => "The body broke off",
             Self::KeyReused => "The idempotency key came before with another body",
-            Self::Busy | Self::Full => "Not accepted: no room now",
+            Self::Busy | Self::Full | Self::AnswersFull => "Not accepted: no room now",
+            Self::NotLookedUp(_) => "The answer can't be looked up now",
             Self::Unknown(_) => "Not known to be accepted",
         }
     }
@@ -149,6 +158,7 @@ impl Refusal {
             Self::Malformed(detail) => Some(detail.clone()),
             Self::Busy => Some("too many requests are in flight".to_owned()),
             Self::Full => Some("the event log is full; nothing was stored".to_owned()),
+            Self::AnswersFull => Some("there is no room for its answer; nothing was stored".to_owned()),
             Self::Unknown(_) => Some(
                 "the broker did not confirm in time: send it again, with the same Idempotency-Key to have it taken once"
                     .to_owned(),
@@ -168,6 +178,8 @@ mod tests {
             Refusal::DisabledForNow,
             Refusal::Busy,
             Refusal::Full,
+            Refusal::AnswersFull,
+            Refusal::NotLookedUp(String::new()),
             Refusal::Unknown(String::new()),
         ] {
             assert_eq!(refusal.status(), 503, "{refusal:?}");

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use hookrail_broker::{Broker, SnapshotFeed};
-use hookrail_runtime::ServiceContext;
+use hookrail_runtime::{ServiceContext, random};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -40,6 +40,12 @@ pub async fn run(
         snapshot,
         fill: RawFill::new(broker.settings().partitions),
         in_flight: InFlight::new(settings.ingress_max_in_flight),
+        waiting: InFlight::new(settings.ingress_max_waiting),
+        late_key: broker
+            .late_key(random::bytes())
+            .await
+            .context("reading the key of late answers")?,
+        stopping: CancellationToken::new(),
         reports,
         metrics: IngressMetrics::new(&context.metrics),
         broker,
@@ -50,12 +56,27 @@ pub async fn run(
     tasks.spawn(send_rejections(Arc::clone(&ingress), waiting, context.clone()));
     // Counted to the end: refusals are over only when the server has stopped.
     let served = CancellationToken::new();
+    tasks.spawn(end_waiting(
+        ingress.stopping.clone(),
+        served.clone(),
+        context.clone(),
+    ));
     tasks.spawn(send_counts(Arc::clone(&ingress), served.clone()));
     let result = serve(listener, &ingress, &context).await;
     context.shutdown.cancel();
     served.cancel();
     tasks.join_all().await;
     result
+}
+
+/// Callers that wait when the process is told to stop get half of its grace: who is not answered by then
+/// is told where its answer will be.
+async fn end_waiting(stopping: CancellationToken, served: CancellationToken, context: ServiceContext) {
+    context.shutdown.cancelled().await;
+    tokio::select! {
+        () = tokio::time::sleep(context.grace / 2) => stopping.cancel(),
+        () = served.cancelled() => {}
+    }
 }
 
 async fn serve(

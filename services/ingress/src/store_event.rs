@@ -5,7 +5,7 @@
 use std::time::Instant;
 
 use hookrail_broker::{OutMessage, PublishError, Published, codec};
-use hookrail_domain::event::Event;
+use hookrail_domain::event::{Event, Reply};
 
 use crate::intake::Intake;
 use crate::refusal::Refusal;
@@ -17,7 +17,12 @@ pub(crate) enum Receipt {
     /// This request's.
     Accepted(String),
     /// That of an earlier request with the same key and body.
-    Duplicate(String),
+    Duplicate {
+        /// That event.
+        event_id: String,
+        /// Who waited for its result.
+        reply: Option<Reply>,
+    },
 }
 
 /// Stores the event.
@@ -81,7 +86,9 @@ async fn first_event(
 ) -> Result<Receipt, Refusal> {
     let stored = ingress.broker.raw_get(partition, published.sequence).await;
     let stored = stored.map_err(|error| Refusal::Unknown(error.to_string()))?;
-    let headers = stored.map(|stored| stored.headers).unwrap_or_default();
+    let (headers, payload) = stored
+        .map(|stored| (stored.headers, stored.payload))
+        .unwrap_or_default();
     let Some(first) = headers.event_id else {
         let gone = "the first event with this key is gone already";
         return Err(Refusal::Unknown(gone.to_owned()));
@@ -89,10 +96,20 @@ async fn first_event(
     if first == event_id {
         Ok(Receipt::Accepted(first))
     } else if headers.body_hash.as_deref() == Some(&key.body_hash) {
-        Ok(Receipt::Duplicate(first))
+        Ok(Receipt::Duplicate {
+            event_id: first,
+            reply: reply_of(&payload)?,
+        })
     } else {
         Err(Refusal::KeyReused)
     }
+}
+
+/// Who waited for the result of a stored event.
+fn reply_of(payload: &[u8]) -> Result<Option<Reply>, Refusal> {
+    let event = codec::decode_event(payload);
+    let unreadable = |error| Refusal::Unknown(format!("the first event with this key: {error}"));
+    event.map(|event| event.reply).map_err(unreadable)
 }
 
 fn refusal(error: PublishError, body_bytes: usize) -> Refusal {

@@ -21,6 +21,7 @@ use hookrail_store::{
 };
 
 use crate::{
+    answer_callers::KEY_REUSED,
     plan_deliveries::Planner,
     read_event::{Failure, Reading},
     rule_findings,
@@ -155,7 +156,7 @@ impl Batch<'_> {
             id if id == event.id => None,
             // A sender's own id may come with another body; a key says that the request is the same.
             id if is_other && event.idempotency_key.is_some() => Some(Verdict::Failed(Failure::new(
-                "idempotency.key_reused",
+                KEY_REUSED,
                 format!("event {id} came before with this Idempotency-Key and another body"),
             ))),
             id => Some(Verdict::Duplicate(id)),

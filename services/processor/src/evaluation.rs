@@ -3,7 +3,7 @@
 use hookrail_domain::{
     delivery::Delivery,
     event::{Event, EventStatus},
-    ids::EventId,
+    ids::{DeliveryId, EventId},
     journal::StateRecord,
 };
 use hookrail_store::{
@@ -55,6 +55,8 @@ pub struct Evaluation {
     pub findings: Vec<(WarningKey, Finding)>,
     /// The key by which a repetition of it will be known.
     pub message_id: Option<String>,
+    /// The delivery that was planned to answer its caller.
+    pub responds: Option<DeliveryId>,
 }
 
 impl Evaluation {

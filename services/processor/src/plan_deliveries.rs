@@ -60,6 +60,10 @@ impl Planner<'_> {
             let findings =
                 rule_findings::of_lane_key(self.snapshot, &planning.arrival.event, planning.entity, &planned);
             evaluation.findings.extend(findings);
+            let answers = planned.respond && self.is_awaited(planning, evaluation);
+            if answers {
+                evaluation.responds = Some(planned.id);
+            }
             let rendering = Rendering {
                 snapshot: self.snapshot,
                 arrival: planning.arrival,
@@ -69,12 +73,20 @@ impl Planner<'_> {
                 previous: planning.previous,
                 max_inline_bytes: self.max_inline_bytes,
                 replay: self.replay,
+                answers,
             };
             match render_delivery::render(&rendering, planned) {
                 Ok(delivery) => evaluation.deliveries.push(delivery),
                 Err(dead) => evaluation.stillborn.push(*dead),
             }
         }
+    }
+
+    /// Whether a caller waits that no delivery answers yet. Whoever waited for what is replayed has been
+    /// answered, or has gone.
+    fn is_awaited(&self, planning: &Planning<'_>, evaluation: &Evaluation) -> bool {
+        let waits = self.replay.is_none() && planning.arrival.event.reply.is_some();
+        waits && evaluation.responds.is_none()
     }
 }
 

@@ -66,6 +66,7 @@ pub(crate) async fn from_log(
         entity: None,
         previous: None,
         max_inline_bytes: workshop.broker.max_inline_bytes(),
+        answers: false,
         replay: delivery.replay,
     };
     let rendered = render_delivery::body(&rendering, destination.spec.format).ok();

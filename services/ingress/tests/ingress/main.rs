@@ -8,3 +8,4 @@ mod gateway;
 mod outages;
 mod refusing;
 mod reports;
+mod responding;
