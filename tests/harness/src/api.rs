@@ -125,6 +125,15 @@ impl Api {
         read(request).await
     }
 
+    /// Sends a request without a body to the ingress.
+    ///
+    /// # Errors
+    /// When no answer comes.
+    pub async fn ask(&self, method: &str, path: &str) -> anyhow::Result<Answer> {
+        let url = format!("{}{path}", self.ingress);
+        read(self.client.request(method.parse()?, url)).await
+    }
+
     /// Sends a JSON webhook.
     ///
     /// # Errors
