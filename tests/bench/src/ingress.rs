@@ -23,10 +23,10 @@ const BODY_BYTES: usize = 1024;
 /// Partitions of the installation under test.
 const PARTITIONS: u32 = 4;
 
-struct Contestant {
+pub(crate) struct Contestant {
     name: &'static str,
-    child: Child,
-    address: String,
+    pub(crate) child: Child,
+    pub(crate) address: String,
     path: &'static str,
     results: Vec<Figures>,
 }
@@ -127,7 +127,7 @@ fn body() -> Vec<u8> {
     format!("{head}{filler}{tail}").into_bytes()
 }
 
-async fn bare(folder: &Path) -> anyhow::Result<Contestant> {
+pub(crate) async fn bare(folder: &Path) -> anyhow::Result<Contestant> {
     serve("bare handler", "serve-bare", &[], folder).await
 }
 

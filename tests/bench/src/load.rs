@@ -15,7 +15,7 @@ const ANSWER_BYTES: usize = 64 * 1024;
 /// What a run of load saw.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Seen {
-    /// Answers with 202.
+    /// Answers with the wanted status.
     pub(crate) accepted: u64,
     /// Other answers.
     pub(crate) other: u64,
@@ -41,8 +41,20 @@ impl Seen {
     }
 }
 
-/// Posts `body` to `path` at `address` over `connections` for `time`.
+/// Posts `body` to `path` at `address` over `connections` for `time`; 202 is wanted.
 pub(crate) async fn run(
+    address: &str,
+    path: &str,
+    body: &[u8],
+    connections: usize,
+    time: Duration,
+) -> anyhow::Result<Seen> {
+    run_wanting(202, address, path, body, connections, time).await
+}
+
+/// As [`run`], another status being wanted.
+pub(crate) async fn run_wanting(
+    wanted: u16,
     address: &str,
     path: &str,
     body: &[u8],
@@ -58,6 +70,7 @@ pub(crate) async fn run(
     let mut tasks = tokio::task::JoinSet::new();
     for _ in 0..connections {
         tasks.spawn(connection(
+            wanted,
             address.to_owned(),
             std::sync::Arc::clone(&request),
             end,
@@ -74,7 +87,12 @@ pub(crate) async fn run(
     Ok(seen)
 }
 
-async fn connection(address: String, request: std::sync::Arc<[u8]>, end: Instant) -> anyhow::Result<Seen> {
+async fn connection(
+    wanted: u16,
+    address: String,
+    request: std::sync::Arc<[u8]>,
+    end: Instant,
+) -> anyhow::Result<Seen> {
     let mut stream = TcpStream::connect(&address)
         .await
         .with_context(|| format!("can't connect to {address}"))?;
@@ -84,7 +102,7 @@ async fn connection(address: String, request: std::sync::Arc<[u8]>, end: Instant
         let sent = Instant::now();
         stream.write_all(&request).await?;
         let status = read_answer(&mut stream, &mut buffer).await?;
-        if status == 202 {
+        if status == wanted {
             seen.accepted += 1;
             seen.latencies_us
                 .push(u32::try_from(sent.elapsed().as_micros()).unwrap_or(u32::MAX));
