@@ -1,8 +1,8 @@
 //! Compiles the contracts with protox, so that no `protoc` is needed.
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let files =
-        ["event", "delivery", "journal", "config", "command"].map(|name| format!("hookrail/v1/{name}.proto"));
+    let files = ["event", "delivery", "journal", "config", "command", "response"]
+        .map(|name| format!("hookrail/v1/{name}.proto"));
     println!("cargo:rerun-if-changed=hookrail");
     let descriptors = protox::compile(files, ["."])?;
     let mut config = prost_build::Config::new();

@@ -10,6 +10,7 @@ mod entry;
 mod event;
 mod journal;
 mod parked;
+mod response;
 mod route;
 mod source;
 mod words;
@@ -24,6 +25,7 @@ pub use entry::{decode_entry, encode_entry, entry_key};
 pub use event::{decode_event, encode_event};
 pub use journal::{DeadLetter, decode_dead, decode_record, encode_dead, encode_record};
 pub use parked::{ParkedDelivery, decode_lane_state, decode_parked, encode_lane_state, encode_parked};
+pub use response::{decode_response, encode_response};
 
 /// Bytes that are not what a contract says.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -25,6 +25,8 @@ pub(crate) const CONSUMER_CONFIG: &str = "config";
 
 /// The key of the installation's record.
 pub(crate) const KEY_INSTALL: &str = "install";
+/// The key of the secret by which late answers are asked for.
+pub(crate) const KEY_LATE_ANSWERS: &str = "late_answers";
 /// What every definition's key begins with; other keys of the bucket aren't definitions.
 pub(crate) const KEY_ENTRY_PREFIX: &str = "d.";
 
@@ -262,6 +264,27 @@ impl Names {
     pub fn response_subject(&self, instance: &str, request: &str) -> String {
         let (instance, request) = (token(instance), token(request));
         format!("{}.resp.{instance}.{request}", self.subject_root)
+    }
+
+    /// The answer to a request, whoever waited for it.
+    pub(crate) fn responses_to(&self, request: &str) -> String {
+        format!("{}.resp.*.{}", self.subject_root, token(request))
+    }
+
+    /// Where the server tells an instance of the answers that its callers wait for.
+    pub(crate) fn told_instance(&self, instance: &str) -> String {
+        format!("{}.rr.{}.*", self.subject_root, token(instance))
+    }
+
+    /// Where the server tells of the answer to a request, whoever waits for it.
+    pub(crate) fn told_request(&self, request: &str) -> String {
+        format!("{}.rr.*.{}", self.subject_root, token(request))
+    }
+
+    /// Where one waiting caller is told.
+    pub(crate) fn told_subject(&self, instance: &str, request: &str) -> String {
+        let (instance, request) = (token(instance), token(request));
+        format!("{}.rr.{instance}.{request}", self.subject_root)
     }
 
     /// The stored answers, and what the server republishes them to.

@@ -162,6 +162,10 @@ impl Publisher {
         self.publish(subject, OutMessage::plain(id, payload)).await
     }
 
+    pub(crate) fn names(&self) -> &crate::Names {
+        self.broker.names()
+    }
+
     pub(crate) async fn publish(
         &self,
         subject: String,

@@ -55,8 +55,14 @@ pub struct Reply {
     pub instance: String,
     /// The request's id.
     pub request: String,
-    /// Until when it waits.
+    /// Until when an answer is wanted: the source's time-out.
     pub deadline: Millis,
+    /// Until when the caller waits: it may have asked for less.
+    pub waits_until: Millis,
+    /// Whether what was not sent by the deadline is dropped.
+    pub drop_late: bool,
+    /// A hash of the request's body, where it came with an idempotency key.
+    pub body_hash: Option<String>,
 }
 
 /// A sender's id of an event.

@@ -13,6 +13,7 @@
 mod action;
 mod arrival;
 mod attempt;
+mod callers;
 mod commands;
 mod destination_gate;
 mod front;
@@ -37,7 +38,7 @@ mod turns;
 pub use crate::event::Origin;
 pub use crate::token_bucket::{RateRule, TokenBucket};
 pub use action::{Action, End, HoldReason, LaneState, ParkedSubject, Send, Settle, WaitingLane};
-pub use arrival::{Arrival, LaneId, LaneKey, ParkedMessage, Place};
+pub use arrival::{Arrival, Caller, LaneId, LaneKey, ParkedMessage, Place};
 pub use destination_gate::DestinationRules;
 pub use input::{
     AttemptId, Command, CommandAnswer, CommandId, FoundLane, Input, ParkedSet, Search, Target, Verb,

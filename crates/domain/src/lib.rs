@@ -29,6 +29,7 @@ pub mod plan;
 pub mod rate_limit;
 pub mod render;
 pub mod replay;
+pub mod respond;
 pub mod retry;
 pub mod route;
 pub mod secret;

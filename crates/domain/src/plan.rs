@@ -67,6 +67,8 @@ pub struct Planned {
     pub lane_key: Option<String>,
     /// Its place in the log.
     pub origin: Origin,
+    /// Whether the destination's answer is the sender's.
+    pub respond: bool,
     /// Whether its ordering key did not resolve, which its source's status warns of.
     pub key_unresolved: bool,
 }
@@ -149,6 +151,7 @@ fn delivery(
         key_unresolved: lane == Lane::Unresolved,
         lane_key: lane.into_key(),
         origin,
+        respond: route.is_some_and(|route| route.spec.respond),
     }
 }
 

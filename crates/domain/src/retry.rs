@@ -129,21 +129,36 @@ pub fn judge(
     Verdict::Retry { after_ms, code }
 }
 
-/// Judges the one attempt of a delivery whose caller waits for the answer: any status settles it,
-/// and only where no answer came it is tried again.
+/// Judges an attempt of a delivery whose caller waits for the answer until `deadline`: any status settles
+/// it. It is tried again only where no connection could be made, or one broke before the answer, and only
+/// by the deadline: what may hang, or was answered in part, may have had its effect.
 pub fn judge_respond(
     policy: &RetryPolicy,
     result: AttemptResult,
     progress: Progress,
     now: Millis,
     jitter: f64,
+    deadline: Millis,
 ) -> Verdict {
+    let code = result.code();
     match result {
-        AttemptResult::Answered { .. } if !result.is_success() => Verdict::Dead {
-            code: ErrorCode::Status,
-        },
-        _ => judge(policy, result, progress, now, jitter),
+        AttemptResult::Answered { .. } if result.is_success() => Verdict::Delivered,
+        AttemptResult::Failed(code) if may_connect_later(code) => {
+            match judge(policy, result, progress, now, jitter) {
+                Verdict::Retry { after_ms, .. } if now.saturating_add(after_ms) > deadline => {
+                    Verdict::Dead { code }
+                }
+                verdict => verdict,
+            }
+        }
+        _ => Verdict::Dead { code },
     }
+}
+
+/// True for failures to reach the receiver that may be over in a moment.
+fn may_connect_later(code: ErrorCode) -> bool {
+    use ErrorCode::{Connect, Dns, Proxy, Tls};
+    matches!(code, Dns | Connect | Tls | Proxy)
 }
 
 /// The wait after attempt number `attempts`, in ms: exponential up to the policy's cap, at least
@@ -318,26 +333,29 @@ mod tests {
 
     #[test]
     fn a_waiting_caller_gets_the_first_answer_whatever_it_is() {
+        use ErrorCode::*;
         let progress = Progress {
             attempts: 1,
             first_attempt_at: 0,
             next_at: 0,
         };
-        let judged = |result| judge_respond(&policy(), result, progress, 0, 0.0);
-        assert_eq!(
-            judged(status(503)),
-            Verdict::Dead {
-                code: ErrorCode::Status
-            }
-        );
-        assert_eq!(judged(status(200)), Verdict::Delivered);
-        let refused = AttemptResult::Failed(ErrorCode::Connect);
-        assert_eq!(
-            judged(refused),
-            Verdict::Retry {
-                after_ms: 5_000,
-                code: ErrorCode::Connect
-            }
-        );
+        let check = |result, deadline, expected| {
+            let judged = judge_respond(&policy(), result, progress, 1_000, 0.0, deadline);
+            assert_eq!(judged, expected, "{result:?} by {deadline}");
+        };
+        for ok in [200, 204] {
+            check(status(ok), 0, Verdict::Delivered);
+        }
+        for other in [302, 404, 410, 429, 500, 503] {
+            check(status(other), 9_000, Verdict::Dead { code: Status });
+        }
+        for code in [Dns, Connect, Tls, Proxy] {
+            let (failed, after_ms) = (AttemptResult::Failed(code), 5_000);
+            check(failed, 6_000, Verdict::Retry { after_ms, code });
+            check(failed, 5_999, Verdict::Dead { code });
+        }
+        for code in [Timeout, Body, AddressRefused, Render] {
+            check(AttemptResult::Failed(code), 9_000, Verdict::Dead { code });
+        }
     }
 }

@@ -54,7 +54,8 @@ pub struct RouteSpec {
     pub mapping: Option<Json>,
     /// What is kept in order at an ordered destination.
     pub ordering_key: Option<OrderingKey>,
-    /// Whether the destination's answer is the sender's.
+    /// Whether the destination's answer is the sender's, where the source is one of request-response. One
+    /// enabled route of a source at most.
     pub respond: bool,
     /// Whether it takes events.
     pub enabled: bool,
@@ -102,7 +103,12 @@ impl RouteSpec {
             faults.require(fits, &format!("/events/{i}"), "is not the name of an event type");
         }
         faults.later(self.mapping.is_none(), "/mapping", "a mapping");
-        faults.later(!self.respond, "/respond", "answering the sender");
+        let can_respond = !self.respond || self.source.is_some();
+        faults.require(
+            can_respond,
+            "/respond",
+            "needs a source, whose sender is answered",
+        );
         faults.later(!self.paused, "/paused", "pausing");
         faults.finish()
     }

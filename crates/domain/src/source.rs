@@ -294,6 +294,8 @@ impl SourceSpec {
         if let Some(limit) = &self.rate_limit {
             limit.check("/rate_limit", faults);
         }
+        let timeout = RequestResponse::TIMEOUT_MS.contains(&self.request_response.timeout_ms);
+        faults.require(timeout, "/request_response/timeout_ms", "has to be 100 to 60000");
     }
 
     fn check_rules(&self, faults: &mut Faults) {
@@ -321,8 +323,6 @@ impl SourceSpec {
         let auth = !matches!(self.auth, SourceAuth::Signature { .. });
         faults.later(auth, "/auth/type", "this way to authenticate");
         faults.later(!self.paused, "/paused", "pausing");
-        let waits = self.request_response == RequestResponse::default();
-        faults.later(waits, "/request_response", "request-response");
         faults.later(
             self.acknowledgement.is_none(),
             "/acknowledgement",

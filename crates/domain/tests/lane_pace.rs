@@ -64,8 +64,7 @@ impl Busy {
             destination: DESTINATION,
             lane: None,
             origin: None,
-            respond: false,
-            expires_at: None,
+            caller: None,
             bytes: 100,
         };
         self.give(now, Input::Arrived(arrival));

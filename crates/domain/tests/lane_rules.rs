@@ -6,8 +6,8 @@ use hookrail_domain::{
     destination::{OnDead, RetryPolicy},
     ids::{DeliveryId, DestinationId},
     lane::{
-        Action, Arrival, AttemptId, Command, CommandAnswer, CommandId, DestinationRules, End, Input, LaneId,
-        LaneKey, Limits, Parking, PartitionLanes, Place, RateRule, Takeover, Target, Verb,
+        Action, Arrival, AttemptId, Caller, Command, CommandAnswer, CommandId, DestinationRules, End, Input,
+        LaneId, LaneKey, Limits, Parking, PartitionLanes, Place, RateRule, Takeover, Target, Verb,
     },
     retry::AttemptResult,
 };
@@ -45,8 +45,7 @@ fn arrival(sequence: u64, lane: Option<LaneKey>) -> Arrival {
         destination: DESTINATION,
         lane,
         origin: None,
-        respond: false,
-        expires_at: None,
+        caller: None,
         bytes: 100,
     }
 }
@@ -384,8 +383,11 @@ fn a_caller_s_delivery_is_settled_by_the_first_answer_and_expires_unsent() {
         ..rules()
     });
     let respond = |sequence| Arrival {
-        respond: true,
-        expires_at: Some(100),
+        caller: Some(Caller {
+            deadline: 100,
+            waits_until: 100,
+            drop_late: true,
+        }),
         ..arrival(sequence, Some(LANE.key))
     };
     story

@@ -6,9 +6,9 @@ use utoipa::OpenApi;
 
 use crate::authenticated::authenticate;
 use crate::{
-    console, deliveries, delivery_commands, destination_tests, destinations, entities, event_types, events,
-    lanes, openapi, posted_events, preview, replays, routes, secret_rotation, source_keys, source_status,
-    sources, stats, test_events, tokens, workspaces,
+    console, deliveries, delivery_commands, destination_tests, destinations, entities, event_response,
+    event_types, events, lanes, openapi, posted_events, preview, replays, routes, secret_rotation,
+    source_keys, source_status, sources, stats, test_events, tokens, workspaces,
 };
 
 /// `/`, `/api/openapi.json` and, with a token, `/api/v1/…`.
@@ -48,6 +48,7 @@ fn resources(config: &mut web::ServiceConfig) {
         .configure(tokens::configure)
         .configure(stats::configure)
         // what came in, what became of it, and what went out
+        .configure(event_response::configure)
         .configure(events::configure)
         .configure(entities::configure)
         .configure(deliveries::configure)
@@ -74,6 +75,7 @@ pub(crate) fn documents() -> Vec<utoipa::openapi::OpenApi> {
         workspaces::Docs::openapi(),
         tokens::Docs::openapi(),
         stats::Docs::openapi(),
+        event_response::Docs::openapi(),
         events::Docs::openapi(),
         posted_events::Docs::openapi(),
         entities::Docs::openapi(),

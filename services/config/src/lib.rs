@@ -21,6 +21,7 @@ mod problem_bodies;
 mod change;
 mod definition;
 mod merge_patch;
+mod respond_rules;
 mod route_rules;
 mod secret_fields;
 // Resources
@@ -42,6 +43,7 @@ mod workspaces;
 mod deliveries;
 mod delivery_commands;
 mod entities;
+mod event_response;
 mod events;
 mod found_event;
 mod lanes;

@@ -17,7 +17,7 @@ use crate::idempotency::once;
 use crate::json_body::JsonBody;
 use crate::paging::{PageQuery, page};
 use crate::state::{ConfigState, new_id};
-use crate::{preconditions, route_rules};
+use crate::{preconditions, respond_rules, route_rules};
 
 pub(crate) fn configure(config: &mut web::ServiceConfig) {
     config
@@ -79,6 +79,7 @@ async fn create(
     once(&state, &sender, &request, &body, async |claim| {
         let change = Change::begin(&state).await?;
         route_rules::check_route(&**change.transaction(), &sender.workspace_id(), &spec).await?;
+        respond_rules::check_only_one(&**change.transaction(), &sender.workspace_id(), None, &spec).await?;
         let id = new_id::<RouteId>().to_string();
         let stored = change
             .insert(id, sender.workspace_id(), String::new(), spec)
@@ -125,6 +126,7 @@ async fn patch(
         return Ok(answer::json(&Json::Object(show(&stored.row, &sender.workspace))));
     }
     route_rules::check_route(transaction, &sender.workspace_id(), &spec).await?;
+    respond_rules::check_only_one(transaction, &sender.workspace_id(), Some(&stored.row.id), &spec).await?;
     route_rules::check_pending_route(transaction, &sender.workspace_id(), &stored.spec, &spec).await?;
     stored.spec = spec;
     let stored = change.update(stored).await?;

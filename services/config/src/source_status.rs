@@ -14,6 +14,7 @@ use crate::answer;
 use crate::authenticated::Authenticated;
 use crate::definition::{Stored, time};
 use crate::error::ApiError;
+use crate::respond_rules;
 use crate::shown::{optional, stored_pairs};
 use crate::state::ConfigState;
 
@@ -55,6 +56,10 @@ async fn status(
     let progress = progress(reader, id).await?;
     let queued = queued(&state, id, &progress).await?;
     let warnings = source_warnings::of_source(reader, id).await?;
+    let mut warnings: Vec<Json> = warnings.iter().map(warning).collect();
+    if is_respond_missing(&state, &sender, &source, id).await? {
+        warnings.push(respond_missing());
+    }
     let refused = source_refusals::of_source(reader, id).await?;
     let counts = progress.counts;
     let ended = counts.processed + counts.filtered + counts.failed + counts.duplicate;
@@ -84,7 +89,7 @@ async fn status(
         ("queued", queued.into()),
         ("rejected", refused.values().sum::<i64>().into()),
         ("rejected_by_cause", Json::Object(causes)),
-        ("warnings", warnings.iter().map(warning).collect()),
+        ("warnings", warnings.into()),
     ])))
 }
 
@@ -141,6 +146,31 @@ fn state_of(spec: &SourceSpec, has_events: bool, has_warnings: bool) -> &'static
         (true, false) if has_events => "receiving",
         (true, false) => "waiting",
     }
+}
+
+/// Whether senders wait for answers that no route gives.
+async fn is_respond_missing(
+    state: &ConfigState,
+    sender: &Authenticated,
+    source: &Stored<SourceSpec>,
+    id: SourceId,
+) -> Result<bool, ApiError> {
+    if !source.spec.request_response.enabled {
+        return Ok(false);
+    }
+    let routes = respond_rules::answering(state.store.reader(), &sender.workspace_id(), id).await?;
+    Ok(routes.is_empty())
+}
+
+/// It follows from the definitions alone, so no event shows it.
+fn respond_missing() -> Json {
+    Json::from([
+        ("code", Json::from("respond.missing")),
+        ("field", "request_response".into()),
+        ("path", "".into()),
+        ("event_id", Json::Null),
+        ("at", Json::Null),
+    ])
 }
 
 fn warning(row: &WarningRow) -> Json {

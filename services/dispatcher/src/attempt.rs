@@ -2,24 +2,37 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use hookrail_broker::{Lease, ParkedStore};
 use hookrail_domain::{
     Millis,
     delivery::{Attempt, Delivery, ErrorCode, Failure},
+    destination::DestinationSpec,
     lane::Send,
+    respond::ResponseOutcome,
     retry::AttemptResult,
 };
+use hookrail_outbound::MadeRequest;
 use hookrail_runtime::clock;
 
 use crate::{
-    bodies::Held, carry_out::Done, error::PartitionError, judge_answer, large_body::read_body, make_request,
-    own_partitions::Shared, park::body_of,
+    answer_caller,
+    bodies::Held,
+    carry_out::Done,
+    error::PartitionError,
+    judge_answer,
+    large_body::read_body,
+    make_request::{self, RequestError},
+    own_partitions::Shared,
+    park::body_of,
 };
 
 /// An attempt that was made, with its delivery, for the journal.
 pub(crate) struct Finished {
     pub(crate) delivery: Arc<Delivery>,
     pub(crate) attempt: Box<Attempt>,
+    /// What its caller is answered, where one waits and this attempt settles it.
+    pub(crate) outcome: Option<Box<ResponseOutcome>>,
 }
 
 /// Makes one attempt. The delivery is read again where it is not in memory.
@@ -37,20 +50,18 @@ pub(crate) async fn attempt(
     let snapshot = shared.snapshots.current();
     let body = at_hand.bytes.clone();
     let made = match snapshot.destination(delivery.destination) {
-        Some(destination) => {
-            make_request::make_request(&delivery, body, &destination.spec, number, started_at).map_err(
-                |error| Failure {
-                    code: ErrorCode::Render,
-                    detail: error.to_string(),
-                },
-            )
-        }
+        Some(destination) => make_request(shared, &delivery, body, &destination.spec, number, started_at)
+            .map_err(|error| Failure {
+                code: ErrorCode::Render,
+                detail: error.to_string(),
+            }),
         None => Err(Failure {
             code: ErrorCode::Cancelled,
             detail: "the destination was deleted".to_owned(),
         }),
     };
     let epoch = lease.epoch();
+    let mut outcome = None;
     let (attempt, result) = match made {
         Err(failure) => unsent(failure, number, epoch, started_at),
         Ok(made) => {
@@ -60,6 +71,11 @@ pub(crate) async fn attempt(
             shared.metrics.in_flight.dec();
             let exchange = exchange.map_err(|_withheld| PartitionError::Replaced)?;
             let attempt = judge_answer::attempt(&exchange, &made, number, epoch, started_at);
+            let limit = made.request.keep_body_bytes;
+            outcome = delivery
+                .reply
+                .as_ref()
+                .and_then(|_| answer_caller::of_exchange(&exchange, limit));
             (attempt, judge_answer::result(&exchange, clock::now_ms()))
         }
     };
@@ -70,9 +86,26 @@ pub(crate) async fn attempt(
         finished: Box::new(Finished {
             delivery,
             attempt: Box::new(attempt),
+            outcome: outcome.map(Box::new),
         }),
         result,
     })
+}
+
+/// The request of an attempt. Of an answer that goes to a caller all is kept that can be carried.
+fn make_request(
+    shared: &Shared,
+    delivery: &Delivery,
+    body: Option<Bytes>,
+    spec: &DestinationSpec,
+    number: u32,
+    now: Millis,
+) -> Result<MadeRequest, RequestError> {
+    let mut made = make_request::make_request(delivery, body, spec, number, now)?;
+    if delivery.reply.is_some() {
+        made.request.keep_body_bytes = shared.responder.body_limit();
+    }
+    Ok(made)
 }
 
 /// An attempt that ended in a panic.
@@ -95,6 +128,7 @@ pub(crate) async fn broken(
         finished: Box::new(Finished {
             delivery,
             attempt: Box::new(attempt),
+            outcome: None,
         }),
         result,
     })

@@ -13,6 +13,7 @@ use hookrail_domain::{
 use hookrail_runtime::{clock, random};
 
 use crate::{
+    answer_caller,
     attempt::{Finished, attempt, broken},
     error::PartitionError,
     large_body::remove_body,
@@ -171,6 +172,7 @@ impl PartitionTask<'_> {
                 delivery,
                 parked_bytes,
             } => self.tell_over_quota(destination, delivery, parked_bytes),
+            Action::CallerInVain { place, .. } => self.tell_in_vain(place),
             Action::Find(command, target) => self.find(command, target),
             Action::Answer { command, answer } => self.answer(command, answer),
         }
@@ -246,7 +248,9 @@ impl PartitionTask<'_> {
         }
         let recorder = self.recorder.clone();
         self.beside.spawn(async move {
-            let Finished { delivery, attempt } = finished;
+            let Finished {
+                delivery, attempt, ..
+            } = finished;
             until_taken(|| recorder.waits(&delivery, progress, attempt.clone())).await?;
             Ok(Done::Recorded)
         });
@@ -258,12 +262,27 @@ impl PartitionTask<'_> {
         }
         let (outcome, held) = (self.outcomes.remove(&order.place), self.bodies.get(order.place));
         let (recorder, acker, store) = (self.recorder.clone(), self.acker.clone(), self.store.clone());
-        let shared = Arc::clone(self.shared);
+        let (shared, responder) = (Arc::clone(self.shared), self.shared.responder.clone());
         self.beside.spawn(async move {
-            let (delivery, attempt) = match outcome {
-                Some(Finished { delivery, attempt }) => (delivery, Some(attempt)),
-                None => (body_of(held, &store, order.place).await?.delivery, None),
+            let (delivery, attempt, answer) = match outcome {
+                Some(Finished {
+                    delivery,
+                    attempt,
+                    outcome,
+                }) => (delivery, Some(attempt), outcome),
+                None => (body_of(held, &store, order.place).await?.delivery, None, None),
             };
+            // The caller waits: first of all it is answered. What is recorded first and then not answered
+            // would never be.
+            answer_caller::answer(
+                &responder,
+                &shared.metrics,
+                &delivery,
+                answer,
+                attempt.as_deref(),
+                order.end,
+            )
+            .await?;
             settle(&recorder, &delivery, order, attempt).await?;
             take_away(&acker, &store, order.place).await?;
             remove_body(&shared, &delivery.body, order.end).await;

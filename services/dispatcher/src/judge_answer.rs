@@ -2,7 +2,7 @@
 
 use hookrail_domain::{
     Millis,
-    delivery::{Attempt, ErrorCode, Failure},
+    delivery::{Attempt, ErrorCode, Failure, KEPT_RESPONSE_BYTES},
     render,
     retry::AttemptResult,
 };
@@ -57,10 +57,15 @@ pub(crate) fn attempt(
             .map(|response| response.headers.clone())
             .unwrap_or_default(),
         response_body: response
-            .map(|response| response.body.to_vec())
+            .map(|response| kept(&response.body).to_vec())
             .unwrap_or_default(),
         failure: failure(exchange),
     }
+}
+
+/// The beginning of a body: what was read for a caller may be much more than the journal keeps.
+fn kept(body: &[u8]) -> &[u8] {
+    &body[..body.len().min(KEPT_RESPONSE_BYTES)]
 }
 
 fn failure(exchange: &Exchange) -> Option<Failure> {

@@ -4,6 +4,7 @@
 //! (`hookrail_domain::lane`) and carries out what it decides. It has no database: what happened goes
 //! to the journal through the broker.
 
+mod answer_caller;
 mod attempt;
 mod bodies;
 mod carry_out;
@@ -28,9 +29,9 @@ mod settle;
 use std::sync::{Arc, atomic::AtomicU32};
 
 use anyhow::Context as _;
-use hookrail_broker::{Broker, SnapshotFeed};
+use hookrail_broker::{Broker, Responder, SnapshotFeed};
 use hookrail_outbound::OutboundClient;
-use hookrail_runtime::ServiceContext;
+use hookrail_runtime::{ServiceContext, clock};
 
 pub use settings::DispatcherSettings;
 
@@ -57,6 +58,7 @@ pub async fn run(
     let watching = tokio::spawn(journal_fill::watch(broker.clone(), Arc::clone(&journal_fill)));
     let shared = Shared {
         publisher: broker.publisher(),
+        responder: Responder::new(&broker, clock::now_ms),
         journal_fill,
         metrics,
         broker,

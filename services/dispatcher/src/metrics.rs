@@ -41,6 +41,12 @@ pub(crate) struct DispatcherMetrics {
     pub(crate) given_up: IntCounter,
     /// Attempts reported without their details, since the journal's stream was nearly full.
     pub(crate) details_left_out: IntCounter,
+    /// Answers to waiting callers, by outcome.
+    pub(crate) answers: IntCounterVec,
+    /// Answers that came when their caller had gone.
+    pub(crate) late_answers: IntCounter,
+    /// Answers that were not kept for want of room.
+    pub(crate) answers_not_kept: IntCounter,
 }
 
 impl DispatcherMetrics {
@@ -98,6 +104,19 @@ impl DispatcherMetrics {
             details_left_out: metrics.counter(
                 "attempt_details_left_out_total",
                 "Attempts reported without their details, since the journal's stream was nearly full.",
+            ),
+            answers: metrics.counter_vec(
+                "dispatcher_answers_total",
+                "Answers to callers of request-response, by outcome.",
+                &["outcome"],
+            ),
+            late_answers: metrics.counter(
+                "dispatcher_late_answers_total",
+                "Answers that came when their caller had gone.",
+            ),
+            answers_not_kept: metrics.counter(
+                "dispatcher_answers_not_kept_total",
+                "Answers that were told and not kept, since the stream of answers had no room.",
             ),
             given_up: metrics.counter(
                 "delivery_partitions_given_up_total",

@@ -12,7 +12,8 @@ use std::{
 
 use anyhow::Context as _;
 use hookrail_broker::{
-    Broker, HandOver, Lease, Ownership, OwnershipChange, OwnershipSettings, Publisher, SnapshotReader,
+    Broker, HandOver, Lease, Ownership, OwnershipChange, OwnershipSettings, Publisher, Responder,
+    SnapshotReader,
 };
 use hookrail_domain::ownership::{Role, WorkerId};
 use hookrail_outbound::OutboundClient;
@@ -38,6 +39,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 pub(crate) struct Shared {
     pub(crate) broker: Broker,
     pub(crate) publisher: Publisher,
+    pub(crate) responder: Responder,
     pub(crate) journal_fill: Arc<JournalFill>,
     pub(crate) outbound: OutboundClient,
     pub(crate) snapshots: SnapshotReader,

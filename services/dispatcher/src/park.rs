@@ -6,7 +6,7 @@ use hookrail_broker::{Append, ParkedStore, ReaderError, StoredParked, codec::Par
 use hookrail_domain::{
     delivery::Delivery,
     ids::DestinationId,
-    lane::{Arrival, HoldReason, LaneId, LaneKey, LaneState, ParkedMessage, ParkedSubject, Place},
+    lane::{Arrival, Caller, HoldReason, LaneId, LaneKey, LaneState, ParkedMessage, ParkedSubject, Place},
     retry::Progress,
 };
 
@@ -111,8 +111,11 @@ pub(crate) fn arrival(sequence: u64, delivery: &Delivery, bytes: usize) -> Arriv
             .is_some()
             .then(|| LaneKey::from_u64(delivery.lane())),
         origin: delivery.place_in_order(),
-        respond: delivery.reply.is_some(),
-        expires_at: None,
+        caller: delivery.reply.as_ref().map(|reply| Caller {
+            deadline: reply.deadline,
+            waits_until: reply.waits_until,
+            drop_late: reply.drop_late,
+        }),
         bytes: u32::try_from(bytes).unwrap_or(u32::MAX),
     }
 }

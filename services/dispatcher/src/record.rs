@@ -145,7 +145,7 @@ fn leave_out_details(record: &mut StateRecord) {
 }
 
 /// What a delivery that ended without an attempt failed of.
-fn of_end(end: End) -> Option<Failure> {
+pub(crate) fn of_end(end: End) -> Option<Failure> {
     let detail = match end {
         End::Dead(ErrorCode::OverQuota) => "its destination has too much waiting already",
         End::Dead(_) => "it was given up",

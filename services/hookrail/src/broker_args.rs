@@ -89,6 +89,9 @@ pub(crate) struct BrokerArgs {
     /// Bytes of such bodies that each service has in memory at once; a larger one is alone
     #[arg(long, value_name = "BYTES", default_value_t = BrokerSettings::default().large_memory_bytes, help_heading = "Streams", hide_short_help = true)]
     large_body_memory_bytes: u64,
+    /// Largest size of the answers that are kept for waiting callers, in bytes; nearly full, no more may wait
+    #[arg(long, value_name = "BYTES", default_value_t = StreamLimits::default().response_max_bytes, help_heading = "Streams", hide_short_help = true)]
+    stream_response_max_bytes: i64,
 }
 
 impl BrokerArgs {
@@ -130,6 +133,7 @@ impl BrokerArgs {
             dead_max_bytes: self.stream_dead_max_bytes,
             journal_max_bytes: self.stream_journal_max_bytes,
             object_max_bytes: self.stream_object_max_bytes,
+            response_max_bytes: self.stream_response_max_bytes,
             ..StreamLimits::default()
         }
     }

@@ -13,7 +13,7 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 pub(crate) fn receipt(receipt: &Receipt) -> HttpResponse {
     let (status, event_id) = match receipt {
         Receipt::Accepted(event_id) => (StatusCode::ACCEPTED, event_id),
-        Receipt::Duplicate(event_id) => (StatusCode::OK, event_id),
+        Receipt::Duplicate { event_id, .. } => (StatusCode::OK, event_id),
     };
     HttpResponse::build(status)
         .insert_header((CONTENT_TYPE, JSON))

@@ -1,5 +1,6 @@
-//! How full each raw partition is, looked at once a second, so that the ingress refuses before the
-//! broker does: what is above the limit is for internal events.
+//! How full each raw partition, the object store and the stream of answers are, looked at once a second, so
+//! that the ingress refuses before the broker does: what is above the limit is for internal events, for
+//! deliveries, and for the answers of those that wait already.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,10 +18,11 @@ pub(crate) const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// How many partitions are asked about at once.
 const ASKED_AT_ONCE: usize = 8;
 
-/// Which partitions are too full for senders, and whether the object store is.
+/// Which partitions are too full for senders, and whether the object store and the stream of answers are.
 pub(crate) struct RawFill {
     partitions: Vec<AtomicBool>,
     objects: AtomicBool,
+    answers: AtomicBool,
 }
 
 impl RawFill {
@@ -28,6 +30,7 @@ impl RawFill {
         Self {
             partitions: (0..partitions).map(|_| AtomicBool::new(false)).collect(),
             objects: AtomicBool::new(false),
+            answers: AtomicBool::new(false),
         }
     }
 
@@ -40,6 +43,12 @@ impl RawFill {
     /// Whether the object store takes no more from senders: the rest is for deliveries.
     pub(crate) fn are_objects_full(&self) -> bool {
         self.objects.load(Ordering::Relaxed)
+    }
+
+    /// Whether no more callers are taken that wait for an answer: what there is left is for the answers of
+    /// those that wait already.
+    pub(crate) fn answers_are_full(&self) -> bool {
+        self.answers.load(Ordering::Relaxed)
     }
 
     fn set(&self, partition: u32, is_full: bool) {
@@ -57,6 +66,13 @@ pub(crate) async fn look(ingress: &Arc<Ingress>) -> Result<(), String> {
         .map(|partition| async move { (partition, ingress.broker.raw_state(partition).await) })
         .buffer_unordered(ASKED_AT_ONCE);
     let mut result = Ok(());
+    match ingress.broker.response_percent().await {
+        Ok(percent) => ingress
+            .fill
+            .answers
+            .store(percent >= FULL_PERCENT, Ordering::Relaxed),
+        Err(error) => result = Err(error.to_string()),
+    }
     let mut answers = std::pin::pin!(asked);
     while let Some((partition, state)) = answers.next().await {
         match state {

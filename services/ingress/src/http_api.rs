@@ -1,5 +1,5 @@
-//! The ingress's HTTP listener: every path goes to [`receive`], which knows `/{workspace}/{name}` and
-//! `/h/{token}`. There is no router: with one, a look-up would cost more than the rest of a request.
+//! The ingress's HTTP listener: every path goes to [`receive`], which knows `/{workspace}/{name}` `/h/{token}` and
+//! `/r/{token}`. There is no router: with one, a look-up would cost more than the rest of a request.
 
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -45,6 +45,8 @@ pub(crate) fn server(
         .tls_handshake_timeout(TLS_HANDSHAKE_TIMEOUT)
         .keep_alive(Duration::from_millis(settings.ingress_keep_alive_ms))
         .tcp_nodelay(true)
+        // Who closes its side has gone: nobody is left to wait for an answer.
+        .h1_allow_half_closed(false)
         .disable_signals()
         .shutdown_timeout((grace * 3 / 4).as_secs());
     let server = match certificate {

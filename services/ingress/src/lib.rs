@@ -32,6 +32,12 @@ mod ordering_key;
 mod place_body;
 mod store_event;
 
+mod hearing;
+mod late_answer;
+mod respond;
+mod response_answer;
+mod waiters;
+
 mod answer;
 mod refusal;
 

@@ -1,5 +1,7 @@
 //! The ingress's metrics. What is counted for every accepted request is looked up by name once.
 
+use std::time::Duration;
+
 use hookrail_runtime::Metrics;
 use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge};
 
@@ -11,6 +13,11 @@ const PUBLISH_SECONDS: &[f64] = &[
     0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0,
 ];
 
+/// Bucket limits of an answer, seconds: 1 ms to the longest time that a source waits.
+const RESPONSE_SECONDS: &[f64] = &[
+    0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
+];
+
 /// The metrics of one ingress.
 pub(crate) struct IngressMetrics {
     requests: IntCounterVec,
@@ -20,6 +27,9 @@ pub(crate) struct IngressMetrics {
     pub(crate) body_bytes: IntCounter,
     pub(crate) in_flight: IntGauge,
     pub(crate) body_bytes_in_flight: IntGauge,
+    pub(crate) waiting: IntGauge,
+    pub(crate) response_seconds: Histogram,
+    pub(crate) late_answers: IntCounterVec,
     pub(crate) reports_dropped: IntCounter,
 }
 
@@ -42,6 +52,17 @@ impl IngressMetrics {
             body_bytes: metrics.counter("ingress_body_bytes_total", "Bytes of well-formed bodies, decoded"),
             in_flight: metrics.gauge("ingress_in_flight", "Requests whose body is in memory"),
             body_bytes_in_flight: metrics.gauge("ingress_body_bytes_in_flight", "Bytes of bodies in memory"),
+            waiting: metrics.gauge("ingress_waiting", "Callers of request-response that wait"),
+            response_seconds: metrics.histogram(
+                "ingress_response_seconds",
+                "From a request of request-response to its answer",
+                RESPONSE_SECONDS,
+            ),
+            late_answers: metrics.counter_vec(
+                "ingress_late_answers_total",
+                "Answers that were asked for later, by what they were",
+                &["outcome"],
+            ),
             reports_dropped: metrics.counter(
                 "ingress_reports_dropped_total",
                 "Reports of refused requests that found no room on their way to the journal",
@@ -52,8 +73,14 @@ impl IngressMetrics {
     pub(crate) fn count_receipt(&self, receipt: &Receipt) {
         match receipt {
             Receipt::Accepted(_) => self.accepted.inc(),
-            Receipt::Duplicate(_) => self.duplicate.inc(),
+            Receipt::Duplicate { .. } => self.duplicate.inc(),
         }
+    }
+
+    /// Counts an answer to a caller that waited, by its outcome; the destination's own statuses are many.
+    pub(crate) fn count_response(&self, outcome: &str, took: Duration) {
+        self.requests.with_label_values(&["response", outcome]).inc();
+        self.response_seconds.observe(took.as_secs_f64());
     }
 
     pub(crate) fn count_refusal(&self, refusal: &Refusal) {

@@ -8,7 +8,6 @@ use hookrail_domain::large_body;
 
 use crate::refusal::Refusal;
 use crate::state::Worker;
-use crate::store_event::Receipt;
 
 /// What an event takes in its message besides headers, query and body, bytes, about.
 const ENVELOPE_BYTES: usize = 4 * 1024;
@@ -41,10 +40,9 @@ pub(crate) async fn place_body(worker: &Worker, event: &mut Event, body: Bytes) 
 
 /// Removes the body of an event that was not stored: the request repeats another, or was refused. One
 /// of which nobody knows keeps its body.
-pub(crate) fn forget_body(worker: &Worker, body: &Body, stored: &Result<Receipt, Refusal>) {
-    let is_stored = matches!(stored, Ok(Receipt::Accepted(_)) | Err(Refusal::Unknown(_)));
+pub(crate) fn forget_body(worker: &Worker, body: &Body, may_be_stored: bool) {
     let Body::Object { name, .. } = body else { return };
-    if is_stored {
+    if may_be_stored {
         return;
     }
     let (broker, name) = (worker.ingress.broker.clone(), name.clone());

@@ -27,6 +27,10 @@ pub(crate) async fn watch(ingress: Arc<Ingress>, context: ServiceContext) {
             .metrics
             .body_bytes_in_flight
             .set(i64::try_from(ingress.body_bytes.taken()).unwrap_or(i64::MAX));
+        ingress
+            .metrics
+            .waiting
+            .set(i64::try_from(ingress.waiting.taken()).unwrap_or(i64::MAX));
         if !ingress.broker.is_connected() {
             broker.not_ready("NATS is not connected");
             continue;

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
 use actix_web::dev::Payload;
 use actix_web::http::header::CONTENT_TYPE;
@@ -21,11 +22,13 @@ use crate::find_source::find_source;
 use crate::forwarded::client_address;
 use crate::inbound::Inbound;
 use crate::intake::Intake;
+use crate::late_answer::{late_answer, token_of};
 use crate::ordering_key::{Request, check_body};
 use crate::place_body::{forget_body, place_body};
 use crate::query::read_query;
 use crate::read_body::drain;
 use crate::refusal::{HEAD_MAX_BYTES, Refusal};
+use crate::respond::{Responded, respond};
 use crate::state::Worker;
 use crate::store_event::{Receipt, store_event};
 use crate::take_body::take_body;
@@ -36,6 +39,10 @@ pub(crate) async fn receive(request: HttpRequest, payload: web::Payload) -> Http
         .app_data::<web::Data<Worker>>()
         .expect("every worker was given its part");
     let ingress = &worker.ingress;
+    let started = Instant::now();
+    if let Some(token) = token_of(request.path()) {
+        return late_answer(worker, request.method(), token).await;
+    }
     let mut payload = payload.into_inner();
     let snapshot = ingress.snapshot.current();
     let found = find_source(&snapshot, request.path(), now_ms());
@@ -45,9 +52,15 @@ pub(crate) async fn receive(request: HttpRequest, payload: web::Payload) -> Http
         None => Err(Refusal::NotFound),
     };
     match taken {
-        Ok(receipt) => {
+        Ok(Taken::Stored(receipt)) => {
             ingress.metrics.count_receipt(&receipt);
             answer::receipt(&receipt)
+        }
+        Ok(Taken::Answered(responded)) => {
+            ingress
+                .metrics
+                .count_response(responded.outcome, started.elapsed());
+            responded.answer
         }
         Err(refusal) => {
             ingress.metrics.count_refusal(&refusal);
@@ -62,13 +75,21 @@ pub(crate) async fn receive(request: HttpRequest, payload: web::Payload) -> Http
     }
 }
 
+/// A request that was taken in.
+enum Taken {
+    /// Its event is stored.
+    Stored(Receipt),
+    /// Its event is stored, and this is its result, or where that will be.
+    Answered(Responded),
+}
+
 async fn accept(
     worker: &Worker,
     snapshot: &Arc<Snapshot>,
     intake: &Intake,
     request: &HttpRequest,
     payload: &mut Payload,
-) -> Result<Receipt, Refusal> {
+) -> Result<Taken, Refusal> {
     let ingress = &worker.ingress;
     let (spec, now) = (&intake.source.spec, now_ms());
     check_head(request)?;
@@ -85,7 +106,7 @@ async fn accept(
     let credential = authenticate(intake, &ingress.published_keys, request.headers(), &query, now).await?;
     let rate = ingress.rates.take_source(intake.source.id, spec.rate_limit, now);
     rate.map_err(too_many)?;
-    let _place = ingress.in_flight.enter().ok_or(Refusal::Busy)?;
+    let place = ingress.in_flight.enter().ok_or(Refusal::Busy)?;
     let body = take_body(ingress, intake, request, payload).await?;
     let inspected = Request {
         method: request.method().as_str(),
@@ -111,9 +132,23 @@ async fn accept(
     tracing::debug!(event_id = %event.id, trace_id = event.trace_id(), "storing an event");
     place_body(worker, &mut event, body.bytes.clone()).await?;
     let placed = event.body.clone();
-    let stored = store_event(worker, intake, event).await;
-    forget_body(worker, &placed, &stored);
-    stored
+    let taken = if spec.request_response.enabled {
+        let responded = respond(worker, intake, request.headers(), event, place).await;
+        responded.map(Taken::Answered)
+    } else {
+        store_event(worker, intake, event).await.map(Taken::Stored)
+    };
+    forget_body(worker, &placed, may_be_stored(&taken));
+    taken
+}
+
+/// Whether this request's event is in the log, or may be.
+fn may_be_stored(taken: &Result<Taken, Refusal>) -> bool {
+    match taken {
+        Ok(Taken::Stored(receipt)) => matches!(receipt, Receipt::Accepted(_)),
+        Ok(Taken::Answered(responded)) => responded.is_stored,
+        Err(refusal) => matches!(refusal, Refusal::Unknown(_)),
+    }
 }
 
 /// The server bounds a head too, and closes the connection over it; this one is answered.

@@ -68,6 +68,10 @@ pub(crate) enum Refusal {
     Crowded,
     /// Certainly not stored: no room.
     Full,
+    /// Certainly not stored: its answer would find no room.
+    AnswersFull,
+    /// A late answer could not be looked up.
+    NotLookedUp(String),
     /// Perhaps stored.
     Unknown(String),
 }
@@ -93,9 +97,9 @@ impl Refusal {
             | Self::Busy
             | Self::Crowded
             | Self::Full
-            | Self::Unknown(_) => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            | Self::AnswersFull
+            | Self::NotLookedUp(_)
+            | Self::Unknown(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
@@ -116,7 +120,8 @@ impl Refusal {
             Self::BodyTimeout => "body-timeout",
             Self::BodyBroken => "body-broken",
             Self::KeyReused => "idempotency-key-reused",
-            Self::Busy | Self::Crowded | Self::Full => "refused",
+            Self::Busy | Self::Crowded | Self::Full | Self::AnswersFull => "refused",
+            Self::NotLookedUp(_) => "not-looked-up",
             Self::Unknown(_) => "unknown",
         }
     }
@@ -125,10 +130,9 @@ impl Refusal {
     pub(crate) fn retry_after_s(&self) -> Option<u32> {
         match self {
             Self::DisabledForNow => Some(RETRY_DISABLED_S),
-            Self::Full => Some(RETRY_FULL_S),
-            Self::Unknown(_) => Some(RETRY_UNKNOWN_S),
+            Self::Full | Self::AnswersFull | Self::NoKeys => Some(RETRY_FULL_S),
+            Self::Unknown(_) | Self::NotLookedUp(_) => Some(RETRY_UNKNOWN_S),
             Self::Busy | Self::Crowded => Some(RETRY_BUSY_S),
-            Self::NoKeys => Some(RETRY_FULL_S),
             Self::TooMany(wait_ms) => Some(u32::try_from((wait_ms + 999) / 1000).unwrap_or(u32::MAX).max(1)),
             _ => None,
         }
@@ -138,7 +142,7 @@ impl Refusal {
     pub(crate) fn owner_detail(&self) -> String {
         match self {
             Self::Unauthorized(failed) => failed.clone().into_owned(),
-            Self::Unknown(reason) => reason.clone(),
+            Self::Unknown(reason) | Self::NotLookedUp(reason) => reason.clone(),
             _ => self.detail().unwrap_or_else(|| self.title().to_owned()),
         }
     }
@@ -168,7 +172,8 @@ impl Refusal {
             Self::BodyTimeout => "The body did not come in time",
             Self::BodyBroken => "The body broke off",
             Self::KeyReused => "The idempotency key came before with another body",
-            Self::Busy | Self::Crowded | Self::Full => "Not accepted: no room now",
+            Self::Busy | Self::Crowded | Self::Full | Self::AnswersFull => "Not accepted: no room now",
+            Self::NotLookedUp(_) => "The answer can't be looked up now",
             Self::Unknown(_) => "Not known to be accepted",
         }
     }
@@ -187,6 +192,7 @@ impl Refusal {
             Self::Busy => Some("too many requests are in flight".to_owned()),
             Self::Crowded => Some("too many bytes of bodies are in flight".to_owned()),
             Self::Full => Some("the event log is full; nothing was stored".to_owned()),
+            Self::AnswersFull => Some("there is no room for its answer; nothing was stored".to_owned()),
             Self::Unknown(_) => Some(
                 "the broker did not confirm in time: send it again, with the same Idempotency-Key to have it taken once"
                     .to_owned(),
@@ -207,6 +213,8 @@ mod tests {
             Refusal::Busy,
             Refusal::Crowded,
             Refusal::Full,
+            Refusal::AnswersFull,
+            Refusal::NotLookedUp(String::new()),
             Refusal::Unknown(String::new()),
         ] {
             assert_eq!(refusal.status(), 503, "{refusal:?}");

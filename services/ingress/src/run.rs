@@ -49,6 +49,12 @@ pub async fn run(
         published_keys: PublishedKeys::new(outbound),
         in_flight: InFlight::new(settings.ingress_max_in_flight),
         body_bytes: ByteBudget::new(settings.ingress_max_body_bytes_in_flight),
+        waiting: InFlight::new(settings.ingress_max_waiting),
+        late_key: broker
+            .late_key(random::bytes())
+            .await
+            .context("reading the key of late answers")?,
+        stopping: CancellationToken::new(),
         reports,
         metrics: IngressMetrics::new(&context.metrics),
         broker,
@@ -63,6 +69,11 @@ pub async fn run(
     tasks.spawn(send_rejections(Arc::clone(&ingress), waiting, context.clone()));
     // Counted to the end: refusals are over only when the server has stopped.
     let served = CancellationToken::new();
+    tasks.spawn(end_waiting(
+        ingress.stopping.clone(),
+        served.clone(),
+        context.clone(),
+    ));
     tasks.spawn(send_counts(Arc::clone(&ingress), served.clone()));
     let result = serve(listener, certificate.as_ref(), &ingress, &context).await;
     context.shutdown.cancel();
@@ -80,6 +91,16 @@ async fn be_present(ingress: Arc<Ingress>, context: ServiceContext) {
         .broker
         .be_present("ingress", &member, presence, stop)
         .await;
+}
+
+/// Callers that wait when the process is told to stop get half of its grace: who is not answered by then
+/// is told where its answer will be.
+async fn end_waiting(stopping: CancellationToken, served: CancellationToken, context: ServiceContext) {
+    context.shutdown.cancelled().await;
+    tokio::select! {
+        () = tokio::time::sleep(context.grace / 2) => stopping.cancel(),
+        () = served.cancelled() => {}
+    }
 }
 
 async fn serve(

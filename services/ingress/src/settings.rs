@@ -36,6 +36,14 @@ pub struct IngressSettings {
         default_value_t = 512 * 1024 * 1024
     )]
     pub ingress_max_body_bytes_in_flight: usize,
+    /// Callers of request-response that may wait at once; further ones are answered 503
+    #[arg(
+        long,
+        value_name = "CALLERS",
+        help_heading = "Ingress",
+        default_value_t = 8192
+    )]
+    pub ingress_max_waiting: usize,
     /// How long a request's head may take
     #[arg(long, value_name = "MS", help_heading = "Ingress", default_value_t = 5_000)]
     pub ingress_header_timeout_ms: u64,
@@ -65,6 +73,7 @@ impl Default for IngressSettings {
             ingress_workers: 0,
             ingress_max_in_flight: 4096,
             ingress_max_body_bytes_in_flight: 512 * 1024 * 1024,
+            ingress_max_waiting: 8192,
             ingress_header_timeout_ms: 5_000,
             ingress_body_timeout_ms: 30_000,
             ingress_keep_alive_ms: 75_000,
@@ -93,6 +102,8 @@ impl IngressSettings {
             "ingress-max-body-bytes-in-flight",
             "has to be at least 100663296",
         )?;
+        let waiting = (1..=MAX_IN_FLIGHT).contains(&self.ingress_max_waiting);
+        require(waiting, "ingress-max-waiting", "has to be 1 to 1000000")?;
         let head = self.ingress_header_timeout_ms >= 100;
         require(head, "ingress-header-timeout-ms", "has to be at least 100")?;
         let body = self.ingress_body_timeout_ms >= 100;

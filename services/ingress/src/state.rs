@@ -7,7 +7,10 @@ use std::sync::Arc;
 
 use hookrail_broker::{Broker, BrokerError, Publisher, SnapshotReader};
 use hookrail_domain::ids::SourceId;
+use hookrail_domain::respond::LateKey;
 use hookrail_domain::source::Source;
+use hookrail_runtime::random;
+use tokio_util::sync::CancellationToken;
 
 use crate::byte_budget::ByteBudget;
 use crate::fill::RawFill;
@@ -18,6 +21,7 @@ use crate::published_keys::PublishedKeys;
 use crate::rates::Rates;
 use crate::refusal_reports::RefusalReports;
 use crate::settings::IngressSettings;
+use crate::waiters::Waiters;
 
 /// Sources whose intake a worker keeps; beyond it, it begins anew.
 const MAX_INTAKES: usize = 10_000;
@@ -32,6 +36,12 @@ pub(crate) struct Ingress {
     pub(crate) rates: Rates,
     pub(crate) published_keys: PublishedKeys,
     pub(crate) body_bytes: Arc<ByteBudget>,
+    /// Callers of request-response that wait.
+    pub(crate) waiting: InFlight,
+    /// The key of late answers' tokens.
+    pub(crate) late_key: LateKey,
+    /// The end of waiting: the process stops.
+    pub(crate) stopping: CancellationToken,
     pub(crate) reports: RefusalReports,
     pub(crate) metrics: IngressMetrics,
 }
@@ -42,6 +52,10 @@ pub(crate) struct Ingress {
 pub(crate) struct Worker {
     pub(crate) ingress: Arc<Ingress>,
     pub(crate) publisher: Publisher,
+    /// The thread's own connection.
+    pub(crate) broker: Broker,
+    /// The thread's callers that wait for an answer.
+    pub(crate) waiters: Rc<Waiters>,
     intakes: RefCell<HashMap<SourceId, Rc<Intake>>>,
 }
 
@@ -52,9 +66,13 @@ impl Worker {
     /// No nats-server answers.
     pub(crate) async fn connect(ingress: Arc<Ingress>) -> Result<Self, BrokerError> {
         let broker = Broker::connect(ingress.broker.settings(), "ingress worker").await?;
+        // Random: what is told to one that is gone must not reach another.
+        let instance = random::hex_token::<8>();
         Ok(Self {
             ingress,
             publisher: broker.publisher(),
+            waiters: Waiters::listen(&broker, instance).await?,
+            broker,
             intakes: RefCell::new(HashMap::new()),
         })
     }

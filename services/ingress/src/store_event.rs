@@ -5,7 +5,7 @@
 use std::time::Instant;
 
 use hookrail_broker::{OutMessage, PublishError, Published, codec};
-use hookrail_domain::event::{Event, EventKey};
+use hookrail_domain::event::{Event, EventKey, Reply};
 use hookrail_runtime::clock::now_ms;
 
 use crate::intake::Intake;
@@ -18,7 +18,12 @@ pub(crate) enum Receipt {
     /// This request's.
     Accepted(String),
     /// That of an earlier request with the same key and body.
-    Duplicate(String),
+    Duplicate {
+        /// That event.
+        event_id: String,
+        /// Who waited for its result.
+        reply: Option<Reply>,
+    },
 }
 
 /// Stores the event.
@@ -105,7 +110,9 @@ async fn first_event(
 ) -> Result<Receipt, Refusal> {
     let stored = ingress.broker.raw_get(partition, published.sequence).await;
     let stored = stored.map_err(|error| Refusal::Unknown(error.to_string()))?;
-    let headers = stored.map(|stored| stored.headers).unwrap_or_default();
+    let (headers, payload) = stored
+        .map(|stored| (stored.headers, stored.payload))
+        .unwrap_or_default();
     let Some(first) = headers.event_id else {
         let gone = "the first event with this key is gone already";
         return Err(Refusal::Unknown(gone.to_owned()));
@@ -114,10 +121,20 @@ async fn first_event(
         Ok(Receipt::Accepted(first))
     } else if !key.key.is_idempotency || headers.body_hash.as_deref() == Some(&key.body_hash) {
         // A sender's own id may come with another body; a caller's key says that the request is the same.
-        Ok(Receipt::Duplicate(first))
+        Ok(Receipt::Duplicate {
+            event_id: first,
+            reply: reply_of(&payload)?,
+        })
     } else {
         Err(Refusal::KeyReused)
     }
+}
+
+/// Who waited for the result of a stored event.
+fn reply_of(payload: &[u8]) -> Result<Option<Reply>, Refusal> {
+    let event = codec::decode_event(payload);
+    let unreadable = |error| Refusal::Unknown(format!("the first event with this key: {error}"));
+    event.map(|event| event.reply).map_err(unreadable)
 }
 
 fn refusal(error: PublishError, body_bytes: usize) -> Refusal {

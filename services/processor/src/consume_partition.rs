@@ -8,11 +8,12 @@ use std::sync::{
 };
 use std::time::Instant;
 
-use hookrail_broker::{Broker, Lease, RawMessage, RawReader, SnapshotReader};
+use hookrail_broker::{Broker, Lease, RawMessage, RawReader, Responder, SnapshotReader};
 use hookrail_store::Store;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    answer_callers::answer_callers,
     back_off::BackOff,
     careful::{self, Care},
     commit::{Committer, Evaluated},
@@ -31,6 +32,7 @@ use crate::{
 pub(crate) struct Workshop {
     pub(crate) settings: ProcessorSettings,
     pub(crate) broker: Broker,
+    pub(crate) responder: Responder,
     pub(crate) store: Store,
     pub(crate) snapshots: SnapshotReader,
     pub(crate) metrics: ProcessorMetrics,
@@ -122,6 +124,7 @@ impl PartitionWork {
         let (mut evaluated, memory) = (batch.events, batch.memory);
         let through = evaluated.last().map_or(0, |(arrival, _)| arrival.sequence);
         self.publish(&mut evaluated).await?;
+        answer_callers(&self.workshop, &self.lease, &evaluated).await?;
         let snapshot = self.workshop.snapshots.current();
         let committer = Committer {
             telling: Telling {

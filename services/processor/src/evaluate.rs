@@ -21,6 +21,7 @@ use hookrail_store::{
 };
 
 use crate::{
+    answer_callers::KEY_REUSED,
     plan_deliveries::Planner,
     read_event::{Failure, Reading},
     rule_findings,
@@ -159,7 +160,7 @@ impl Batch<'_> {
             // A sender's own id may come with another body; a key says that the request is the same.
             return Some(match is_other && key.is_idempotency {
                 true => Verdict::Failed(Failure::new(
-                    "idempotency.key_reused",
+                    KEY_REUSED,
                     format!(
                         "event {} came before with this Idempotency-Key and another body",
                         first.event

@@ -3,7 +3,7 @@
 use hookrail_domain::{
     delivery::Delivery,
     event::{Event, EventKey, EventStatus},
-    ids::EventId,
+    ids::{DeliveryId, EventId},
     journal::StateRecord,
 };
 use hookrail_store::{
@@ -55,6 +55,8 @@ pub struct Evaluation {
     pub findings: Vec<(WarningKey, Finding)>,
     /// The keys by which a repetition of it will be known.
     pub keys: Vec<EventKey>,
+    /// The delivery that was planned to answer its caller.
+    pub responds: Option<DeliveryId>,
 }
 
 impl Evaluation {

@@ -3,6 +3,7 @@
 
 mod settings;
 
+mod answer_callers;
 mod arrivals;
 mod careful;
 mod changed_members;
@@ -44,9 +45,9 @@ mod back_off;
 mod error;
 mod metrics;
 
-use hookrail_broker::{Broker, JournalStream, Ownership, OwnershipSettings, SnapshotFeed};
+use hookrail_broker::{Broker, JournalStream, Ownership, OwnershipSettings, Responder, SnapshotFeed};
 use hookrail_domain::ownership::{Role, WorkerId};
-use hookrail_runtime::{ServiceContext, SettingsError};
+use hookrail_runtime::{ServiceContext, SettingsError, clock};
 use hookrail_store::{Store, partition_progress};
 use tokio_util::task::TaskTracker;
 
@@ -74,6 +75,7 @@ pub async fn run(
     let metrics = ProcessorMetrics::new(&ctx.metrics);
     let workshop = Workshop {
         settings,
+        responder: Responder::new(&broker, clock::now_ms),
         broker: broker.clone(),
         store: store.clone(),
         snapshots,

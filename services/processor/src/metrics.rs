@@ -30,6 +30,8 @@ pub(crate) struct ProcessorMetrics {
     pub(crate) dead_letters_trimmed: IntCounter,
     pub(crate) objects_swept: IntCounter,
     pub(crate) internal_events: IntCounter,
+    pub(crate) answers: IntCounterVec,
+    pub(crate) answers_not_kept: IntCounter,
 }
 
 impl ProcessorMetrics {
@@ -98,6 +100,15 @@ impl ProcessorMetrics {
             internal_events: metrics.counter(
                 "internal_events_total",
                 "Events that Hookrail made itself and put into the log",
+            ),
+            answers: metrics.counter_vec(
+                "processor_answers_total",
+                "Answers to callers of request-response whose events go to no destination that answers, by outcome",
+                &["outcome"],
+            ),
+            answers_not_kept: metrics.counter(
+                "processor_answers_not_kept_total",
+                "Answers that were told and not kept, since the stream of answers had no room",
             ),
         }
     }

@@ -63,6 +63,10 @@ impl Planner<'_> {
             let findings =
                 rule_findings::of_lane_key(self.snapshot, &planning.arrival.event, planning.entity, &planned);
             evaluation.findings.extend(findings);
+            let answers = planned.respond && self.is_awaited(planning, evaluation);
+            if answers {
+                evaluation.responds = Some(planned.id);
+            }
             let rendering = Rendering {
                 snapshot: self.snapshot,
                 arrival: planning.arrival,
@@ -73,12 +77,20 @@ impl Planner<'_> {
                 max_body_bytes: self.max_body_bytes,
                 replay: self.replay,
                 made: &made,
+                answers,
             };
             match render_delivery::render(&rendering, planned) {
                 Ok(delivery) => evaluation.deliveries.push(delivery),
                 Err(dead) => evaluation.stillborn.push(*dead),
             }
         }
+    }
+
+    /// Whether a caller waits that no delivery answers yet. Whoever waited for what is replayed has been
+    /// answered, or has gone.
+    fn is_awaited(&self, planning: &Planning<'_>, evaluation: &Evaluation) -> bool {
+        let waits = self.replay.is_none() && planning.arrival.event.reply.is_some();
+        waits && evaluation.responds.is_none()
     }
 }
 

@@ -31,6 +31,8 @@ pub(crate) struct Rendering<'a> {
     pub(crate) replay: Option<ReplayId>,
     /// The body in the format `event`, once it was made: it is the same for all destinations.
     pub(crate) made: &'a OnceCell<Body>,
+    /// Whether it answers the event's caller.
+    pub(crate) answers: bool,
 }
 
 /// The delivery, or the record of its death.
@@ -58,8 +60,7 @@ pub(crate) fn render(rendering: &Rendering<'_>, planned: Planned) -> Result<Deli
         body: Body::inline(Vec::new()),
         traceparent: event.traceparent.clone(),
         replay: rendering.replay,
-        // Whoever waited for the event has been answered, or has gone.
-        reply: event.reply.clone().filter(|_| rendering.replay.is_none()),
+        reply: event.reply.clone().filter(|_| rendering.answers),
         generation: 0,
         attempts_before: 0,
     };

@@ -86,6 +86,7 @@ pub(crate) async fn from_log(
         entity: None,
         previous: None,
         max_body_bytes: MAX_DELIVERY_BODY_BYTES as usize,
+        answers: false,
         replay: delivery.replay,
         made: &OnceCell::new(),
     };

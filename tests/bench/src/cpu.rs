@@ -17,3 +17,10 @@ pub(crate) fn seconds(pid: u32) -> f64 {
     };
     (ticks(11) + ticks(12)) / TICKS_PER_SECOND
 }
+
+/// The same of a process and its children.
+pub(crate) fn seconds_with_children(pid: u32) -> f64 {
+    let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    let children = children.split_whitespace().filter_map(|child| child.parse().ok());
+    seconds(pid) + children.map(seconds).sum::<f64>()
+}

@@ -28,10 +28,10 @@ const STRIPE_SECRET: &str = "whsec_bench0123456789";
 /// Partitions of the installation under test.
 const PARTITIONS: u32 = 4;
 
-struct Contestant {
+pub(crate) struct Contestant {
     name: &'static str,
-    child: Rc<Child>,
-    address: String,
+    pub(crate) child: Rc<Child>,
+    pub(crate) address: String,
     path: &'static str,
     headers: String,
     results: Vec<Figures>,
@@ -85,6 +85,7 @@ async fn one(
         path: contestant.path,
         headers: &contestant.headers,
         body,
+        wanted: 202,
     };
     let mut seen: Seen = load::run(post, connections, time).await?;
     let used = (cpu::seconds(pids.0) - before.0, cpu::seconds(pids.1) - before.1);
@@ -142,7 +143,7 @@ fn body() -> Vec<u8> {
     format!("{head}{filler}{tail}").into_bytes()
 }
 
-async fn bare(folder: &Path) -> anyhow::Result<Contestant> {
+pub(crate) async fn bare(folder: &Path) -> anyhow::Result<Contestant> {
     serve("bare handler", "serve-bare", &[], folder).await
 }
 
@@ -233,6 +234,7 @@ async fn start(
             path,
             headers: "",
             body: &body(),
+            wanted: 202,
         };
         let seen = load::run(post, 1, Duration::from_millis(1)).await.ok()?;
         (seen.accepted > 0).then_some(())

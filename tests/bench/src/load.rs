@@ -15,7 +15,7 @@ const ANSWER_BYTES: usize = 64 * 1024;
 /// What a run of load saw.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Seen {
-    /// Answers with 202.
+    /// Answers with the wanted status.
     pub(crate) accepted: u64,
     /// Other answers.
     pub(crate) other: u64,
@@ -49,6 +49,8 @@ pub(crate) struct Post<'a> {
     /// Header lines besides the usual ones, each with its line end.
     pub(crate) headers: &'a str,
     pub(crate) body: &'a [u8],
+    /// The status that is wanted.
+    pub(crate) wanted: u16,
 }
 
 /// Posts over `connections` for `time`.
@@ -58,6 +60,7 @@ pub(crate) async fn run(post: Post<'_>, connections: usize, time: Duration) -> a
         path,
         headers,
         body,
+        wanted,
     } = post;
     let head = format!(
         "POST {path} HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\n{headers}Content-Length: {}\r\n\r\n",
@@ -68,6 +71,7 @@ pub(crate) async fn run(post: Post<'_>, connections: usize, time: Duration) -> a
     let mut tasks = tokio::task::JoinSet::new();
     for _ in 0..connections {
         tasks.spawn(connection(
+            wanted,
             address.to_owned(),
             std::sync::Arc::clone(&request),
             end,
@@ -84,7 +88,12 @@ pub(crate) async fn run(post: Post<'_>, connections: usize, time: Duration) -> a
     Ok(seen)
 }
 
-async fn connection(address: String, request: std::sync::Arc<[u8]>, end: Instant) -> anyhow::Result<Seen> {
+async fn connection(
+    wanted: u16,
+    address: String,
+    request: std::sync::Arc<[u8]>,
+    end: Instant,
+) -> anyhow::Result<Seen> {
     let mut stream = TcpStream::connect(&address)
         .await
         .with_context(|| format!("can't connect to {address}"))?;
@@ -94,7 +103,7 @@ async fn connection(address: String, request: std::sync::Arc<[u8]>, end: Instant
         let sent = Instant::now();
         stream.write_all(&request).await?;
         let status = read_answer(&mut stream, &mut buffer).await?;
-        if status == 202 {
+        if status == wanted {
             seen.accepted += 1;
             seen.latencies_us
                 .push(u32::try_from(sent.elapsed().as_micros()).unwrap_or(u32::MAX));

@@ -5,6 +5,7 @@ mod cpu;
 mod deliveries;
 mod ingress;
 mod load;
+mod respond;
 mod servers;
 mod sink;
 
@@ -45,6 +46,15 @@ enum Bench {
         #[arg(long, default_value_t = 10)]
         seconds: u64,
     },
+    /// Request-response through `hookrail up`, beside a bare handler: round trips a second, and their time
+    Respond {
+        /// Seconds of load for each number of connections
+        #[arg(long, default_value_t = 8)]
+        seconds: u64,
+        /// Numbers of connections at once
+        #[arg(long, value_delimiter = ',', default_value = "1,8,64")]
+        connections: Vec<usize>,
+    },
     /// Serves: answers 202 (started by the benchmark)
     #[command(hide = true)]
     ServeBare,
@@ -78,6 +88,10 @@ fn main() -> anyhow::Result<()> {
                 rate,
                 Duration::from_secs(seconds),
             ))
+        }
+        Bench::Respond { seconds, connections } => {
+            let runtime = tokio::runtime::Runtime::new()?;
+            runtime.block_on(respond::measure(Duration::from_secs(seconds), &connections))
         }
         Bench::Ingress {
             seconds,

@@ -19,7 +19,7 @@ const REQUEST_BYTES: usize = 64 * 1024;
 /// What every body begins with; then come microseconds since the Unix epoch, sixteen digits.
 pub(crate) const BODY_HEAD: &str = r#"{"at":"#;
 const DIGITS: usize = 16;
-const ANSWER: &[u8] = b"HTTP/1.1 204 No Content\r\n\r\n";
+const NO_CONTENT: &[u8] = b"HTTP/1.1 204 No Content\r\n\r\n";
 
 /// What has arrived.
 #[derive(Default)]
@@ -80,18 +80,26 @@ pub(crate) fn now_us() -> u64 {
 
 /// Starts it; gives its address.
 pub(crate) async fn start(arrivals: Arc<Arrivals>) -> anyhow::Result<String> {
+    start_answering(arrivals, NO_CONTENT).await
+}
+
+/// As [`start`], with these bytes as the answer to everything.
+pub(crate) async fn start_answering(
+    arrivals: Arc<Arrivals>,
+    answer: &'static [u8],
+) -> anyhow::Result<String> {
     let listener = TcpListener::bind(hookrail_harness::ANY_PORT).await?;
     let address = listener.local_addr()?.to_string();
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
             // A connection that breaks is the dispatcher's to make again.
-            tokio::spawn(serve(stream, Arc::clone(&arrivals)));
+            tokio::spawn(serve(stream, Arc::clone(&arrivals), answer));
         }
     });
     Ok(address)
 }
 
-async fn serve(mut stream: TcpStream, arrivals: Arc<Arrivals>) -> std::io::Result<()> {
+async fn serve(mut stream: TcpStream, arrivals: Arc<Arrivals>, answer: &[u8]) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
     let (mut buffer, mut filled) = (vec![0; REQUEST_BYTES], 0);
     loop {
@@ -102,7 +110,7 @@ async fn serve(mut stream: TcpStream, arrivals: Arc<Arrivals>) -> std::io::Resul
         filled += count;
         while let Some((length, sent_us)) = parse(&buffer[..filled]) {
             arrivals.arrived(sent_us);
-            stream.write_all(ANSWER).await?;
+            stream.write_all(answer).await?;
             buffer.copy_within(length..filled, 0);
             filled -= length;
         }

@@ -27,6 +27,8 @@ mod parking;
 mod payloads;
 #[path = "suite/replays.rs"]
 mod replays;
+#[path = "suite/respond.rs"]
+mod respond;
 #[path = "suite/senders.rs"]
 mod senders;
 
@@ -77,6 +79,13 @@ const SCENARIOS: &[(&str, Scenario)] = scenarios! {
         a_past_delivery_is_sent_again_by_its_id,
         a_replay_stops_when_it_is_cancelled,
         replays_that_can_not_be_meant_are_refused_by_field;
+    respond: a_caller_gets_what_the_destination_answers,
+        every_event_has_its_answer,
+        a_caller_that_has_gone_asks_later,
+        a_repetition_has_the_first_one_s_answer,
+        a_lane_that_waits_keeps_no_caller_waiting,
+        a_query_endpoint_answers_from_a_rest_server,
+        an_answer_survives_the_death_of_both_ends;
     definitions: a_source_without_ordering_can_not_feed_an_ordered_destination,
         a_change_is_in_force_within_a_second,
         an_api_key_lets_its_sender_in_and_nobody_else,

@@ -32,8 +32,13 @@ pub const TARGETS: &[Target] = &[
 /// What is read as JSON is written as JSON that reads the same; the ingress's pass agrees with it.
 fn json(bytes: &[u8]) {
     let read = Json::parse(bytes);
-    let passed =
-        wellformed::check(Some("application/json"), BodyFormat::Auto, bytes, &[], &KeyPaths::default());
+    let passed = wellformed::check(
+        Some("application/json"),
+        BodyFormat::Auto,
+        bytes,
+        &[],
+        &KeyPaths::default(),
+    );
     assert_eq!(read.is_ok(), passed.is_ok(), "two readings disagree");
     if let Ok(read) = read {
         let written = read.to_compact_vec();

@@ -125,14 +125,6 @@ impl Api {
         read(request).await
     }
 
-    /// Gets an ingest URL, given by its path and query.
-    ///
-    /// # Errors
-    /// When no answer comes.
-    pub async fn get_from_ingress(&self, path: &str) -> anyhow::Result<Answer> {
-        read(self.client.get(format!("{}{path}", self.ingress))).await
-    }
-
     /// Gets bytes that have to be there.
     ///
     /// # Errors
@@ -142,6 +134,15 @@ impl Api {
         let answer = self.client.get(url).bearer_auth(&self.token).send().await?;
         anyhow::ensure!(answer.status() == 200, "GET {path}: {}", answer.status());
         Ok(answer.bytes().await?.to_vec())
+    }
+
+    /// Sends a request without a body to the ingress.
+    ///
+    /// # Errors
+    /// When no answer comes.
+    pub async fn ask(&self, method: &str, path: &str) -> anyhow::Result<Answer> {
+        let url = format!("{}{path}", self.ingress);
+        read(self.client.request(method.parse()?, url)).await
     }
 
     /// Sends a JSON webhook.

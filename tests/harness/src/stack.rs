@@ -161,6 +161,25 @@ impl Stack {
         self.wait_ready().await
     }
 
+    /// Kills what takes webhooks in and what delivers them at once, and starts it again: the whole process of
+    /// `hookrail up`, ingress and dispatcher of the four.
+    ///
+    /// # Errors
+    /// When it does not become ready again.
+    pub async fn restart_both_ends(&mut self) -> anyhow::Result<()> {
+        if self.nats.is_none() {
+            self.kill("up");
+            return self.start_up().await;
+        }
+        for service in [Service::Ingress, Service::Dispatcher] {
+            self.kill(service.name());
+        }
+        for service in [Service::Ingress, Service::Dispatcher] {
+            self.start_service(service)?;
+        }
+        self.wait_ready().await
+    }
+
     /// The four services against one nats-server and this PostgreSQL database.
     ///
     /// # Errors

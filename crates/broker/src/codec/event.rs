@@ -103,6 +103,9 @@ mod tests {
                 instance: "i".into(),
                 request: "r".into(),
                 deadline: 9,
+                waits_until: 7,
+                drop_late: true,
+                body_hash: Some("h".into()),
             }),
             internal: true,
         }

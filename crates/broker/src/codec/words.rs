@@ -140,6 +140,9 @@ pub(super) fn reply(reply: &Reply) -> v1::Reply {
         instance: reply.instance.clone(),
         request: reply.request.clone(),
         deadline_ms: reply.deadline,
+        waits_until_ms: (reply.waits_until != reply.deadline).then_some(reply.waits_until),
+        drop_late: reply.drop_late,
+        body_hash: reply.body_hash.clone(),
     }
 }
 
@@ -149,6 +152,9 @@ pub(super) fn from_reply(reply: v1::Reply) -> Reply {
         instance: reply.instance,
         request: reply.request,
         deadline,
+        waits_until: reply.waits_until_ms.unwrap_or(deadline),
+        drop_late: reply.drop_late,
+        body_hash: reply.body_hash,
     }
 }
 

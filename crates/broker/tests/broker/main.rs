@@ -11,5 +11,6 @@ mod parked;
 mod publishing;
 mod raw;
 mod replicated;
+mod responses;
 mod snapshot;
 mod topology;

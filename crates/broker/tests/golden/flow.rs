@@ -25,6 +25,15 @@ pub(crate) fn all() -> Vec<Golden> {
         body: object,
         ..bare_event()
     };
+    let prefers = Event {
+        reply: Some(Reply {
+            waits_until: ACCEPTED_AT + 2_000,
+            drop_late: true,
+            body_hash: Some("4o6cnxq".into()),
+            ..reply()
+        }),
+        ..received_event()
+    };
     let dead = DeadLetter {
         delivery: delivery(),
         state: dead_state(),
@@ -34,6 +43,7 @@ pub(crate) fn all() -> Vec<Golden> {
         event("inbound_event_bare", bare),
         event("inbound_event_large", large_event()),
         of_delivery("delivery_large", large_delivery()),
+        event("inbound_event_prefers", prefers),
         of_delivery("delivery", delivery()),
         of_delivery("delivery_bare", bare_delivery()),
         of_delivery("delivery_again", delivery_again()),
@@ -213,5 +223,8 @@ fn reply() -> Reply {
         instance: "ingress-1".into(),
         request: "req-1".into(),
         deadline: ACCEPTED_AT + 30_000,
+        waits_until: ACCEPTED_AT + 30_000,
+        drop_late: false,
+        body_hash: None,
     }
 }

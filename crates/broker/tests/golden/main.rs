@@ -10,6 +10,7 @@ mod commands;
 mod definitions;
 mod flow;
 mod journal;
+mod responses;
 
 use std::collections::BTreeSet;
 use std::fmt::Debug;
@@ -64,6 +65,7 @@ fn all() -> Vec<Golden> {
     all.extend(journal::all());
     all.extend(definitions::all());
     all.extend(commands::all());
+    all.extend(responses::all());
     all
 }
 

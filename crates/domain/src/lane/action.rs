@@ -181,6 +181,14 @@ pub enum Action {
         /// What the destination has parked in this partition.
         parked_bytes: u64,
     },
+    /// A caller waits for this delivery's answer and is known to wait in vain: tell it so. Told at most once
+    /// where nothing changes, and only as a courtesy: nothing waits for it.
+    CallerInVain {
+        /// Where the message lies.
+        place: Place,
+        /// The delivery.
+        delivery: DeliveryId,
+    },
     /// Answer a command.
     Answer {
         /// The command.

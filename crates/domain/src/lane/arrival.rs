@@ -55,6 +55,17 @@ pub struct ParkedMessage {
     pub held: bool,
 }
 
+/// A caller that waits for a delivery's answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Caller {
+    /// Until when an answer is wanted: later, what could not be sent is not tried again.
+    pub deadline: Millis,
+    /// Until when the caller waits.
+    pub waits_until: Millis,
+    /// Whether the delivery is cancelled (`expired`) where it was not sent by the deadline.
+    pub drop_late: bool,
+}
+
 /// A message that came from the partition's queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Arrival {
@@ -69,9 +80,7 @@ pub struct Arrival {
     /// Its origin; `None` for a replay, which is never stale.
     pub origin: Option<Origin>,
     /// A caller waits: the first answer settles it.
-    pub respond: bool,
-    /// Cancelled (`expired`) where it was not sent by then.
-    pub expires_at: Option<Millis>,
+    pub caller: Option<Caller>,
     /// Size of the message, in bytes, for the destination's quota.
     pub bytes: u32,
 }

@@ -35,6 +35,7 @@ impl PartitionLanes {
             self.settle(unit, End::Cancelled(ErrorCode::Cancelled), turn);
         } else {
             self.wait_for_turn(unit, turn.now);
+            self.tell_caller_of(unit, turn);
         }
     }
 
@@ -119,7 +120,7 @@ impl PartitionLanes {
         if head.stage != Stage::Ready {
             return;
         }
-        if head.item.expires_at.is_some_and(|at| at < turn.now) {
+        if head.item.is_too_late(turn.now) {
             return self.settle(unit, End::Cancelled(ErrorCode::Expired), turn);
         }
         let send = begin_attempt(head, attempt, probe, turn.now);
@@ -163,6 +164,8 @@ impl PartitionLanes {
             progress,
             settles,
         });
+        // Told before the lane is parked: what is parked is not looked at.
+        self.tell_callers_behind(unit, verdict, turn);
         self.follow(unit, verdict, turn);
         self.list(unit.destination());
     }
@@ -172,7 +175,7 @@ impl PartitionLanes {
         let Some(head) = self.head_mut(flight.unit) else {
             return Verdict::Delivered;
         };
-        let (progress, respond) = (head.progress, head.item.respond);
+        let (progress, caller) = (head.progress, head.item.caller);
         let wanted = self.is_wanted(flight.unit.destination());
         let Some(gate) = self.gates.get_mut(&flight.unit.destination()) else {
             return Verdict::Delivered;
@@ -188,12 +191,11 @@ impl PartitionLanes {
                 dead
             };
         }
-        let judge = if respond {
-            retry::judge_respond
-        } else {
-            retry::judge
-        };
-        judge(&gate.rules.retry, result, progress, now, jitter)
+        let policy = &gate.rules.retry;
+        match caller {
+            Some(caller) => retry::judge_respond(policy, result, progress, now, jitter, caller.deadline),
+            None => retry::judge(policy, result, progress, now, jitter),
+        }
     }
 
     /// True where the delivery ends by the attempt.
@@ -230,10 +232,10 @@ impl PartitionLanes {
     }
 
     /// True where a dead head stays at the front of its lane until a person decides.
-    fn holds_dead(&mut self, unit: Unit) -> bool {
+    pub(super) fn holds_dead(&mut self, unit: Unit) -> bool {
         let gate = self.gates.get(&unit.destination());
         let holds = gate.is_some_and(|gate| gate.rules.on_dead == OnDead::Hold);
-        let respond = self.head_mut(unit).is_some_and(|head| head.item.respond);
+        let respond = self.head_mut(unit).is_some_and(|head| head.item.caller.is_some());
         holds && !respond && matches!(unit, Unit::Lane(_)) && self.is_wanted(unit.destination())
     }
 

@@ -1,6 +1,6 @@
 //! The delivery at the front of a lane, or one that stands for itself: what is sent next.
 
-use super::{Arrival, AttemptId, End, LaneId, Origin, Place};
+use super::{Arrival, AttemptId, Caller, End, LaneId, Origin, Place};
 use crate::{
     Millis,
     ids::{DeliveryId, DestinationId},
@@ -34,8 +34,7 @@ pub(super) struct Item {
     pub(super) delivery: DeliveryId,
     pub(super) destination: DestinationId,
     pub(super) origin: Option<Origin>,
-    pub(super) expires_at: Option<Millis>,
-    pub(super) respond: bool,
+    pub(super) caller: Option<Caller>,
     /// Size of the message, bytes.
     pub(super) bytes: u32,
     /// The tier that it was read from.
@@ -50,11 +49,18 @@ impl Item {
             delivery: arrival.delivery,
             destination: arrival.destination,
             origin: arrival.origin,
-            expires_at: arrival.expires_at,
-            respond: arrival.respond,
+            caller: arrival.caller,
             bytes: arrival.bytes,
             tier: None,
         }
+    }
+}
+
+impl Item {
+    /// True where its caller wants it no more.
+    pub(super) fn is_too_late(&self, now: Millis) -> bool {
+        self.caller
+            .is_some_and(|caller| caller.drop_late && caller.deadline < now)
     }
 }
 

@@ -80,6 +80,7 @@ impl PartitionLanes {
         }
         if lane.head.is_some() || lane.parked.is_some() || lane.leaving > 0 {
             lane.queue.push_back(item);
+            self.tell_caller_behind(id, &item, turn);
         } else {
             lane.head = Some(Head::new(item, Progress::default()));
             self.begin_head(Unit::Lane(id), turn);

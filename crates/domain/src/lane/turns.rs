@@ -145,8 +145,7 @@ mod tests {
             destination: DESTINATION,
             lane,
             origin: None,
-            respond: false,
-            expires_at: None,
+            caller: None,
             bytes: 100,
         }
     }

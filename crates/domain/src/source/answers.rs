@@ -11,10 +11,15 @@ use utoipa::ToSchema;
 pub struct RequestResponse {
     /// Whether the sender waits for the result.
     pub enabled: bool,
-    /// How long it waits at most.
+    /// How long it waits at most, milliseconds: 100 to 60,000.
     pub timeout_ms: u32,
     /// What becomes of a delivery that was not sent by then.
     pub on_late: OnLate,
+}
+
+impl RequestResponse {
+    /// How long a sender may be kept waiting, milliseconds: up to the longest time-out of a destination.
+    pub const TIMEOUT_MS: std::ops::RangeInclusive<u32> = 100..=60_000;
 }
 
 impl Default for RequestResponse {

@@ -11,8 +11,9 @@ use hookrail_domain::{
     destination::{OnDead, RetryPolicy},
     ids::{DeliveryId, DestinationId},
     lane::{
-        Action, Arrival, Command, CommandAnswer, CommandId, DestinationRules, End, Input, LaneId, LaneKey,
-        Limits, Origin, ParkedSubject, Parking, PartitionLanes, Place, Send, Settle, Takeover, Target, Verb,
+        Action, Arrival, Caller, Command, CommandAnswer, CommandId, DestinationRules, End, Input, LaneId,
+        LaneKey, Limits, Origin, ParkedSubject, Parking, PartitionLanes, Place, Send, Settle, Takeover,
+        Target, Verb,
     },
     retry::{AttemptResult, Progress},
 };
@@ -36,6 +37,8 @@ pub(crate) struct Message {
     pub(crate) attempts: u32,
     /// The last attempt failed, so it may wait for a timer.
     pub(crate) failed: bool,
+    /// The engine that runs now was told an answer of the receiver.
+    pub(crate) answered: bool,
 }
 
 /// What a receiver does with an attempt.
@@ -119,6 +122,8 @@ pub(crate) fn destination(number: u8) -> DestinationId {
 
 /// After so many attempts a delivery is dead.
 const ATTEMPTS_MAX: u32 = 5;
+/// Of so many messages one has a caller that waits for its answer.
+const CALLERS: u64 = 4;
 /// The destination whose dead heads wait for a person.
 const HOLDING: u8 = 1;
 
@@ -248,6 +253,7 @@ impl World {
                 }
                 Action::DeleteLaneState(lane, at) => self.stream.delete_state(lane, at),
                 Action::Record { .. } | Action::OverQuota { .. } => {}
+                Action::CallerInVain { place, .. } => self.check_in_vain(place),
                 Action::Answer { command, answer } => self.check_answer(command, answer),
                 Action::Find(id, target) => self.reads.push(WantedRead::Find(id, target)),
                 Action::DestinationGone { destination, .. } => drop(self.enabled.insert(destination, false)),
@@ -286,8 +292,24 @@ impl World {
             self.sends.iter().all(|other| other.place != send.place),
             "sent twice at once"
         );
+        // What is unordered may lie in two places once a takeover was unclean, and be sent from both.
+        assert!(
+            !ordered || message.arrival.caller.is_none() || !message.answered,
+            "sent again although its caller has an answer: {message:?}"
+        );
         message.attempts += 1;
         self.sends.push(send);
+    }
+
+    /// Told only of who still waits for what did not end.
+    fn check_in_vain(&self, place: Place) {
+        let message = &self.messages[self.index_at(place)];
+        let waits_until = message.arrival.caller.map(|caller| caller.waits_until);
+        assert!(waits_until.is_some_and(|until| until > self.now), "{message:?}");
+        assert!(
+            message.end.is_none() || message.arrival.lane.is_none(),
+            "{message:?}"
+        );
     }
 
     /// In an ordered lane all that came before is settled, and what was settled is not sent again.
@@ -344,6 +366,11 @@ impl World {
         let original = copy_of
             .filter(|_| !self.messages.is_empty())
             .map(|n| n % self.messages.len());
+        let caller = sequence.is_multiple_of(CALLERS).then_some(Caller {
+            deadline: self.now + 10_000,
+            waits_until: self.now + 3_000,
+            drop_late: sequence.is_multiple_of(2 * CALLERS),
+        });
         let mut arrival = Arrival {
             sequence,
             delivery: DeliveryId::from_u128(u128::from(sequence)),
@@ -354,8 +381,7 @@ impl World {
                 sequence,
                 index: 0,
             }),
-            respond: false,
-            expires_at: None,
+            caller,
             bytes: 1_000,
         };
         if let Some(original) = original {
@@ -371,6 +397,7 @@ impl World {
             end: None,
             attempts: 0,
             failed: false,
+            answered: false,
         };
         self.messages.push(message);
     }
@@ -426,6 +453,7 @@ impl World {
         }
         let send = self.sends.remove(pick % self.sends.len());
         let index = self.index_at(send.place);
+        let has_caller = self.messages[index].arrival.caller.is_some();
         let answered = |status| AttemptResult::Answered {
             status,
             retry_after_ms: None,
@@ -433,13 +461,17 @@ impl World {
         let result = match reply {
             Reply::Accept => answered(200),
             Reply::Fail => answered(500),
+            Reply::TimeOut if has_caller && pick.is_multiple_of(2) => {
+                AttemptResult::Failed(ErrorCode::Connect)
+            }
             Reply::TimeOut => AttemptResult::Failed(ErrorCode::Timeout),
             Reply::Refuse => answered(422),
             Reply::Gone => answered(410),
         };
         self.messages[index].failed = !result.is_success();
+        self.messages[index].answered |= matches!(result, AttemptResult::Answered { .. });
         let dead = matches!(reply, Reply::Refuse) || send.number >= ATTEMPTS_MAX && !result.is_success();
-        if dead && send.destination == destination(HOLDING) {
+        if dead && !has_caller && send.destination == destination(HOLDING) {
             self.held.extend(self.messages[index].arrival.lane_id());
         }
         self.apply(Input::AttemptFinished {
@@ -608,7 +640,7 @@ impl World {
         self.taken_over_at = if clean { 0 } else { self.messages.len() };
         self.not_before = if clean { 0 } else { self.now + TAKEOVER_WAIT_MS };
         for message in &mut self.messages {
-            message.given = false;
+            (message.given, message.answered) = (false, false);
             // A parked one keeps its timer.
             message.failed &= self.stream.holds_any(message.arrival.sequence);
         }

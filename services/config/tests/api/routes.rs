@@ -10,6 +10,7 @@ async fn a_route_fits_its_source_and_its_destination() {
         bad_routes_are_refused(client).await;
         an_order_that_is_lost_is_refused_whichever_is_saved_last(client).await;
         what_is_in_use_stays(client).await;
+        a_sender_has_one_answer_whichever_route_is_saved_last(client).await;
     })
     .await;
 }
@@ -124,4 +125,66 @@ async fn what_is_in_use_stays(client: &Client) {
             .status,
         204
     );
+}
+
+async fn a_sender_has_one_answer_whichever_route_is_saved_last(client: &Client) {
+    let (source, other) = (client.source("asked", "").await, client.source("other", "").await);
+    let destination = client.destination("answers", "").await;
+    let route = |name: &str, source: &str, rest: &str| {
+        format!(r#"{{"name": "{name}", "source": "{source}", "destination": "{destination}"{rest}}}"#)
+    };
+    let no_source = format!(
+        r#"{{"name": "nobody", "events": ["entity.created"], "destination": "{destination}", "respond": true}}"#
+    );
+    client
+        .post("/routes", &no_source)
+        .await
+        .is_invalid_at("invalid", "/respond");
+    let warned = async || {
+        let status = client.get(&format!("/sources/{source}/status")).await.json();
+        status["warnings"][0]["code"] == "respond.missing"
+    };
+    assert!(!warned().await);
+    let enable = r#"{"request_response": {"enabled": true}}"#;
+    assert_eq!(
+        client.patch(&format!("/sources/{source}"), enable).await.status,
+        200
+    );
+    assert!(warned().await);
+    let first = client
+        .post("/routes", &route("a1", &source, r#", "respond": true"#))
+        .await
+        .id();
+    assert!(!warned().await);
+    let second = route("a2", &source, r#", "respond": true"#);
+    client
+        .post("/routes", &second)
+        .await
+        .is_invalid_at("invalid", "/respond");
+    client
+        .post("/routes", &route("a3", &other, r#", "respond": true"#))
+        .await
+        .id();
+    let waits = route("a4", &source, r#", "respond": true, "enabled": false"#);
+    let second = client.post("/routes", &waits).await.id();
+    let enable = client
+        .patch(&format!("/routes/{second}"), r#"{"enabled": true}"#)
+        .await;
+    enable.is_invalid_at("invalid", "/respond");
+    // The one that answers may be changed as before.
+    let rename = client
+        .patch(&format!("/routes/{first}"), r#"{"name": "a5"}"#)
+        .await;
+    assert_eq!(rename.status, 200);
+    client
+        .patch(&format!("/routes/{first}"), r#"{"enabled": false}"#)
+        .await;
+    let enable = client
+        .patch(&format!("/routes/{second}"), r#"{"enabled": true}"#)
+        .await;
+    assert_eq!(enable.status, 200);
+    let back = client
+        .patch(&format!("/routes/{first}"), r#"{"enabled": true}"#)
+        .await;
+    back.is_invalid_at("invalid", "/respond");
 }

@@ -51,6 +51,16 @@ async fn bad_fields_are_refused_by_name(client: &Client) {
         ),
         (r#"{"name": "a", "paused": true}"#, "not-yet-supported", "/paused"),
         (r#"{"name": "a", "auth": {"type": "jwt"}}"#, "invalid", "/auth"),
+        (
+            r#"{"name": "a", "request_response": {"enabled": true, "timeout_ms": 99}}"#,
+            "invalid",
+            "/request_response/timeout_ms",
+        ),
+        (
+            r#"{"name": "a", "request_response": {"timeout_ms": 60001}}"#,
+            "invalid",
+            "/request_response/timeout_ms",
+        ),
         (r#"{"name": "a b", "paused": true}"#, "invalid", "/paused"),
     ] {
         client.post("/sources", body).await.is_invalid_at(code, pointer);

@@ -93,17 +93,8 @@ impl Gateway {
         for (source, revision) in sources.iter().zip(1..) {
             publish(&broker, source, revision).await;
         }
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
         let context = ServiceContext::new(GRACE);
-        let run = hookrail_ingress::run(
-            ingress_settings,
-            broker.clone(),
-            outbound(),
-            context.clone(),
-            listener,
-        );
-        tokio::spawn(async move { run.await.unwrap() });
+        let address = ingress(ingress_settings, &broker, &context);
         let revision = sources.len() as u64;
         let gateway = Self {
             nats,
@@ -135,8 +126,28 @@ impl Gateway {
         self.connect().await.send(method, target, headers, body).await
     }
 
+    /// Starts one more ingress on the same broker, and gives where it listens once it is ready.
+    pub(crate) async fn another_ingress(&self) -> SocketAddr {
+        let context = ServiceContext::new(GRACE);
+        let address = ingress(IngressSettings::default(), &self.broker, &context);
+        let ready = || async { context.health.is_ready().then_some(()) };
+        eventually("the other ingress", PATIENCE_S, ready).await.unwrap();
+        address
+    }
+
+    /// Where the ingress listens.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Tells the ingress to stop.
+    pub(crate) fn stop(&self) {
+        self.context.shutdown.cancel();
+    }
+
+    /// The text of its metrics.
+    pub(crate) fn metrics(&self) -> String {
+        String::from_utf8(self.context.metrics.to_text()).unwrap()
     }
 
     pub(crate) async fn connect(&self) -> Connection {
@@ -238,6 +249,15 @@ impl Drop for Gateway {
 fn outbound() -> OutboundClient {
     let policy = AddressPolicy::new(vec!["127.0.0.0/8".parse().unwrap()]);
     OutboundClient::new(policy, OutboundLimits::default()).unwrap()
+}
+
+/// Starts an ingress and gives where it listens.
+fn ingress(settings: IngressSettings, broker: &Broker, context: &ServiceContext) -> SocketAddr {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let run = hookrail_ingress::run(settings, broker.clone(), outbound(), context.clone(), listener);
+    tokio::spawn(async move { run.await.unwrap() });
+    address
 }
 
 fn settings(nats: &NatsServer) -> BrokerSettings {

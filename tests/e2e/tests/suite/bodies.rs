@@ -223,7 +223,7 @@ pub(crate) async fn bodies_of_every_kind_become_data(stack: Arc<Stack>) -> anyho
     let context = &delivered[0]["current_context"]["query"];
     ensure!(*context == declared("0"), "{context}");
     // A request without a body has its parameters as data.
-    let get = async |query: &str| api.get_from_ingress(&format!("{}{query}", source.path)).await;
+    let get = async |query: &str| api.ask("GET", &format!("{}{query}", source.path)).await;
     let answer = get("?item=7").await?.expect(202)?;
     let event = settled_event(api, &text(&answer, "/event_id")?).await?;
     ensure!(event["payload"] == declared("7"), "{event}");
