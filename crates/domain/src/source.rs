@@ -3,6 +3,7 @@
 mod answers;
 mod auth;
 mod ordering;
+mod signature_rules;
 
 use std::collections::BTreeMap;
 
@@ -25,6 +26,7 @@ use crate::{
 pub use answers::{Acknowledgement, DisabledAnswer, OnLate, RequestResponse};
 pub use auth::{DEFAULT_KEY_HEADER, DEFAULT_KEY_QUERY, SourceAuth};
 pub use ordering::{KeyPlace, OrderingMode, SourceOrdering};
+pub use signature_rules::{CUSTOM_SCHEME, SignatureAuth};
 
 /// Largest accepted body, bytes, whatever a source allows.
 pub const MAX_BODY_BYTES: u64 = 32 * 1024 * 1024;
@@ -246,6 +248,10 @@ impl SourceSpec {
         self.check_names(&mut faults);
         self.check_intake(&mut faults);
         self.check_rules(&mut faults);
+        signature_rules::check(&self.auth, &mut faults);
+        if let Some(acknowledgement) = &self.acknowledgement {
+            acknowledgement.check("/acknowledgement", &mut faults);
+        }
         self.check_later(&mut faults);
         faults.finish()
     }
@@ -323,7 +329,10 @@ impl SourceSpec {
     }
 
     fn check_later(&self, faults: &mut Faults) {
-        let auth = matches!(self.auth, SourceAuth::None | SourceAuth::ApiKey { .. });
+        let auth = matches!(
+            self.auth,
+            SourceAuth::None | SourceAuth::ApiKey { .. } | SourceAuth::Signature { .. }
+        );
         faults.later(auth, "/auth/type", "this way to authenticate");
         faults.later(!self.paused, "/paused", "pausing");
         faults.later(self.allow_ips.is_empty(), "/allow_ips", "a list of networks");
@@ -341,11 +350,6 @@ impl SourceSpec {
         faults.later(waits, "/request_response", "request-response");
         faults.later(self.dedupe == Dedupe::default(), "/dedupe", "deduplication");
         faults.later(self.rate_limit.is_none(), "/rate_limit", "a rate limit");
-        faults.later(
-            self.acknowledgement.is_none(),
-            "/acknowledgement",
-            "an own acknowledgement",
-        );
         faults.later(
             self.retention == Retention::default(),
             "/retention",
@@ -371,7 +375,11 @@ impl SourceSpec {
         match &mut self.auth {
             SourceAuth::Basic { password: secret, .. } | SourceAuth::Bearer { token: secret } => vec![secret],
             SourceAuth::Jwt { secret, .. } => secret.iter_mut().collect(),
-            SourceAuth::Signature { secrets, .. } => secrets.iter_mut().collect(),
+            SourceAuth::Signature {
+                secrets,
+                verify_token,
+                ..
+            } => secrets.iter_mut().chain(verify_token).collect(),
             SourceAuth::None | SourceAuth::ApiKey { .. } => Vec::new(),
         }
     }

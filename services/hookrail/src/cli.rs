@@ -149,6 +149,8 @@ pub(crate) struct IngressArgs {
     #[command(flatten)]
     pub(crate) ingress: IngressSettings,
     #[command(flatten)]
+    pub(crate) outbound: OutboundArgs,
+    #[command(flatten)]
     pub(crate) common: CommonArgs,
 }
 

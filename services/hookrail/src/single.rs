@@ -16,12 +16,13 @@ use crate::{install, welcome};
 /// # Errors
 /// Wrong settings, or what the service can't live with.
 pub(crate) async fn ingress(args: IngressArgs, context: ServiceContext) -> anyhow::Result<()> {
+    let outbound = outbound_client(args.outbound.on_a_cluster())?;
     let listener = args.ingress_listen.bind("ingress-listen")?;
     run("ingress", &args.ops_listen, context, |context| async move {
         let Some(broker) = installed_broker("ingress", &args.broker, &context).await? else {
             return Ok(());
         };
-        hookrail_ingress::run(args.ingress, broker, context, listener).await
+        hookrail_ingress::run(args.ingress, broker, outbound, context, listener).await
     })
     .await
 }

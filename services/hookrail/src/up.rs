@@ -182,6 +182,7 @@ fn spawn_services(
     running.spawn(hookrail_ingress::run(
         args.ingress,
         broker.clone(),
+        outbound.clone(),
         context.clone(),
         ingress,
     ));

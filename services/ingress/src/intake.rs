@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use hookrail_domain::source::{KeyPlace, OrderingMode, Source, SourceMethod};
+use hookrail_domain::source::{Acknowledgement, KeyPlace, OrderingMode, Source, SourceMethod};
+
+use crate::sender_signature::SenderSignature;
 
 /// What a source wants of its requests.
 pub(crate) struct Intake {
@@ -18,6 +20,10 @@ pub(crate) struct Intake {
     pub(crate) order: Order,
     /// The `Allow` header of 405.
     pub(crate) allow: String,
+    /// Its signature scheme.
+    pub(crate) signature: Option<SenderSignature>,
+    /// The answer in the place of 202's: its own, else its scheme's.
+    pub(crate) acknowledgement: Option<Acknowledgement>,
 }
 
 /// What of a source is kept in order.
@@ -41,6 +47,8 @@ impl Intake {
             key_query: query.map(str::to_owned),
             order: Order::of(source),
             allow: methods.join(", "),
+            signature: SenderSignature::of(&source.spec.auth),
+            acknowledgement: acknowledgement(source),
             source: Arc::clone(source),
         }
     }
@@ -50,6 +58,17 @@ impl Intake {
         let mut methods = self.source.spec.methods.iter();
         methods.any(|known: &SourceMethod| known.as_str() == method)
     }
+
+    /// Whether a request with this method may be a handshake, once its body was read.
+    pub(crate) fn may_greet(&self, method: &str) -> bool {
+        let signature = self.signature.as_ref();
+        signature.is_some_and(|signature| signature.handshakes.take(method))
+    }
+}
+
+fn acknowledgement(source: &Source) -> Option<Acknowledgement> {
+    let of_scheme = || source.spec.auth.signature()?.scheme.acknowledgement.clone();
+    source.spec.acknowledgement.clone().or_else(of_scheme)
 }
 
 impl Order {

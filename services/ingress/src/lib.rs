@@ -19,6 +19,10 @@ mod content_encoding;
 mod in_flight;
 mod query;
 mod read_body;
+mod seen_url;
+mod sender_files;
+mod sender_signature;
+mod verify_signature;
 
 mod credentials;
 mod inbound;

@@ -54,6 +54,13 @@ impl IngressMetrics {
         }
     }
 
+    /// Counts a request that was answered and is no event.
+    pub(crate) fn count_handshake(&self, status: u16) {
+        self.requests
+            .with_label_values(&[status.to_string().as_str(), "handshake"])
+            .inc();
+    }
+
     pub(crate) fn count_refusal(&self, refusal: &Refusal) {
         let status = refusal.status();
         self.requests

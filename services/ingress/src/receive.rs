@@ -6,6 +6,7 @@ use actix_web::dev::Payload;
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse, web};
+use hookrail_domain::handshake::ReadyAnswer;
 use hookrail_domain::snapshot::Snapshot;
 use hookrail_domain::source::DisabledAnswer;
 use hookrail_runtime::clock::now_ms;
@@ -23,6 +24,7 @@ use crate::read_body::{BodyError, drain, read_body};
 use crate::refusal::Refusal;
 use crate::state::{Ingress, Worker};
 use crate::store_event::{Receipt, store_event};
+use crate::verify_signature::{answer_head, verify_signature};
 
 /// Takes one request in.
 pub(crate) async fn receive(request: HttpRequest, payload: web::Payload) -> HttpResponse {
@@ -39,9 +41,15 @@ pub(crate) async fn receive(request: HttpRequest, payload: web::Payload) -> Http
         None => Err(Refusal::NotFound),
     };
     match taken {
-        Ok(receipt) => {
+        Ok(Taken::Event(receipt)) => {
             ingress.metrics.count_receipt(&receipt);
-            answer::receipt(&receipt)
+            let wanted = intake.as_ref().and_then(|intake| intake.acknowledgement.as_ref());
+            answer::receipt(&receipt, wanted)
+        }
+        Ok(Taken::Handshake(ready)) => {
+            ingress.metrics.count_handshake(ready.status);
+            drain(&mut payload).await;
+            answer::handshake(ready)
         }
         Err(refusal) => {
             ingress.metrics.count_refusal(&refusal);
@@ -54,22 +62,34 @@ pub(crate) async fn receive(request: HttpRequest, payload: web::Payload) -> Http
     }
 }
 
+/// What a request that was not refused is.
+enum Taken {
+    Event(Receipt),
+    /// Something that the sender wants to know, with the answer.
+    Handshake(ReadyAnswer),
+}
+
 async fn accept(
     worker: &Worker,
     snapshot: &Arc<Snapshot>,
     intake: &Intake,
     request: &HttpRequest,
     payload: &mut Payload,
-) -> Result<Receipt, Refusal> {
+) -> Result<Taken, Refusal> {
     let ingress = &worker.ingress;
     check_enabled(intake)?;
-    if !intake.takes(request.method().as_str()) {
-        return Err(Refusal::Method(intake.allow.clone()));
-    }
     let query = read_query(request.query_string());
+    if let Some(ready) = answer_head(intake, request, &query) {
+        return Ok(Taken::Handshake(ready));
+    }
+    check_method(intake, request, intake.may_greet(request.method().as_str()))?;
     let credential = authenticate(intake, request.headers(), &query).map_err(Refusal::Unauthorized)?;
     let _place = ingress.in_flight.enter().ok_or(Refusal::Busy)?;
     let body = body(ingress, intake, request, payload).await?;
+    if let Some(ready) = verify_signature(&ingress.sender_files, intake, request, &query, &body).await? {
+        return Ok(Taken::Handshake(ready));
+    }
+    check_method(intake, request, false)?;
     let ordering_key = ordering_key(ingress, intake, request, &query, &body)?;
     ingress.metrics.body_bytes.inc_by(body.len() as u64);
     let inbound = Inbound {
@@ -82,7 +102,16 @@ async fn accept(
     };
     let event = inbound.into_event(intake, request, ingress.broker.settings().partitions);
     tracing::debug!(event_id = %event.id, trace_id = event.trace_id(), "storing an event");
-    store_event(worker, intake, event).await
+    store_event(worker, intake, event).await.map(Taken::Event)
+}
+
+/// Handshakes have methods of their own, whatever the source lists.
+fn check_method(intake: &Intake, request: &HttpRequest, may_greet: bool) -> Result<(), Refusal> {
+    if may_greet || intake.takes(request.method().as_str()) {
+        Ok(())
+    } else {
+        Err(Refusal::Method(intake.allow.clone()))
+    }
 }
 
 fn check_enabled(intake: &Intake) -> Result<(), Refusal> {

@@ -9,6 +9,8 @@ const RETRY_DISABLED_S: u32 = 60;
 const RETRY_FULL_S: u32 = 5;
 /// When to come again after an answer that nobody knows, seconds.
 const RETRY_UNKNOWN_S: u32 = 2;
+/// When to come again while what a signature is checked with can't be fetched, seconds.
+const RETRY_UNVERIFIED_S: u32 = 15;
 /// When to come again to an ingress that has all its places taken, seconds.
 const RETRY_BUSY_S: u32 = 1;
 
@@ -25,6 +27,15 @@ pub(crate) enum Refusal {
     Method(String),
     /// The sender isn't known; with the check that failed, which is for the source's owner only.
     Unauthorized(&'static str),
+    /// The signature does not hold; with the part that doesn't match, for the source's owner only.
+    Mismatch {
+        /// The part.
+        detail: String,
+        /// Whether the sender wants an answer without a body.
+        is_empty: bool,
+    },
+    /// Whether the sender is who it says could not be found out now.
+    Unverified(String),
     /// The body, decoded, is too large.
     TooLarge {
         /// The largest one, bytes.
@@ -62,13 +73,13 @@ impl Refusal {
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::Disabled => StatusCode::LOCKED,
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
-            Self::Unauthorized(_) => StatusCode::UNAUTHORIZED,
+            Self::Unauthorized(_) | Self::Mismatch { .. } => StatusCode::UNAUTHORIZED,
             Self::TooLarge { .. } | Self::TooLargeAsJson { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Encoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Malformed(_) | Self::BodyBroken => StatusCode::BAD_REQUEST,
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::KeyReused => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::DisabledForNow | Self::Busy | Self::Full | Self::Unknown(_) => {
+            Self::DisabledForNow | Self::Busy | Self::Full | Self::Unknown(_) | Self::Unverified(_) => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
         }
@@ -80,7 +91,8 @@ impl Refusal {
             Self::NotFound => "not-found",
             Self::Disabled | Self::DisabledForNow => "disabled",
             Self::Method(_) => "method-not-allowed",
-            Self::Unauthorized(_) => "unauthorized",
+            Self::Unauthorized(_) | Self::Mismatch { .. } => "unauthorized",
+            Self::Unverified(_) => "unverified",
             Self::TooLarge { .. } | Self::TooLargeAsJson { .. } => "body-too-large",
             Self::Encoding => "unsupported-encoding",
             Self::Malformed(_) => "malformed-body",
@@ -98,6 +110,7 @@ impl Refusal {
             Self::DisabledForNow => Some(RETRY_DISABLED_S),
             Self::Full => Some(RETRY_FULL_S),
             Self::Unknown(_) => Some(RETRY_UNKNOWN_S),
+            Self::Unverified(_) => Some(RETRY_UNVERIFIED_S),
             Self::Busy => Some(RETRY_BUSY_S),
             _ => None,
         }
@@ -107,7 +120,8 @@ impl Refusal {
     pub(crate) fn owner_detail(&self) -> String {
         match self {
             Self::Unauthorized(failed) => (*failed).to_owned(),
-            Self::Unknown(reason) => reason.clone(),
+            Self::Mismatch { detail, .. } => detail.clone(),
+            Self::Unknown(reason) | Self::Unverified(reason) => reason.clone(),
             _ => self.detail().unwrap_or_else(|| self.title().to_owned()),
         }
     }
@@ -126,7 +140,8 @@ impl Refusal {
             Self::NotFound => "No source answers here",
             Self::Disabled | Self::DisabledForNow => "The source is disabled",
             Self::Method(_) => "The source does not take this method",
-            Self::Unauthorized(_) => "The credentials are missing or wrong",
+            Self::Unauthorized(_) | Self::Mismatch { .. } => "The credentials are missing or wrong",
+            Self::Unverified(_) => "The signature can't be checked now",
             Self::TooLarge { .. } | Self::TooLargeAsJson { .. } => "The body is too large",
             Self::Encoding => "The content encoding is not supported",
             Self::Malformed(_) => "The body is not well-formed",

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use hookrail_broker::{Broker, SnapshotFeed};
+use hookrail_outbound::OutboundClient;
 use hookrail_runtime::ServiceContext;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -16,6 +17,7 @@ use crate::in_flight::InFlight;
 use crate::metrics::IngressMetrics;
 use crate::readiness;
 use crate::refusal_reports::{RefusalReports, send_counts, send_rejections};
+use crate::sender_files::SenderFiles;
 use crate::settings::IngressSettings;
 use crate::state::Ingress;
 
@@ -26,6 +28,7 @@ use crate::state::Ingress;
 pub async fn run(
     settings: IngressSettings,
     broker: Broker,
+    outbound: OutboundClient,
     context: ServiceContext,
     listener: TcpListener,
 ) -> anyhow::Result<()> {
@@ -41,6 +44,7 @@ pub async fn run(
         fill: RawFill::new(broker.settings().partitions),
         in_flight: InFlight::new(settings.ingress_max_in_flight),
         reports,
+        sender_files: SenderFiles::new(outbound),
         metrics: IngressMetrics::new(&context.metrics),
         broker,
         settings,

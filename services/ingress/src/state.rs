@@ -14,6 +14,7 @@ use crate::in_flight::InFlight;
 use crate::intake::Intake;
 use crate::metrics::IngressMetrics;
 use crate::refusal_reports::RefusalReports;
+use crate::sender_files::SenderFiles;
 use crate::settings::IngressSettings;
 
 /// Sources whose intake a worker keeps; beyond it, it begins anew.
@@ -27,6 +28,7 @@ pub(crate) struct Ingress {
     pub(crate) fill: RawFill,
     pub(crate) in_flight: InFlight,
     pub(crate) reports: RefusalReports,
+    pub(crate) sender_files: SenderFiles,
     pub(crate) metrics: IngressMetrics,
 }
 

@@ -13,6 +13,7 @@ use hookrail_domain::snapshot::{Definition, Entry, Key};
 use hookrail_domain::source::{Source, SourceAuth, SourceSpec};
 use hookrail_harness::{NatsServer, eventually};
 use hookrail_ingress::IngressSettings;
+use hookrail_outbound::{AddressPolicy, OutboundClient, OutboundLimits};
 use hookrail_runtime::ServiceContext;
 
 use crate::connection::{Answer, Connection};
@@ -80,9 +81,12 @@ impl Gateway {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let context = ServiceContext::new(GRACE);
+        hookrail_harness::install_tls_provider();
+        let outbound = OutboundClient::new(AddressPolicy::default(), OutboundLimits::default()).unwrap();
         let run = hookrail_ingress::run(
             IngressSettings::default(),
             broker.clone(),
+            outbound,
             context.clone(),
             listener,
         );
