@@ -123,3 +123,43 @@ impl SenderFiles {
 fn unverified(reason: &str) -> Refusal {
     Refusal::Unverified(reason.to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hookrail_harness::{Receiver, Reply};
+    use hookrail_outbound::{AddressPolicy, OutboundLimits};
+
+    fn files(allowed: &str) -> SenderFiles {
+        hookrail_harness::install_tls_provider();
+        let allowed = allowed
+            .split(',')
+            .filter_map(|network| network.parse().ok())
+            .collect();
+        SenderFiles::new(OutboundClient::new(AddressPolicy::new(allowed), OutboundLimits::default()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_certificate_that_can_not_be_had_is_not_asked_for_again_at_once() {
+        let sender = Receiver::with_script(|_| Reply::status(200)).unwrap();
+        let files = files("127.0.0.0/8");
+        for _ in 0..3 {
+            let refused = files.certificate(sender.url()).await.err();
+            assert!(matches!(refused, Some(Refusal::Unverified(_))), "{refused:?}");
+        }
+        assert_eq!(sender.count(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_subscription_is_confirmed_only_by_a_2xx_of_an_address_that_may_be_asked() {
+        let sender = Receiver::with_script(|arrival| {
+            Reply::status(if arrival.path.contains("yes") { 200 } else { 403 })
+        })
+        .unwrap();
+        let (yes, no) = (format!("{}/yes", sender.url()), format!("{}/no", sender.url()));
+        assert_eq!(files("127.0.0.0/8").visit(&yes).await, Ok(()));
+        assert!(files("127.0.0.0/8").visit(&no).await.is_err());
+        assert!(files("").visit(&yes).await.is_err());
+        assert_eq!(sender.count(), 2);
+    }
+}

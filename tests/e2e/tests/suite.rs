@@ -25,6 +25,8 @@ mod payloads;
 mod replays;
 #[path = "suite/senders.rs"]
 mod senders;
+#[path = "suite/signatures.rs"]
+mod signatures;
 
 use std::{pin::Pin, sync::Arc};
 
@@ -81,6 +83,9 @@ const SCENARIOS: &[(&str, Scenario)] = scenarios! {
     bad_input: definitions_are_refused_by_field,
         bodies_that_are_not_what_they_say_are_refused,
         requests_that_break_the_conventions_are_refused;
+    signatures: a_forged_webhook_is_refused_and_its_owner_is_told_why,
+        a_secret_is_rotated_without_a_gap,
+        handshakes_are_answered_and_are_no_events;
     payloads: real_payloads_come_out_byte_for_byte;
     operations: services_tell_that_they_live_and_what_they_count,
         one_trace_goes_from_request_to_attempt;

@@ -1,5 +1,7 @@
 //! Signatures as senders make them: each holds, and none with one byte changed does.
 
+mod greetings;
+mod rules;
 mod vector;
 
 use std::path::{Path, PathBuf};
@@ -30,6 +32,15 @@ fn what_senders_libraries_and_recipes_sign_holds_and_nothing_else_does() {
         );
     }
     check("made by senders' libraries and recipes", &vectors);
+}
+
+#[test]
+fn the_page_about_senders_lists_every_preset() {
+    let page = include_str!("../../../../docs/senders.md");
+    for preset in PRESETS.iter() {
+        let row = format!("| {} | `{}` | {} |", preset.sender, preset.name, preset.secret);
+        assert!(page.contains(&row), "docs/senders.md has no row {row}");
+    }
 }
 
 #[test]
