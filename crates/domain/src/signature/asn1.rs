@@ -11,11 +11,11 @@ const BEFORE_KEY: usize = 5;
 
 /// The key of a SubjectPublicKeyInfo (RFC 5280, section 4.1.2.7).
 pub(super) fn key_of_spki(der: &[u8]) -> Option<&[u8]> {
-    let (info, rest) = enter(der, SEQUENCE)?;
+    let (fields, rest) = enter(der, SEQUENCE)?;
     if !rest.is_empty() {
         return None;
     }
-    let (_algorithm, rest) = enter(info, SEQUENCE)?;
+    let (_algorithm, rest) = enter(fields, SEQUENCE)?;
     let (bits, rest) = enter(rest, BIT_STRING)?;
     // No unused bits: keys are whole bytes.
     let key = bits.strip_prefix(&[0])?;

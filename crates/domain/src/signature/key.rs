@@ -90,10 +90,15 @@ impl Key {
     }
 }
 
+/// What verifies with a public key.
+type Verification = &'static dyn signature::VerificationAlgorithm;
+/// Whether bytes may be a key.
+type Fits = fn(&[u8]) -> bool;
+
 /// What a public key of an algorithm looks like.
 struct PublicKind {
-    verification: &'static dyn signature::VerificationAlgorithm,
-    fits: fn(&[u8]) -> bool,
+    verification: Verification,
+    fits: Fits,
 }
 
 impl PublicKind {
@@ -101,15 +106,14 @@ impl PublicKind {
         let is_point = |key: &[u8]| key.len() == 65 && key[0] == 4;
         // RSAPublicKey (RFC 8017, appendix A.1.1) is a sequence of two numbers.
         let is_rsa = |key: &[u8]| key.len() > 200 && key[0] == 0x30;
-        let (verification, fits): (&'static dyn signature::VerificationAlgorithm, fn(&[u8]) -> bool) =
-            match algorithm {
-                Algorithm::Ed25519 => (&signature::ED25519, |key| key.len() == 32),
-                Algorithm::EcdsaP256Asn1 => (&signature::ECDSA_P256_SHA256_ASN1, is_point),
-                Algorithm::EcdsaP256Fixed => (&signature::ECDSA_P256_SHA256_FIXED, is_point),
-                Algorithm::RsaSha1 => (&signature::RSA_PKCS1_2048_8192_SHA1_FOR_LEGACY_USE_ONLY, is_rsa),
-                Algorithm::RsaSha256 => (&signature::RSA_PKCS1_2048_8192_SHA256, is_rsa),
-                _ => return None,
-            };
+        let (verification, fits): (Verification, Fits) = match algorithm {
+            Algorithm::Ed25519 => (&signature::ED25519, |key| key.len() == 32),
+            Algorithm::EcdsaP256Asn1 => (&signature::ECDSA_P256_SHA256_ASN1, is_point),
+            Algorithm::EcdsaP256Fixed => (&signature::ECDSA_P256_SHA256_FIXED, is_point),
+            Algorithm::RsaSha1 => (&signature::RSA_PKCS1_2048_8192_SHA1_FOR_LEGACY_USE_ONLY, is_rsa),
+            Algorithm::RsaSha256 => (&signature::RSA_PKCS1_2048_8192_SHA256, is_rsa),
+            _ => return None,
+        };
         Some(Self { verification, fits })
     }
 

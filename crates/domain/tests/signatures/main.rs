@@ -103,7 +103,7 @@ fn read(value: &Value) -> Vector {
     let list = |name: &str| match value[name].as_array() {
         Some(items) => items
             .iter()
-            .map(|item| item.as_str().unwrap().to_owned())
+            .map(|item| item.as_str().expect("a text").to_owned())
             .collect(),
         None => Vec::new(),
     };
@@ -119,8 +119,10 @@ fn read(value: &Value) -> Vector {
         method: text("method"),
         url: text("url"),
         headers,
-        body: data_encoding::HEXLOWER.decode(text("body").as_bytes()).unwrap(),
-        now_ms: value["now_ms"].as_i64().unwrap(),
+        body: data_encoding::HEXLOWER
+            .decode(text("body").as_bytes())
+            .expect("hex"),
+        now_ms: value["now_ms"].as_i64().expect("a time"),
         covers: list("covers"),
         covers_texts: list("covers_texts"),
         uncovered,

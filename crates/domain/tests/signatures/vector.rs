@@ -67,7 +67,7 @@ impl Vector {
         let certificate = self
             .certificate
             .as_deref()
-            .map(|pem| Certificate::parse(pem.as_bytes()).unwrap());
+            .map(|pem| Certificate::parse(pem.as_bytes()).expect("a certificate"));
         verifier.verify(&request, certificate.as_ref(), self.now_ms)
     }
 
