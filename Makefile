@@ -74,7 +74,7 @@ bench: tools ## Measure on loopback, always optimised; ARGS="ingress" (the defau
 
 tools: $(TOOLS_STAMP) ## Fetch nats-server and the Python packages of the tests into .tools
 
-$(TOOLS_STAMP): tools/venv.sh tools/requirements.txt
+$(TOOLS_STAMP): tools/venv.sh tools/requirements.txt tools/requirements-senders.txt
 	tools/venv.sh
 	@touch $@
 

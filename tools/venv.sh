@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes .tools/venv with the packages of requirements.txt, and .tools/bin/nats-server.
+# Makes .tools/venv with the packages of requirements*.txt, and .tools/bin/nats-server.
 # Works as root or not. Changes nothing outside .tools, save that root on Debian gets python3-venv where it's missing.
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -28,6 +28,14 @@ if ! make_venv; then
 fi
 
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --requirement "$root/tools/requirements.txt"
+
+"$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --no-compile \
+    --requirement "$root/tools/requirements-senders.txt"
+# The client of Twilio's API is 23 MB, and no test calls it.
+"$venv/bin/python" - <<'PRUNE'
+import pathlib, shutil, sysconfig
+shutil.rmtree(pathlib.Path(sysconfig.get_path("purelib"), "twilio", "rest"), ignore_errors=True)
+PRUNE
 
 mkdir -p "$tools/bin"
 ln -sf ../venv/bin/nats-server "$tools/bin/nats-server"

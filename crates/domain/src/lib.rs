@@ -12,6 +12,7 @@ pub mod event;
 pub mod event_type;
 pub mod fetcher;
 pub mod filter;
+pub mod handshake;
 pub mod ids;
 pub mod internal_event;
 pub mod journal;

@@ -7,6 +7,7 @@ mod dedupe;
 mod event_payload;
 mod ordering;
 pub mod query_params;
+mod signature_rules;
 
 use std::collections::BTreeMap;
 
@@ -32,6 +33,7 @@ pub use answers::{Acknowledgement, DisabledAnswer, OnLate, RequestResponse};
 pub use auth::{DEFAULT_KEY_HEADER, DEFAULT_KEY_QUERY, SourceAuth};
 pub use event_payload::PayloadInput;
 pub use ordering::{KeyPlace, OrderingMode, SourceOrdering};
+pub use signature_rules::{CUSTOM_SCHEME, SignatureAuth};
 
 /// Largest accepted body, bytes, whatever a source allows.
 pub const MAX_BODY_BYTES: u64 = 32 * 1024 * 1024;
@@ -253,6 +255,10 @@ impl SourceSpec {
         self.check_names(&mut faults);
         self.check_intake(&mut faults);
         self.check_rules(&mut faults);
+        signature_rules::check(&self.auth, &mut faults);
+        if let Some(acknowledgement) = &self.acknowledgement {
+            acknowledgement.check("/acknowledgement", &mut faults);
+        }
         self.check_later(&mut faults);
         faults.finish()
     }
@@ -320,14 +326,7 @@ impl SourceSpec {
     }
 
     fn check_later(&self, faults: &mut Faults) {
-        let auth = !matches!(self.auth, SourceAuth::Signature { .. });
-        faults.later(auth, "/auth/type", "this way to authenticate");
         faults.later(!self.paused, "/paused", "pausing");
-        faults.later(
-            self.acknowledgement.is_none(),
-            "/acknowledgement",
-            "an own acknowledgement",
-        );
         faults.later(
             self.retention == Retention::default(),
             "/retention",
@@ -353,7 +352,11 @@ impl SourceSpec {
         match &mut self.auth {
             SourceAuth::Basic { password: secret, .. } | SourceAuth::Bearer { token: secret } => vec![secret],
             SourceAuth::Jwt { secret, .. } => secret.iter_mut().collect(),
-            SourceAuth::Signature { secrets, .. } => secrets.iter_mut().collect(),
+            SourceAuth::Signature {
+                secrets,
+                verify_token,
+                ..
+            } => secrets.iter_mut().chain(verify_token).collect(),
             SourceAuth::None | SourceAuth::ApiKey { .. } => Vec::new(),
         }
     }

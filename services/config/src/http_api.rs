@@ -8,7 +8,7 @@ use crate::authenticated::authenticate;
 use crate::{
     console, deliveries, delivery_commands, destination_tests, destinations, entities, event_response,
     event_types, events, lanes, openapi, posted_events, preview, replays, routes, secret_rotation,
-    source_keys, source_status, sources, stats, test_events, tokens, workspaces,
+    signature_schemes, source_keys, source_status, sources, stats, test_events, tokens, workspaces,
 };
 
 /// `/`, `/api/openapi.json` and, with a token, `/api/v1/…`.
@@ -42,6 +42,7 @@ fn resources(config: &mut web::ServiceConfig) {
         .configure(destinations::configure)
         // /sources|destinations/{id}/secrets[/{secret_id}]
         .configure(secret_rotation::configure)
+        .configure(signature_schemes::configure)
         .configure(routes::configure)
         .configure(event_types::configure)
         .configure(workspaces::configure)
@@ -70,6 +71,7 @@ pub(crate) fn documents() -> Vec<utoipa::openapi::OpenApi> {
         destination_tests::Docs::openapi(),
         destinations::Docs::openapi(),
         secret_rotation::Docs::openapi(),
+        signature_schemes::Docs::openapi(),
         routes::Docs::openapi(),
         event_types::Docs::openapi(),
         workspaces::Docs::openapi(),

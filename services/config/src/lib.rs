@@ -32,6 +32,7 @@ mod event_types;
 mod probe;
 mod routes;
 mod secret_rotation;
+mod signature_schemes;
 mod signing_secret;
 mod source_keys;
 mod sources;

@@ -9,6 +9,7 @@ use hookrail_domain::json::Json;
 use hookrail_domain::render::parse_rfc3339;
 use hookrail_domain::secret::{MAX_SECRET_BYTES, Secret};
 use hookrail_domain::source::{SourceAuth, SourceSpec};
+use hookrail_domain::validation::FieldError;
 use serde::Deserialize;
 
 use crate::answer::Created;
@@ -167,7 +168,7 @@ async fn add<S: Rotating>(
         let mut stored = Stored::<S>::find(&**change.transaction(), &sender.workspace_id(), id).await?;
         preconditions::check(request, &stored.row)?;
         let secret = rotate(&mut stored.spec, &wanted, change.now)?;
-        stored.spec.check()?;
+        stored.spec.check().map_err(at_secret)?;
         let stored = change.update(stored).await?;
         S::put_in_force(&change, sender, &stored).await?;
         let created = shown_once(&format!("{}/{}/secrets", S::PATH, stored.row.id), &secret);
@@ -207,6 +208,16 @@ async fn remove<S: Rotating>(
     S::put_in_force(&change, sender, &stored).await?;
     change.commit(state).await?;
     Ok(HttpResponse::NoContent().finish())
+}
+
+/// The new secret is first in its list; what is wrong with it is told of the field that brought it.
+fn at_secret(mut errors: Vec<FieldError>) -> ApiError {
+    for error in &mut errors {
+        if error.pointer == "/auth/secrets/0" {
+            error.pointer = "/secret".to_owned();
+        }
+    }
+    ApiError::Invalid(errors)
 }
 
 /// Puts a new secret first; those before get an end, those past theirs go.

@@ -13,7 +13,13 @@ const ALWAYS: [&str; 3] = ["authorization", "proxy-authorization", "cookie"];
 pub(crate) fn kept_headers(intake: &Intake, headers: &HeaderMap, besides: &[&str]) -> Vec<(String, String)> {
     let key_header = intake.key_header.as_deref();
     let is_credential = |name: &str| {
-        ALWAYS.contains(&name) || name.eq_ignore_ascii_case(DEFAULT_KEY_HEADER) || key_header == Some(name)
+        ALWAYS.contains(&name)
+            || name.eq_ignore_ascii_case(DEFAULT_KEY_HEADER)
+            || key_header == Some(name)
+            || intake
+                .signature
+                .as_ref()
+                .is_some_and(|signature| signature.verifier.hides_header(name))
     };
     let mut kept = Vec::with_capacity(headers.len());
     for (name, value) in headers {
@@ -26,10 +32,13 @@ pub(crate) fn kept_headers(intake: &Intake, headers: &HeaderMap, besides: &[&str
     kept
 }
 
-/// The query without the API key.
+/// The query without the API key, and without a token that stands for a signature.
 pub(crate) fn kept_query(intake: &Intake, mut query: Vec<(String, String)>) -> Vec<(String, String)> {
     if let Some(name) = &intake.key_query {
         query.retain(|(known, _)| known != name);
+    }
+    if let Some(signature) = &intake.signature {
+        query.retain(|(known, _)| !signature.verifier.hides_query(known));
     }
     query
 }

@@ -79,7 +79,7 @@ fn read_address(text: &str) -> Option<IpAddr> {
 }
 
 /// Scheme and host as the sender wrote them in its URL.
-pub(crate) fn seen_origin(request: &HttpRequest, trusted: &[IpNet]) -> String {
+pub(crate) fn seen_origin<'a>(request: &'a HttpRequest, trusted: &[IpNet]) -> (&'a str, &'a str) {
     let peer = request.peer_addr().map(|peer| peer.ip().to_canonical());
     let by_proxy = peer.is_some_and(|peer| is_trusted(peer, trusted));
     let headers = request.headers();
@@ -95,10 +95,9 @@ pub(crate) fn seen_origin(request: &HttpRequest, trusted: &[IpNet]) -> String {
     };
     let host = headers.get(HOST).and_then(|host| host.to_str().ok());
     let host = host.or_else(|| request.uri().authority().map(|authority| authority.as_str()));
-    format!(
-        "{}://{}",
+    (
         said(FORWARDED_PROTO, "proto").unwrap_or(own_scheme),
-        said(FORWARDED_HOST, "host").or(host).unwrap_or_default()
+        said(FORWARDED_HOST, "host").or(host).unwrap_or_default(),
     )
 }
 
@@ -170,7 +169,8 @@ mod tests {
                 .insert_header(("x-forwarded-proto", "https"))
                 .insert_header(("x-forwarded-host", "hooks.example.com"))
                 .to_http_request();
-            seen_origin(&request, &trusted)
+            let (scheme, host) = seen_origin(&request, &trusted);
+            format!("{scheme}://{host}")
         };
         assert_eq!(origin("10.0.0.1:1"), "https://hooks.example.com");
         assert_eq!(origin("203.0.113.9:1"), "http://inner:8080");

@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use hookrail_domain::jsonpath::PlainPath;
 use hookrail_domain::jwt::JwtKey;
-use hookrail_domain::source::{KeyPlace, OrderingMode, Source, SourceAuth, SourceMethod};
+use hookrail_domain::source::{Acknowledgement, KeyPlace, OrderingMode, Source, SourceAuth, SourceMethod};
 use hookrail_domain::wellformed::KeyPaths;
+
+use crate::sender_signature::SenderSignature;
 
 /// What a source wants of its requests.
 pub(crate) struct Intake {
@@ -29,6 +31,10 @@ pub(crate) struct Intake {
     pub(crate) paths: KeyPaths,
     /// The `Allow` header of 405.
     pub(crate) allow: String,
+    /// Its signature scheme.
+    pub(crate) signature: Option<SenderSignature>,
+    /// The answer in the place of 202's: its own, else its scheme's.
+    pub(crate) acknowledgement: Option<Acknowledgement>,
 }
 
 /// What of a source is kept in order.
@@ -62,6 +68,8 @@ impl Intake {
             order,
             dedupe,
             allow: methods.join(", "),
+            signature: SenderSignature::of(&source.spec.auth),
+            acknowledgement: acknowledgement(source),
             source: Arc::clone(source),
         }
     }
@@ -71,6 +79,17 @@ impl Intake {
         let mut methods = self.source.spec.methods.iter();
         methods.any(|known: &SourceMethod| known.as_str() == method)
     }
+
+    /// Whether a request with this method may be a handshake, once its body was read.
+    pub(crate) fn may_greet(&self, method: &str) -> bool {
+        let signature = self.signature.as_ref();
+        signature.is_some_and(|signature| signature.handshakes.take(method))
+    }
+}
+
+fn acknowledgement(source: &Source) -> Option<Acknowledgement> {
+    let of_scheme = || source.spec.auth.signature()?.scheme.acknowledgement.clone();
+    source.spec.acknowledgement.clone().or_else(of_scheme)
 }
 
 fn public_key(auth: &SourceAuth) -> Option<JwtKey> {

@@ -12,6 +12,7 @@ mod receive;
 
 mod find_source;
 mod forwarded;
+mod head_checks;
 mod intake;
 
 mod authenticate;
@@ -23,7 +24,11 @@ mod published_keys;
 mod query;
 mod rates;
 mod read_body;
+mod seen_url;
+mod sender_files;
+mod sender_signature;
 mod take_body;
+mod verify_signature;
 
 mod credentials;
 mod dedupe_key;

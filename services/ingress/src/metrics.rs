@@ -83,6 +83,13 @@ impl IngressMetrics {
         self.response_seconds.observe(took.as_secs_f64());
     }
 
+    /// Counts a request that was answered and is no event.
+    pub(crate) fn count_handshake(&self, status: u16) {
+        self.requests
+            .with_label_values(&[status.to_string().as_str(), "handshake"])
+            .inc();
+    }
+
     pub(crate) fn count_refusal(&self, refusal: &Refusal) {
         let status = refusal.status();
         self.requests

@@ -1,6 +1,5 @@
 //! One webhook, from request to answer: every step on one screen.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -8,18 +7,18 @@ use actix_web::dev::Payload;
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::{HttpRequest, HttpResponse, web};
 use hookrail_domain::delivery::{ENVELOPE_BYTES, MAX_DELIVERY_BODY_BYTES};
+use hookrail_domain::handshake::ReadyAnswer;
 use hookrail_domain::snapshot::Snapshot;
-use hookrail_domain::source::DisabledAnswer;
 use hookrail_domain::source::query_params::fill_defaults;
 use hookrail_domain::wellformed::Checked;
 use hookrail_runtime::clock::now_ms;
-use ipnet::IpNet;
 
 use crate::answer;
 use crate::authenticate::authenticate;
 use crate::dedupe_key::dedupe_key;
 use crate::find_source::find_source;
 use crate::forwarded::client_address;
+use crate::head_checks::{check_address, check_enabled, check_head, check_method};
 use crate::inbound::Inbound;
 use crate::intake::Intake;
 use crate::late_answer::{late_answer, token_of};
@@ -27,11 +26,12 @@ use crate::ordering_key::{Request, check_body};
 use crate::place_body::{forget_body, place_body};
 use crate::query::read_query;
 use crate::read_body::drain;
-use crate::refusal::{HEAD_MAX_BYTES, Refusal};
+use crate::refusal::Refusal;
 use crate::respond::{Responded, respond};
 use crate::state::Worker;
 use crate::store_event::{Receipt, store_event};
 use crate::take_body::take_body;
+use crate::verify_signature::{Verified, answer_head, verify_signature};
 
 /// Takes one request in.
 pub(crate) async fn receive(request: HttpRequest, payload: web::Payload) -> HttpResponse {
@@ -52,9 +52,15 @@ pub(crate) async fn receive(request: HttpRequest, payload: web::Payload) -> Http
         None => Err(Refusal::NotFound),
     };
     match taken {
-        Ok(Taken::Stored(receipt)) => {
+        Ok(Taken::Event(receipt)) => {
             ingress.metrics.count_receipt(&receipt);
-            answer::receipt(&receipt)
+            let wanted = intake.as_ref().and_then(|intake| intake.acknowledgement.as_ref());
+            answer::receipt(&receipt, wanted)
+        }
+        Ok(Taken::Handshake(ready)) => {
+            ingress.metrics.count_handshake(ready.status);
+            drain(&mut payload).await;
+            answer::handshake(ready)
         }
         Ok(Taken::Answered(responded)) => {
             ingress
@@ -75,12 +81,14 @@ pub(crate) async fn receive(request: HttpRequest, payload: web::Payload) -> Http
     }
 }
 
-/// A request that was taken in.
+/// What a request that was not refused is.
 enum Taken {
-    /// Its event is stored.
-    Stored(Receipt),
-    /// Its event is stored, and this is its result, or where that will be.
+    /// An event, which is stored.
+    Event(Receipt),
+    /// An event, which is stored, and this is its result, or where that will be.
     Answered(Responded),
+    /// Something that the sender wants to know, with the answer.
+    Handshake(ReadyAnswer),
 }
 
 async fn accept(
@@ -98,16 +106,22 @@ async fn accept(
     ingress.rates.take_client(client, now).map_err(too_many)?;
     check_enabled(intake)?;
     check_address(client, &spec.allow_ips)?;
-    if !intake.takes(request.method().as_str()) {
-        return Err(Refusal::Method(intake.allow.clone()));
-    }
     let mut query = read_query(request.query_string());
-    fill_defaults(&spec.query_params, &mut query);
+    if let Some(ready) = answer_head(ingress, intake, request, &query) {
+        return Ok(Taken::Handshake(ready));
+    }
+    check_method(intake, request, intake.may_greet(request.method().as_str()))?;
     let credential = authenticate(intake, &ingress.published_keys, request.headers(), &query, now).await?;
     let rate = ingress.rates.take_source(intake.source.id, spec.rate_limit, now);
     rate.map_err(too_many)?;
     let place = ingress.in_flight.enter().ok_or(Refusal::Busy)?;
     let body = take_body(ingress, intake, request, payload).await?;
+    let signed = match verify_signature(ingress, intake, request, &query, &body.bytes).await? {
+        Verified::Handshake(ready) => return Ok(Taken::Handshake(ready)),
+        Verified::Event(signed) => signed,
+    };
+    check_method(intake, request, false)?;
+    fill_defaults(&spec.query_params, &mut query);
     let inspected = Request {
         method: request.method().as_str(),
         headers: request.headers(),
@@ -116,7 +130,7 @@ async fn accept(
         body: &body.bytes,
     };
     let checked = well_formed(intake, &inspected).await?;
-    let dedupe_key = dedupe_key(intake, &inspected, checked.dedupe_key, None);
+    let dedupe_key = dedupe_key(intake, &inspected, checked.dedupe_key, signed);
     let ordering_key = checked.key;
     ingress.metrics.body_bytes.inc_by(body.bytes.len() as u64);
     let inbound = Inbound {
@@ -136,7 +150,7 @@ async fn accept(
         let responded = respond(worker, intake, request.headers(), event, place).await;
         responded.map(Taken::Answered)
     } else {
-        store_event(worker, intake, event).await.map(Taken::Stored)
+        store_event(worker, intake, event).await.map(Taken::Event)
     };
     forget_body(worker, &placed, may_be_stored(&taken));
     taken
@@ -145,42 +159,10 @@ async fn accept(
 /// Whether this request's event is in the log, or may be.
 fn may_be_stored(taken: &Result<Taken, Refusal>) -> bool {
     match taken {
-        Ok(Taken::Stored(receipt)) => matches!(receipt, Receipt::Accepted(_)),
+        Ok(Taken::Event(receipt)) => matches!(receipt, Receipt::Accepted(_)),
         Ok(Taken::Answered(responded)) => responded.is_stored,
+        Ok(Taken::Handshake(_)) => false,
         Err(refusal) => matches!(refusal, Refusal::Unknown(_)),
-    }
-}
-
-/// The server bounds a head too, and closes the connection over it; this one is answered.
-fn check_head(request: &HttpRequest) -> Result<(), Refusal> {
-    let headers = request.headers().iter();
-    let bytes: usize = headers
-        .map(|(name, value)| name.as_str().len() + value.len())
-        .sum();
-    let target = request
-        .uri()
-        .path_and_query()
-        .map_or(0, |target| target.as_str().len());
-    match bytes + target <= HEAD_MAX_BYTES {
-        true => Ok(()),
-        false => Err(Refusal::HeadTooLarge),
-    }
-}
-
-fn check_address(client: Option<IpAddr>, allowed: &[IpNet]) -> Result<(), Refusal> {
-    let inside = |client: IpAddr| allowed.iter().any(|network| network.contains(&client));
-    match allowed.is_empty() || client.is_some_and(inside) {
-        true => Ok(()),
-        false => Err(Refusal::Address),
-    }
-}
-
-fn check_enabled(intake: &Intake) -> Result<(), Refusal> {
-    let spec = &intake.source.spec;
-    match (spec.enabled, spec.disabled_answer) {
-        (true, _) => Ok(()),
-        (false, DisabledAnswer::Reject) => Err(Refusal::Disabled),
-        (false, DisabledAnswer::Retry) => Err(Refusal::DisabledForNow),
     }
 }
 

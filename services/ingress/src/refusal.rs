@@ -13,6 +13,8 @@ const RETRY_DISABLED_S: u32 = 60;
 const RETRY_FULL_S: u32 = 5;
 /// When to come again after an answer that nobody knows, seconds.
 const RETRY_UNKNOWN_S: u32 = 2;
+/// When to come again while what a signature is checked with can't be fetched, seconds.
+const RETRY_UNVERIFIED_S: u32 = 15;
 /// When to come again to an ingress that has all its places taken, seconds.
 const RETRY_BUSY_S: u32 = 1;
 
@@ -34,6 +36,15 @@ pub(crate) enum Refusal {
     Unauthorized(Cow<'static, str>),
     /// Nobody can say now whether the sender is known: its issuer's keys can't be fetched.
     NoKeys,
+    /// The signature does not hold; with the part that doesn't match, for the source's owner only.
+    Mismatch {
+        /// The part.
+        detail: String,
+        /// Whether the sender wants an answer without a body.
+        is_empty: bool,
+    },
+    /// Whether the sender is who it says could not be found out now.
+    Unverified(String),
     /// The source takes nothing from this address.
     Address,
     /// More requests than the source, or any client address, may make; with the milliseconds until the next.
@@ -83,7 +94,7 @@ impl Refusal {
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::Disabled => StatusCode::LOCKED,
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
-            Self::Unauthorized(_) => StatusCode::UNAUTHORIZED,
+            Self::Unauthorized(_) | Self::Mismatch { .. } => StatusCode::UNAUTHORIZED,
             Self::Address => StatusCode::FORBIDDEN,
             Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
@@ -94,6 +105,7 @@ impl Refusal {
             Self::KeyReused => StatusCode::UNPROCESSABLE_ENTITY,
             Self::DisabledForNow
             | Self::NoKeys
+            | Self::Unverified(_)
             | Self::Busy
             | Self::Crowded
             | Self::Full
@@ -109,8 +121,9 @@ impl Refusal {
             Self::NotFound => "not-found",
             Self::Disabled | Self::DisabledForNow => "disabled",
             Self::Method(_) => "method-not-allowed",
-            Self::Unauthorized(_) => "unauthorized",
+            Self::Unauthorized(_) | Self::Mismatch { .. } => "unauthorized",
             Self::NoKeys => "keys-unavailable",
+            Self::Unverified(_) => "unverified",
             Self::Address => "address-refused",
             Self::TooMany(_) => "rate-limited",
             Self::HeadTooLarge => "head-too-large",
@@ -132,6 +145,7 @@ impl Refusal {
             Self::DisabledForNow => Some(RETRY_DISABLED_S),
             Self::Full | Self::AnswersFull | Self::NoKeys => Some(RETRY_FULL_S),
             Self::Unknown(_) | Self::NotLookedUp(_) => Some(RETRY_UNKNOWN_S),
+            Self::Unverified(_) => Some(RETRY_UNVERIFIED_S),
             Self::Busy | Self::Crowded => Some(RETRY_BUSY_S),
             Self::TooMany(wait_ms) => Some(u32::try_from((wait_ms + 999) / 1000).unwrap_or(u32::MAX).max(1)),
             _ => None,
@@ -142,7 +156,8 @@ impl Refusal {
     pub(crate) fn owner_detail(&self) -> String {
         match self {
             Self::Unauthorized(failed) => failed.clone().into_owned(),
-            Self::Unknown(reason) | Self::NotLookedUp(reason) => reason.clone(),
+            Self::Mismatch { detail, .. } => detail.clone(),
+            Self::Unknown(reason) | Self::NotLookedUp(reason) | Self::Unverified(reason) => reason.clone(),
             _ => self.detail().unwrap_or_else(|| self.title().to_owned()),
         }
     }
@@ -161,8 +176,9 @@ impl Refusal {
             Self::NotFound => "No source answers here",
             Self::Disabled | Self::DisabledForNow => "The source is disabled",
             Self::Method(_) => "The source does not take this method",
-            Self::Unauthorized(_) => "The credentials are missing or wrong",
+            Self::Unauthorized(_) | Self::Mismatch { .. } => "The credentials are missing or wrong",
             Self::NoKeys => "The credentials can't be checked now",
+            Self::Unverified(_) => "The signature can't be checked now",
             Self::Address => "The source takes nothing from this address",
             Self::TooMany(_) => "Too many requests",
             Self::HeadTooLarge => "The request's head is too large",

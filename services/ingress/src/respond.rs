@@ -89,7 +89,7 @@ pub(crate) async fn respond(
         }
         // The first one's caller did not ask for its result.
         receipt @ Receipt::Duplicate { .. } => Ok(Responded {
-            answer: answer::receipt(&receipt),
+            answer: answer::receipt(&receipt, intake.acknowledgement.as_ref()),
             outcome: "duplicate",
             is_stored: false,
         }),

@@ -19,6 +19,7 @@ use crate::published_keys::PublishedKeys;
 use crate::rates::Rates;
 use crate::readiness;
 use crate::refusal_reports::{RefusalReports, send_counts, send_rejections};
+use crate::sender_files::SenderFiles;
 use crate::settings::IngressSettings;
 use crate::state::Ingress;
 use crate::tls::Certificate;
@@ -46,7 +47,7 @@ pub async fn run(
         snapshot,
         fill: RawFill::new(broker.settings().partitions),
         rates: Rates::new(settings.ingress_client_rate),
-        published_keys: PublishedKeys::new(outbound),
+        published_keys: PublishedKeys::new(outbound.clone()),
         in_flight: InFlight::new(settings.ingress_max_in_flight),
         body_bytes: ByteBudget::new(settings.ingress_max_body_bytes_in_flight),
         waiting: InFlight::new(settings.ingress_max_waiting),
@@ -56,6 +57,7 @@ pub async fn run(
             .context("reading the key of late answers")?,
         stopping: CancellationToken::new(),
         reports,
+        sender_files: SenderFiles::new(outbound),
         metrics: IngressMetrics::new(&context.metrics),
         broker,
         settings,

@@ -20,6 +20,7 @@ use crate::metrics::IngressMetrics;
 use crate::published_keys::PublishedKeys;
 use crate::rates::Rates;
 use crate::refusal_reports::RefusalReports;
+use crate::sender_files::SenderFiles;
 use crate::settings::IngressSettings;
 use crate::waiters::Waiters;
 
@@ -43,6 +44,7 @@ pub(crate) struct Ingress {
     /// The end of waiting: the process stops.
     pub(crate) stopping: CancellationToken,
     pub(crate) reports: RefusalReports,
+    pub(crate) sender_files: SenderFiles,
     pub(crate) metrics: IngressMetrics,
 }
 

@@ -31,6 +31,8 @@ mod replays;
 mod respond;
 #[path = "suite/senders.rs"]
 mod senders;
+#[path = "suite/signatures.rs"]
+mod signatures;
 
 use std::{pin::Pin, sync::Arc};
 
@@ -97,6 +99,9 @@ const SCENARIOS: &[(&str, Scenario)] = scenarios! {
     bad_input: definitions_are_refused_by_field,
         bodies_that_are_not_what_they_say_are_refused,
         requests_that_break_the_conventions_are_refused;
+    signatures: a_forged_webhook_is_refused_and_its_owner_is_told_why,
+        a_secret_is_rotated_without_a_gap,
+        handshakes_are_answered_and_are_no_events;
     payloads: real_payloads_come_out_byte_for_byte,
         json_is_taken_and_refused_as_the_test_suite_says;
     bodies: a_body_of_32_mib_goes_all_the_way,

@@ -115,10 +115,22 @@ impl Api {
         headers: &[(&str, &str)],
         body: impl Into<Vec<u8>>,
     ) -> anyhow::Result<Answer> {
-        let mut request = self
-            .client
-            .post(format!("{}{path}", self.ingress))
-            .body(body.into());
+        self.send_as("POST", path, headers, body).await
+    }
+
+    /// Sends a webhook with another method than POST.
+    ///
+    /// # Errors
+    /// When no answer comes.
+    pub async fn send_as(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Vec<u8>>,
+    ) -> anyhow::Result<Answer> {
+        let url = format!("{}{path}", self.ingress);
+        let mut request = self.client.request(method.parse()?, url).body(body.into());
         for (name, value) in headers {
             request = request.header(*name, *value);
         }

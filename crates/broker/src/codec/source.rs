@@ -180,10 +180,16 @@ fn auth(auth: &SourceAuth) -> v1::SourceAuth {
             scheme,
             secrets,
             tolerance_s,
+            public_url,
+            verify_token,
+            dimensions,
         } => Auth::Signature(v1::SignatureAuth {
             scheme: scheme.clone(),
             secrets: secrets.iter().map(secret).collect(),
             tolerance_s: *tolerance_s,
+            public_url: public_url.clone(),
+            verify_token: verify_token.as_ref().map(secret),
+            dimensions: dimensions.as_deref().map(json_text),
         }),
     };
     v1::SourceAuth { auth: Some(auth) }
@@ -219,6 +225,15 @@ fn from_auth(auth: Option<v1::SourceAuth>) -> Result<SourceAuth, CodecError> {
             scheme: signature.scheme,
             secrets: from_secrets(FIELD, signature.secrets)?,
             tolerance_s: signature.tolerance_s,
+            public_url: signature.public_url,
+            verify_token: signature
+                .verify_token
+                .map(|token| from_secret(FIELD, Some(token)))
+                .transpose()?,
+            dimensions: signature
+                .dimensions
+                .map(|text| from_json_text(FIELD, &text))
+                .transpose()?,
         },
     })
 }

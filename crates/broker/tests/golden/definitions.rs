@@ -37,7 +37,12 @@ const SOURCE_SPEC: &str = r#"{
     "retention": {"events_s": 60}}"#;
 
 /// Each with the ways to authenticate senders that take secrets.
-const SOURCE_AUTHS: [(&str, &str); 5] = [
+const SOURCE_AUTHS: [(&str, &str); 6] = [
+    (
+        "entry_source_custom",
+        r#"{"type": "signature", "scheme": "custom", "secrets": ["a"], "public_url": "https://a.example/b", "verify_token": "v",
+            "dimensions": {"checks": [{"algorithm": "hmac-sha256", "signature": {"at": {"header": "X-Sig"}}, "signed": "{{body}}"}]}}"#,
+    ),
     (
         "entry_source_api_key",
         r#"{"type": "api_key", "header": "X-Key", "query": "key"}"#,

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::secret::Secret;
+use crate::signature::Scheme;
 
 /// How a source knows its senders.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default, ToSchema)]
@@ -62,14 +63,20 @@ pub enum SourceAuth {
         #[serde(default)]
         #[schema(value_type = Vec<Object>)]
         secrets: Vec<Secret>,
-        /// How far the signed time may be off, seconds; 0 = not checked.
-        #[serde(default = "default_tolerance_s")]
-        tolerance_s: u32,
+        /// How far the signed time may be off, seconds; 0 = not checked, absent = the scheme's own.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        tolerance_s: Option<u32>,
+        /// The source's URL as the sender knows it, for senders that sign it; absent = as it was seen.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        public_url: Option<String>,
+        /// What handshakes of some senders show; absent = one of the secrets.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schema(value_type = Option<Object>)]
+        verify_token: Option<Secret>,
+        /// With the scheme `custom`: what is signed and how.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        dimensions: Option<Box<Scheme>>,
     },
-}
-
-fn default_tolerance_s() -> u32 {
-    300
 }
 
 /// The header that carries an API key where the definition names none.

@@ -247,6 +247,7 @@ impl Drop for Gateway {
 
 /// A client that may call this machine.
 fn outbound() -> OutboundClient {
+    hookrail_harness::install_tls_provider();
     let policy = AddressPolicy::new(vec!["127.0.0.0/8".parse().unwrap()]);
     OutboundClient::new(policy, OutboundLimits::default()).unwrap()
 }
