@@ -97,6 +97,15 @@ impl Codings {
         }
         Some(Self(codings))
     }
+
+    /// The most that a body of at most `limit` bytes may have on the wire.
+    pub(crate) fn wire_limit(&self, limit: usize) -> usize {
+        if self.0.is_empty() {
+            limit
+        } else {
+            encoded_limit(limit)
+        }
+    }
 }
 
 /// Decodes a body of at most `limit` bytes. What it takes meanwhile is reserved of `budget`, and what
@@ -134,8 +143,13 @@ pub(crate) async fn decode(
     }
 }
 
-/// Undoes the codings, the last one first. What lies between two is bounded as the body is: a coding
-/// may add a little to what can't be made smaller, and no more.
+/// How large a body of at most `limit` bytes may be under a coding: what can't be made smaller is stored,
+/// which takes a little more.
+fn encoded_limit(limit: usize) -> usize {
+    limit + limit / 64 + 1024
+}
+
+/// Undoes the codings, the last one first. What lies between two is bounded too.
 fn undo_all(
     codings: &[Coding],
     body: Bytes,
@@ -144,11 +158,7 @@ fn undo_all(
 ) -> Result<Bytes, DecodeError> {
     let mut body = body;
     for (left, coding) in codings.iter().enumerate().rev() {
-        let limit = if left == 0 {
-            limit
-        } else {
-            limit + limit / 64 + 1024
-        };
+        let limit = if left == 0 { limit } else { encoded_limit(limit) };
         let encoded_bytes = body.len();
         body = coding.undo(&body, limit, reserved)?.into();
         reserved.shrink(encoded_bytes);

@@ -63,7 +63,7 @@ async fn check_elsewhere(
     let (source, body) = (Arc::clone(source), request.body.clone());
     let content_type = request.content_type.map(str::to_owned);
     let checking = actix_web::web::block(move || check(&source, content_type.as_deref(), &body, &paths));
-    checking.await.unwrap_or_else(|_| Err(PayloadError::Unchecked))
+    checking.await.unwrap_or(Err(PayloadError::Unchecked))
 }
 
 /// The key in a header or a query parameter; an empty one identifies nothing.

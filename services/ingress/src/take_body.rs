@@ -36,11 +36,12 @@ pub(crate) async fn take_body(
     let codings = readable.and_then(|headers| Codings::of(headers.into_iter()));
     let codings = codings.ok_or(Refusal::Encoding)?;
     let limit = body_limit(&intake.source.spec);
+    let wire_limit = codings.wire_limit(limit);
     let declared = request.headers().get(CONTENT_LENGTH);
     let declared = declared.and_then(|length| length.to_str().ok()?.parse().ok());
     let mut reserved = ingress.body_bytes.reserve();
     let timeout = ingress.settings.body_timeout();
-    let read = read_body(payload, declared, limit, timeout, &mut reserved).await;
+    let read = read_body(payload, declared, wire_limit, timeout, &mut reserved).await;
     let encoded = read.map_err(|error| match error {
         BodyError::TooLarge => Refusal::TooLarge { limit },
         BodyError::Timeout => Refusal::BodyTimeout,

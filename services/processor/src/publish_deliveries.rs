@@ -65,8 +65,8 @@ impl DeliveryPublisher<'_> {
             .map_or(1, |destination| destination.spec.spread);
         let partition = partition::of_lane(delivery.destination, lane, spread, self.partitions);
         let placed = match self.place_body(delivery).await? {
-            Placed::In(delivery) => delivery,
-            Placed::Never(reason) => return Ok(Some(*render_delivery::dead(delivery, reason))),
+            Ok(delivery) => delivery,
+            Err(reason) => return Ok(Some(*render_delivery::dead(delivery, reason))),
         };
         let payload = codec::encode_delivery(&placed);
         let lane = format!("{lane:016x}");
@@ -103,12 +103,8 @@ impl DeliveryPublisher<'_> {
     }
 }
 
-/// A delivery whose body is where it belongs.
-enum Placed<'a> {
-    In(Cow<'a, Delivery>),
-    /// It can't be stored at all.
-    Never(String),
-}
+/// A delivery whose body is where it belongs; the reason, where it can't be stored at all.
+type Placed<'d> = Result<Cow<'d, Delivery>, String>;
 
 impl DeliveryPublisher<'_> {
     /// Puts a body that is too large for a message into the object store. Waits for room there as for
@@ -116,7 +112,7 @@ impl DeliveryPublisher<'_> {
     async fn place_body<'d>(&self, delivery: &'d Delivery) -> Result<Placed<'d>, GiveUp> {
         let body = match &delivery.body {
             Body::Inline(bytes) if bytes.len() > self.publisher.max_inline_bytes() => Arc::clone(bytes),
-            _ => return Ok(Placed::In(Cow::Borrowed(delivery))),
+            _ => return Ok(Ok(Cow::Borrowed(delivery))),
         };
         let name = large_body::object_name(delivery.id, &body, delivery.generation);
         let size = body.len() as u64;
@@ -125,7 +121,7 @@ impl DeliveryPublisher<'_> {
         loop {
             match self.publisher.put_object(&name, body.clone()).await {
                 Ok(()) => break,
-                Err(error @ PublishError::TooLarge { .. }) => return Ok(Placed::Never(error.to_string())),
+                Err(error @ PublishError::TooLarge { .. }) => return Ok(Err(error.to_string())),
                 Err(error) => {
                     self.metrics.publish_retries.with_label_values(&["object"]).inc();
                     back_off.again(self.lease, &error).await?;
@@ -133,7 +129,7 @@ impl DeliveryPublisher<'_> {
             }
         }
         // Cloning a body costs nothing: it is shared.
-        Ok(Placed::In(Cow::Owned(Delivery {
+        Ok(Ok(Cow::Owned(Delivery {
             body: Body::Object { name, size },
             ..delivery.clone()
         })))

@@ -383,7 +383,7 @@ fn a_senders_id_is_good_for_as_long_as_its_source_says_whatever_the_body() {
         first_events: [(id, first)].into(),
         ..Stored::default()
     };
-    let expected = [of(9), Verdict::Processed, of(2), of(2), Verdict::Processed];
+    let expected = [of(9), Verdict::Processed, of(2), Verdict::Processed, of(4)];
     assert_eq!(verdicts(stored), expected, "one was first that is stored");
 }
 

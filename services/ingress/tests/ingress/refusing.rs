@@ -141,7 +141,7 @@ async fn a_body_that_is_not_what_its_type_says_is_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_encoding_that_is_not_known_is_refused() {
     let gateway = Gateway::start(vec![spec("orders")]).await;
-    for encoding in ["br", "zstd", "gzip, gzip", "x"] {
+    for encoding in ["compress", "gzip, x", "gzip, gzip, gzip, gzip", "x"] {
         let answer = gateway
             .send(
                 "POST",

@@ -105,6 +105,11 @@ pub(crate) async fn a_body_of_32_mib_goes_all_the_way(stack: Arc<Stack>) -> anyh
     };
     eventually("the dead delivery is sent again", SOON, retried).await?;
     raw.wait_for(2, SOON * 2).await?;
+    let delivered = || async {
+        let found = api.get(&format!("/deliveries/{dead}")).await.ok()?;
+        (found["status"] == "delivered").then_some(())
+    };
+    eventually("the journal knows that it is delivered", SOON, delivered).await?;
     for what in [
         json!({"what": "deliveries", "ids": [dead]}),
         json!({"what": "events", "ids": [event]}),
