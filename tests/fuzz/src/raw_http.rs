@@ -43,7 +43,7 @@ pub(crate) async fn exchange(
     };
     let receive = async {
         let mut read = Vec::new();
-        let mut buffer = [0; 16 * 1024];
+        let mut buffer = vec![0; 16 * 1024];
         while read.len() < ANSWER_MAX_BYTES && !is_whole(&read) {
             match reading.read(&mut buffer).await {
                 Ok(count) if count > 0 => read.extend_from_slice(&buffer[..count]),

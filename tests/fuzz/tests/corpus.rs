@@ -6,7 +6,7 @@ use hookrail_fuzz::parsers::try_target;
 use hookrail_fuzz::targets::TARGETS;
 
 /// Inputs made for each target here; the program makes as many as it is told to.
-const MUTATIONS: u64 = 3_000;
+const MUTATIONS: u64 = 15_000;
 
 #[test]
 fn every_parser_bears_whatever_comes() {
