@@ -4,7 +4,6 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -12,6 +11,7 @@ use hookrail_domain::rate_limit::RateLimit;
 use hookrail_domain::secret::Secret;
 use hookrail_domain::source::{SourceAuth, SourceSpec};
 use hookrail_ingress::IngressSettings;
+use hookrail_runtime::clock::now_ms;
 use ring::signature::{Ed25519KeyPair, KeyPair};
 
 use crate::gateway::{Gateway, spec};
@@ -124,8 +124,7 @@ fn jwt(url: &str) -> SourceAuth {
 }
 
 fn claims(audience: &str, seconds_left: i64) -> String {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
-    let exp = i64::try_from(now).unwrap() + seconds_left;
+    let exp = now_ms() / 1000 + seconds_left;
     format!(r#"{{"iss":"https://login.example.com","aud":"{audience}","exp":{exp}}}"#)
 }
 

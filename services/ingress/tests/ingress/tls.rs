@@ -30,6 +30,10 @@ fn settings(folder: &Path) -> IngressSettings {
     }
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test talks to the ingress as any sender does"
+)]
 fn client(gateway: &Gateway, http1: bool) -> reqwest::Client {
     let authority = reqwest::Certificate::from_der(AUTHORITY).unwrap();
     let builder = reqwest::Client::builder()
