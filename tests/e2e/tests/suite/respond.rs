@@ -384,17 +384,29 @@ pub(crate) async fn a_lane_that_waits_keeps_no_caller_waiting(stack: Arc<Stack>)
 
 pub(crate) async fn a_query_endpoint_answers_from_a_rest_server(stack: Arc<Stack>) -> anyhow::Result<()> {
     let api = &stack.api;
-    let receiver = Receiver::with_script(|_| Reply {
-        headers: vec![("content-type".into(), "application/json".into())],
-        body: r#"{"stock":12}"#.into(),
-        ..Reply::status(200)
+    // It answers of the item that it was asked for.
+    let receiver = Receiver::with_script(|arrival| {
+        let asked: Value = serde_json::from_slice(&arrival.body).unwrap_or_default();
+        Reply {
+            headers: vec![("content-type".into(), "application/json".into())],
+            body: json!({"item": asked["data"]["item"], "stock": 12})
+                .to_string()
+                .into(),
+            ..Reply::status(200)
+        }
     })?;
     let mut spec = waiting(20_000);
     spec["methods"] = json!(["GET"]);
-    spec["filter"] = json!({"query": "item", "op": "exists"});
+    spec["query_params"] = json!([{"name": "item", "default": "none"}]);
+    spec["filter"] = json!({"path": "$.item", "op": "ne", "value": "none"});
     let (source, _) = answering(api, &receiver, spec, rest()).await?;
-    let answer = api.ask("GET", &format!("{}?item=42", source.path)).await?;
-    ensure!(answer.status == 200 && answer.json()["stock"] == 12, "{answer:?}");
+    let answer = api
+        .ask("GET", &format!("{}?item=42&trace=1", source.path))
+        .await?;
+    ensure!(
+        answer.status == 200 && answer.json() == json!({"item": "42", "stock": 12}),
+        "{answer:?}"
+    );
     let answer = api.ask("GET", &source.path).await?;
     ensure!(answer.status == 204, "{answer:?}");
     ensure!(receiver.count() == 1, "{} calls were made", receiver.count());
