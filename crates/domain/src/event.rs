@@ -39,6 +39,14 @@ impl Body {
         }
     }
 
+    /// Its name in the object store, where it is there.
+    pub fn object_name(&self) -> Option<&str> {
+        match self {
+            Self::Inline(_) => None,
+            Self::Object { name, .. } => Some(name),
+        }
+    }
+
     /// Its size, bytes.
     pub fn size(&self) -> u64 {
         match self {

@@ -120,9 +120,9 @@ impl Handshake {
         let pointer = format!("{pointer}/answer");
         check_answer(self.answer.status, &self.answer.headers, &pointer, faults);
         for (name, value) in &self.answer.headers {
-            check_template(value, &format!("{pointer}/headers/{name}"), faults);
+            check_template(value, self.signed, &format!("{pointer}/headers/{name}"), faults);
         }
-        check_template(&self.answer.body, &format!("{pointer}/body"), faults);
+        check_template(&self.answer.body, self.signed, &format!("{pointer}/body"), faults);
     }
 
     fn compile(&self) -> Option<Compiled> {
@@ -275,9 +275,13 @@ pub(crate) fn check_answer(
     }
 }
 
-fn check_template(text: &str, pointer: &str, faults: &mut Faults) {
-    let allowed =
-        |field: &Field, _: &[Filter]| matches!(field, Field::Header(_) | Field::Query(_) | Field::Value(_));
+/// Where nobody signed, a stranger must not have texts of its own choice signed with the secret.
+fn check_template(text: &str, signed: bool, pointer: &str, faults: &mut Faults) {
+    let allowed = |field: &Field, filters: &[Filter]| {
+        let signs = |filter: &Filter| matches!(filter, Filter::HmacSha256Hex | Filter::HmacSha256Base64);
+        let shown = matches!(field, Field::Header(_) | Field::Query(_) | Field::Value(_));
+        shown && (signed || !filters.iter().any(signs))
+    };
     let checked = Template::parse(text).and_then(|template| template.check(allowed));
     if let Err(error) = checked {
         faults.require(false, pointer, &error.to_string());

@@ -296,7 +296,7 @@ impl SourceSpec {
             "has more than 256 networks",
         );
         query_params::check(&self.query_params, &self.auth, faults);
-        self.dedupe.check(faults);
+        self.dedupe.check(&self.query_params, faults);
         if let Some(limit) = &self.rate_limit {
             limit.check("/rate_limit", faults);
         }

@@ -117,19 +117,21 @@ async fn by_jwt(
         return Err(unauthorized("the source takes no tokens"));
     };
     let token = shown(headers, "bearer").ok_or_else(|| unauthorized("the request has no bearer token"))?;
-    let mut keys: Vec<JwtKey> = intake.public_key.iter().cloned().collect();
-    if let Some(secret) = secret {
-        let active = secret.active(now);
-        let active = active.ok_or_else(|| unauthorized("the source's secret has expired"))?;
-        keys.push(JwtKey::from_secret(active));
-    }
-    if let Some(url) = jwks_url {
-        let found = published.keys(url, |keys| jwt::names_unknown_key(token, keys), now);
-        keys.extend(found.await?.iter().cloned());
-    }
     let wanted = WantedClaims {
         issuer: issuer.as_deref(),
         audience: audience.as_deref(),
     };
-    jwt::check(token, &keys, wanted, now).map_err(|error| unauthorized(error.to_string()))
+    let mut own: Vec<JwtKey> = intake.public_key.iter().cloned().collect();
+    let active = secret.as_ref().and_then(|secret| secret.active(now));
+    own.extend(active.map(JwtKey::from_secret));
+    let checked = jwt::check(token, &own, wanted, now);
+    // What the source's own keys say needs nobody else.
+    let checked = match (checked, jwks_url) {
+        (Err(_), Some(url)) => {
+            let keys = published.keys(url, |keys| jwt::names_unknown_key(token, keys), now);
+            jwt::check(token, &keys.await?, wanted, now)
+        }
+        (checked, _) => checked,
+    };
+    checked.map_err(|error| unauthorized(error.to_string()))
 }

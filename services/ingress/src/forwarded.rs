@@ -84,9 +84,10 @@ pub(crate) fn seen_origin<'a>(request: &'a HttpRequest, trusted: &[IpNet]) -> (&
     let by_proxy = peer.is_some_and(|peer| is_trusted(peer, trusted));
     let headers = request.headers();
     let said = |name, parameter_name| {
-        let first = elements(headers, name).next();
-        let standard = || parameter(elements(headers, FORWARDED).next()?, parameter_name);
-        first.or_else(standard).filter(|_| by_proxy)
+        // What comes before may be the sender's own words.
+        let nearest = elements(headers, name).last();
+        let standard = || parameter(elements(headers, FORWARDED).last()?, parameter_name);
+        nearest.or_else(standard).filter(|_| by_proxy)
     };
     let own_scheme = if request.app_config().secure() {
         "https"

@@ -72,7 +72,7 @@ impl Hearing {
     pub(crate) async fn wait(
         mut self,
         worker: &Worker,
-        request: &str,
+        reply: &Reply,
         until: Millis,
         look_first: bool,
     ) -> Heard {
@@ -82,13 +82,15 @@ impl Hearing {
         let (mut look, mut deaf) = (look_first, false);
         loop {
             if std::mem::take(&mut look)
-                && let Some(response) = look_up(worker, request).await
+                && let Some(response) = look_up(worker, reply).await
             {
                 return Heard::Response(response);
             }
             tokio::select! {
                 biased;
                 told = self.ear.told(), if !deaf => match told {
+                    // Another body with the same key has an answer of its own.
+                    Some(response) if !is_of(&response, reply) => {}
                     Some(response) if response.outcome.is_some() => return Heard::Response(response),
                     Some(_in_vain) => return Heard::Later,
                     // The connection is closed for good: what is stored is still found at the end.
@@ -111,10 +113,18 @@ impl Ear {
     }
 }
 
+/// Whether an answer is that of the body that was asked with.
+fn is_of(response: &Response, reply: &Reply) -> bool {
+    match (&response.body_hash, &reply.body_hash) {
+        (Some(answered), Some(asked)) => answered == asked,
+        _ => true,
+    }
+}
+
 /// The stored answer, if there is one; a broker that does not say is one that has none yet.
-pub(crate) async fn look_up(worker: &Worker, request: &str) -> Option<Response> {
-    match worker.broker.response(request).await {
-        Ok(response) => response.filter(|response| response.outcome.is_some()),
+pub(crate) async fn look_up(worker: &Worker, reply: &Reply) -> Option<Response> {
+    match worker.broker.response(&reply.request).await {
+        Ok(response) => response.filter(|response| response.outcome.is_some() && is_of(response, reply)),
         Err(error) => {
             tracing::debug!(%error, "an answer was not looked up");
             None

@@ -2,9 +2,10 @@
 //! store first. It is there for certain before the event is.
 
 use actix_web::web::Bytes;
-use hookrail_broker::PublishError;
+use hookrail_broker::{Broker, PublishError};
 use hookrail_domain::event::{Body, Event};
 use hookrail_domain::large_body;
+use tokio::runtime::Handle;
 
 use crate::refusal::Refusal;
 use crate::state::Worker;
@@ -32,25 +33,52 @@ pub(crate) async fn place_body(worker: &Worker, event: &mut Event, body: Bytes) 
     let naming = actix_web::web::block(move || large_body::object_name(id, &hashed, 0));
     let name = naming.await.map_err(|_| Refusal::Full)?;
     let size = body.len() as u64;
+    let unfinished = Unfinished::new(worker, name.clone());
     let put = worker.publisher.put_object(&name, body).await;
     put.map_err(|error| refusal(&error))?;
+    unfinished.finished();
     event.body = Body::Object { name, size };
     Ok(())
 }
 
 /// Removes the body of an event that was not stored: the request repeats another, or was refused. One
 /// of which nobody knows keeps its body.
-pub(crate) fn forget_body(worker: &Worker, body: &Body, may_be_stored: bool) {
-    let Body::Object { name, .. } = body else { return };
-    if may_be_stored {
-        return;
-    }
-    let (broker, name) = (worker.ingress.broker.clone(), name.clone());
-    actix_web::rt::spawn(async move {
-        if let Err(error) = broker.delete_object(&name).await {
-            tracing::debug!(%error, name, "a body that nobody owns is left to be swept");
+pub(crate) fn forget_body(worker: &Worker, name: String) {
+    drop(Unfinished::new(worker, name));
+}
+
+/// An object that no event refers to: it is removed when this is dropped, also when the sender hangs up.
+struct Unfinished {
+    broker: Broker,
+    name: Option<String>,
+}
+
+impl Unfinished {
+    fn new(worker: &Worker, name: String) -> Self {
+        Self {
+            broker: worker.ingress.broker.clone(),
+            name: Some(name),
         }
-    });
+    }
+
+    /// It is there whole, and an event will refer to it.
+    fn finished(mut self) {
+        self.name = None;
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        let (Some(name), Ok(runtime)) = (self.name.take(), Handle::try_current()) else {
+            return;
+        };
+        let broker = self.broker.clone();
+        runtime.spawn(async move {
+            if let Err(error) = broker.delete_object(&name).await {
+                tracing::debug!(%error, name, "a body that nobody owns is left to be swept");
+            }
+        });
+    }
 }
 
 fn envelope_bytes(event: &Event) -> usize {

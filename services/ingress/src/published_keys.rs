@@ -107,15 +107,19 @@ impl Set {
         self.known.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    fn write(&self, change: impl FnOnce(&mut Known)) {
+        change(&mut self.known.write().unwrap_or_else(PoisonError::into_inner));
+    }
+
     async fn fetch(&self, client: &OutboundClient, now: Millis) {
+        // Noted before: whoever waits for it may hang up.
+        self.write(|known| known.tried_at = now);
         let fetched = fetch(client, &self.url).await;
-        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        known.tried_at = now;
         match fetched {
-            Ok(keys) => {
+            Ok(keys) => self.write(|known| {
                 known.keys = Some(Arc::new(keys));
                 known.fetched_at = now;
-            }
+            }),
             Err(reason) => tracing::warn!(url = self.url, reason, "published keys can't be fetched"),
         }
     }

@@ -145,14 +145,17 @@ async fn accept(
     let mut event = inbound.into_event(intake, request, ingress.broker.settings().partitions);
     tracing::debug!(event_id = %event.id, trace_id = event.trace_id(), "storing an event");
     place_body(worker, &mut event, body.bytes.clone()).await?;
-    let placed = event.body.clone();
+    let placed = event.body.object_name().map(str::to_owned);
+    let held = (place, body);
     let taken = if spec.request_response.enabled {
-        let responded = respond(worker, intake, request.headers(), event, place).await;
+        let responded = respond(worker, intake, request.headers(), event, held).await;
         responded.map(Taken::Answered)
     } else {
         store_event(worker, intake, event).await.map(Taken::Event)
     };
-    forget_body(worker, &placed, may_be_stored(&taken));
+    if let Some(name) = placed.filter(|_| !may_be_stored(&taken)) {
+        forget_body(worker, name);
+    }
     taken
 }
 

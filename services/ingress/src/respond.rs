@@ -15,7 +15,6 @@ use tokio::time::timeout;
 
 use crate::answer;
 use crate::hearing::{Heard, Hearing, look_up};
-use crate::in_flight::Place;
 use crate::intake::Intake;
 use crate::refusal::Refusal;
 use crate::response_answer::{self, Later};
@@ -50,16 +49,17 @@ struct Asked {
     timeout_ms: i64,
 }
 
-/// Takes an event in and answers with its result. `in_flight` is given back as soon as the event is stored.
+/// Takes an event in and answers with its result. What is `held`, its place and its body's
+/// memory, is given back as soon as the event is stored.
 ///
 /// # Errors
 /// It was not stored, or nobody knows.
-pub(crate) async fn respond(
+pub(crate) async fn respond<H>(
     worker: &Worker,
     intake: &Intake,
     headers: &HeaderMap,
     mut event: Event,
-    in_flight: Place<'_>,
+    held: H,
 ) -> Result<Responded, Refusal> {
     let ingress = &worker.ingress;
     if ingress.fill.answers_are_full() {
@@ -68,14 +68,14 @@ pub(crate) async fn respond(
     let _waiting = ingress.waiting.enter().ok_or(Refusal::Busy)?;
     let asked = Asked::of(worker, &intake.source.spec, headers, &event);
     if let Some(known) = known(worker, &asked).await? {
-        drop((in_flight, event));
+        drop((held, event));
         return Ok(asked.answer_to_known(worker, known).await.of_another());
     }
     let hearing = Hearing::of_caller(worker, &asked.reply).await?;
     let event_id = event.id;
     event.reply = Some(asked.reply.clone());
     let receipt = store_event(worker, intake, event).await?;
-    drop(in_flight);
+    drop(held);
     match receipt {
         Receipt::Accepted(_) => Ok(asked
             .hear(worker, hearing, event_id, Some(&asked.reply), false)
@@ -177,8 +177,8 @@ impl Asked {
         noting: Option<&Reply>,
         look_first: bool,
     ) -> Responded {
-        let (request, until) = (&self.reply.request, self.reply.waits_until);
-        match hearing.wait(worker, request, until, look_first).await {
+        let until = self.reply.waits_until;
+        match hearing.wait(worker, &self.reply, until, look_first).await {
             Heard::Response(response) => self.answered(response),
             Heard::Later => self.come_later(worker, event, noting).await,
         }
@@ -187,7 +187,7 @@ impl Asked {
     /// The caller's time is up. What was answered at this very moment is found by the note being refused.
     async fn come_later(&self, worker: &Worker, event: EventId, noting: Option<&Reply>) -> Responded {
         let Some(reply) = noting else {
-            return match look_up(worker, &self.reply.request).await {
+            return match look_up(worker, &self.reply).await {
                 Some(response) => self.answered(response),
                 None => self.later(worker, event, true),
             };
@@ -201,7 +201,7 @@ impl Asked {
         let note = worker.publisher.note_pending(reply, pending);
         match timeout(NOTE_TIMEOUT, note).await {
             Ok(Ok(Noted::Yes)) => self.later(worker, event, true),
-            Ok(Ok(Noted::Before)) => match look_up(worker, &reply.request).await {
+            Ok(Ok(Noted::Before)) => match look_up(worker, reply).await {
                 Some(response) => self.answered(response),
                 None => self.later(worker, event, true),
             },

@@ -9,7 +9,7 @@ use hookrail_domain::Millis;
 use hookrail_domain::signature::Certificate;
 use hookrail_outbound::{OutboundClient, OutboundRequest};
 use hookrail_runtime::clock::now_ms;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::refusal::Refusal;
 
@@ -59,6 +59,7 @@ impl SenderFiles {
             }
             _ => {}
         }
+        let _place = self.place()?;
         let fetched = self.fetch(url).await;
         let parsed = fetched.and_then(|bytes| {
             Certificate::parse(&bytes).map_err(|mismatch| unverified(&mismatch.to_string()))
@@ -81,14 +82,17 @@ impl SenderFiles {
     /// # Errors
     /// The sender did not answer with 2xx: it will send the request again.
     pub(crate) async fn visit(&self, url: &str) -> Result<(), Refusal> {
+        let _place = self.place()?;
         self.fetch(url).await.map(drop)
     }
 
+    /// That there is none now says nothing about what would have been fetched.
+    fn place(&self) -> Result<SemaphorePermit<'_>, Refusal> {
+        let place = self.places.try_acquire();
+        place.map_err(|_| unverified("too many fetches from senders are in flight"))
+    }
+
     async fn fetch(&self, url: &str) -> Result<bytes::Bytes, Refusal> {
-        let _place = self
-            .places
-            .try_acquire()
-            .map_err(|_| unverified("too many fetches from senders are in flight"))?;
         let request = OutboundRequest::new("GET", url, bytes::Bytes::new(), TIMEOUT_MS);
         let result = self.outbound.send(&request).await;
         match (result.is_success(), result.response, result.error) {
@@ -109,6 +113,10 @@ impl SenderFiles {
 
     fn keep(&self, url: &str, kept: Kept) {
         let mut certificates = self.lock();
+        let failed = matches!(kept, Kept::FailedUntil(_));
+        if failed && matches!(certificates.get(url), Some(Kept::Certificate(_))) {
+            return;
+        }
         if certificates.len() >= MAX_CERTIFICATES {
             certificates.clear();
         }

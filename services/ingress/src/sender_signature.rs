@@ -33,7 +33,8 @@ impl SenderSignature {
     /// request could be played again.
     pub(crate) fn signed_id(&self, verified: Verified) -> Option<SignedId> {
         verified.signed_at?;
-        let tolerance_s = self.verifier.tolerance_s();
+        // Its time may be as far ahead as behind.
+        let tolerance_s = self.verifier.tolerance_s().saturating_mul(2);
         verified.id.map(|id| SignedId { id, tolerance_s })
     }
 

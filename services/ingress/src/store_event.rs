@@ -52,7 +52,7 @@ pub(crate) async fn store_event(worker: &Worker, intake: &Intake, event: Event) 
         .await;
     if let (Ok(first), Some(key)) = (&published, &key)
         && first.duplicate
-        && key.is_over(ingress, partition, first.sequence).await?
+        && key.is_over(ingress, partition, first.sequence, &event_id).await?
     {
         // The broker remembers longer than the source: the processor knows that this one is new.
         let message = OutMessage {
@@ -89,14 +89,24 @@ impl DuplicateKey {
     }
 
     /// Whether the source has forgotten the event at `sequence`, though the broker has not.
-    async fn is_over(&self, ingress: &Ingress, partition: u32, sequence: u64) -> Result<bool, Refusal> {
+    async fn is_over(
+        &self,
+        ingress: &Ingress,
+        partition: u32,
+        sequence: u64,
+        own_id: &str,
+    ) -> Result<bool, Refusal> {
         let broker_ms = ingress.broker.settings().duplicate_window_ms;
         if self.key.window_ms.unsigned_abs() >= broker_ms {
             return Ok(false);
         }
         let stored = ingress.broker.raw_get(partition, sequence).await;
         let stored = stored.map_err(|error| Refusal::Unknown(error.to_string()))?;
-        Ok(stored.is_some_and(|stored| now_ms() - stored.timestamp_ms > self.key.window_ms))
+        // The event may be this request's own, stored by a try whose confirmation was lost.
+        Ok(stored.is_some_and(|stored| {
+            let is_other = stored.headers.event_id.as_deref() != Some(own_id);
+            is_other && now_ms() - stored.timestamp_ms > self.key.window_ms
+        }))
     }
 }
 

@@ -28,10 +28,7 @@ pub(crate) fn answer_head(
     let facts = signature.facts(request, &headers, query, trusted);
     let now = now_ms();
     let is_secret = |text: &str| signature.verifier.is_secret(text, now);
-    let secret = signature.verifier.secret(None, now);
-    let fitting = signature
-        .handshakes
-        .answer(Stage::Head, &facts, secret, &is_secret);
+    let fitting = signature.handshakes.answer(Stage::Head, &facts, None, &is_secret);
     fitting.map(|fitting| fitting.answer)
 }
 

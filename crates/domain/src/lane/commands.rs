@@ -208,7 +208,8 @@ impl PartitionLanes {
             return false;
         };
         turn.actions.push(Action::answer(command, CommandAnswer::Done));
-        let read_already = self.singles.contains_key(&Place::Parked(parked));
+        let read_already = self.singles.contains_key(&Place::Parked(parked))
+            || self.was_read_from_tier(unit.destination(), 0, parked);
         let Some(head) = self.singles.get(&place).filter(|_| !read_already) else {
             return false;
         };

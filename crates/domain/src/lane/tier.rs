@@ -108,6 +108,12 @@ impl PartitionLanes {
         over
     }
 
+    /// Whether the reading of a tier has passed a message.
+    pub(super) fn was_read_from_tier(&self, destination: DestinationId, number: u8, sequence: u64) -> bool {
+        let tier = self.tiers.get(&(destination, number));
+        tier.is_some_and(|tier| sequence <= tier.read_to)
+    }
+
     pub(super) fn appended_to_tier(
         &mut self,
         destination: DestinationId,

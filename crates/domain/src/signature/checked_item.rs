@@ -46,7 +46,7 @@ impl<H: HeaderLookup> CheckedItem<'_, '_, H> {
         let signed_at = self.signed_at(timestamp.as_deref(), tolerance_s)?;
         Ok(Verified {
             secret: Some(secret),
-            id: id.map(Cow::into_owned),
+            id: id.filter(|_| self.check.signs_id()).map(Cow::into_owned),
             signed_at,
         })
     }
@@ -131,10 +131,8 @@ impl<H: HeaderLookup> CheckedItem<'_, '_, H> {
                     authority,
                 };
                 let message: &Pieces<'_> = &|secret, sink| signing.write(secret, sink);
-                for one in shown {
-                    if secret.verifies(one, message)? {
-                        return Ok(key.secret);
-                    }
+                if secret.verifies_any(shown, message)? {
+                    return Ok(key.secret);
                 }
             }
         }
@@ -144,7 +142,7 @@ impl<H: HeaderLookup> CheckedItem<'_, '_, H> {
     /// Whether a request names itself by this secret.
     fn is_named(&self, identity: &Place, secret: &Key) -> Result<bool, Mismatch> {
         let shown = identity.needed(self.request, self.item)?;
-        secret.verifies(shown.as_bytes(), &|_, _| Ok(()))
+        secret.verifies_any(&[shown.as_bytes().to_vec()], &|_, _| Ok(()))
     }
 
     fn nothing_matched(&self) -> Mismatch {

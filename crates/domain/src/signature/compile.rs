@@ -1,8 +1,9 @@
 //! A scheme and a source's secrets → checks that only hash: templates parsed, keys decoded.
 
 use super::key::Key;
+use super::place::Place;
 use super::scheme::{Algorithm, Check, Scheme};
-use super::template::Template;
+use super::template::{Field, Template};
 use crate::Millis;
 use crate::secret::Secret;
 
@@ -19,6 +20,23 @@ pub(super) struct KeyInUse {
     pub(super) secret: usize,
     expires_at: Option<Millis>,
     pub(super) key: Key,
+}
+
+impl CompiledCheck {
+    /// Whether the signature covers the sender's id of the message. A token covers nothing.
+    pub(super) fn signs_id(&self) -> bool {
+        let in_body = match &self.form.id {
+            Some(Place::Path(path)) => path.as_str().strip_prefix("$."),
+            _ => None,
+        };
+        let covers = |field: &Field| match field {
+            Field::Id => true,
+            Field::Body => in_body.is_some(),
+            Field::Lines(names) => in_body.is_some_and(|id| names.iter().any(|name| name == id)),
+            _ => false,
+        };
+        self.form.algorithm != Algorithm::Token && self.template.fields().any(covers)
+    }
 }
 
 impl KeyInUse {

@@ -37,7 +37,7 @@ pub struct SourceSecrets<'a> {
 pub struct Verified {
     /// The place of the secret that made it; `None` where nothing was checked.
     pub secret: Option<usize>,
-    /// The sender's id of the message.
+    /// The sender's id of the message, where the signature covers it.
     pub id: Option<String>,
     pub signed_at: Option<Millis>,
 }

@@ -389,9 +389,7 @@ pub(crate) async fn a_query_endpoint_answers_from_a_rest_server(stack: Arc<Stack
         let asked: Value = serde_json::from_slice(&arrival.body).unwrap_or_default();
         Reply {
             headers: vec![("content-type".into(), "application/json".into())],
-            body: json!({"item": asked["data"]["item"], "stock": 12})
-                .to_string()
-                .into(),
+            body: json!({"item": asked["data"]["item"], "stock": 12}).to_string(),
             ..Reply::status(200)
         }
     })?;
