@@ -2,11 +2,15 @@
 
 use hookrail_broker::codec;
 use hookrail_domain::{
+    handshake::{Handshakes, Stage},
     ids::DestinationId,
     json::Json,
     jsonpath::JsonPath,
     jwt::{self, JwtKey, WantedClaims},
     payload::{self, BodyFormat, Payload},
+    respond::Preference,
+    secret::Secret,
+    signature::{HeaderLookup, PRESETS, RequestFacts, RequestUrl, Scheme, SourceSecrets, Verifier},
     source::SourceSpec,
     validation::FieldError,
     wellformed::{self, KeyPaths},
@@ -27,6 +31,9 @@ pub const TARGETS: &[Target] = &[
     ("jwt", jwt),
     ("source", source),
     ("contracts", contracts),
+    ("signature", signature),
+    ("handshake", handshake),
+    ("preference", preference),
 ];
 
 /// What is read as JSON is written as JSON that reads the same; the ingress's pass agrees with it.
@@ -119,6 +126,88 @@ fn source(bytes: &[u8]) {
     };
     if spec.validate().is_ok() {
         let _effective = spec.effective_ordering();
+    }
+}
+
+/// A request whose headers all have the same value.
+struct SameHeaders<'a>(&'a str);
+
+impl HeaderLookup for SameHeaders<'_> {
+    fn header(&self, _: &str) -> Option<&str> {
+        Some(self.0)
+    }
+}
+
+/// A request and the scheme of its source: the first line is every header and parameter, and chooses the
+/// preset; the rest is the body. `None` where the line is no text.
+fn with_request(bytes: &[u8], act: impl Fn(&Scheme, &RequestFacts<'_, SameHeaders<'_>>)) {
+    let end = bytes
+        .iter()
+        .position(|byte| *byte == b'\n')
+        .unwrap_or(bytes.len());
+    let Ok(line) = std::str::from_utf8(&bytes[..end]) else {
+        return;
+    };
+    let chosen: usize = line.bytes().map(usize::from).sum();
+    let names = [
+        "signature",
+        "hub.challenge",
+        "hub.verify_token",
+        "challenge",
+        "validationToken",
+    ];
+    let query = names.map(|name| (name.to_owned(), line.to_owned()));
+    let headers = SameHeaders(line);
+    let url = RequestUrl {
+        scheme: "https",
+        authority: "hooks.example.com",
+        path: "/default/fuzz",
+        query: line,
+    };
+    let facts = RequestFacts::new("POST", url, &headers, &query);
+    let facts = facts.with_body(&bytes[end..], None, BodyFormat::Auto);
+    act(&PRESETS[chosen % PRESETS.len()].dimensions, &facts);
+}
+
+/// What nobody signed is never let in.
+fn signature(bytes: &[u8]) {
+    let secrets = [Secret::new(
+        "whsec_bm9ib2R5IGhhcyBzaWduZWQgYW55dGhpbmcgd2l0aCB0aGlz",
+    )];
+    with_request(bytes, |scheme, facts| {
+        let source = SourceSecrets {
+            secrets: &secrets,
+            verify_token: None,
+            tolerance_s: Some(0),
+            public_url: None,
+        };
+        let verified = Verifier::new(scheme, source).verify(facts, None, 0);
+        assert!(verified.is_err(), "a forged request is let in");
+    });
+}
+
+/// An answer to a handshake is one that can be sent.
+fn handshake(bytes: &[u8]) {
+    with_request(bytes, |scheme, facts| {
+        let handshakes = Handshakes::new(&scheme.handshakes);
+        for stage in [Stage::Head, Stage::Body, Stage::Signed] {
+            let Some(fitting) = handshakes.answer(stage, facts, Some("a secret"), &|_| true) else {
+                continue;
+            };
+            assert!((200..500).contains(&fitting.answer.status));
+            let headers = &fitting.answer.headers;
+            assert!(
+                headers.iter().all(|(_, value)| !value.contains(['\r', '\n'])),
+                "a header of its own"
+            );
+        }
+    });
+}
+
+/// Whatever a sender prefers, it waits no longer than its source lets it.
+fn preference(bytes: &[u8]) {
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        assert!((0..=30_000).contains(&Preference::read([text]).waits_ms(30_000)));
     }
 }
 
