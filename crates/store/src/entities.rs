@@ -10,9 +10,6 @@ use sea_orm::{ConnectionTrait, FromQueryResult};
 
 use crate::{StoreError, rows, statement};
 
-/// Keys looked up in one statement.
-const MAX_KEYS: usize = 1_000;
-
 /// What identifies an entity. The unique id is compared as it is stored (see [`EntityKey::new`]).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct EntityKey {
@@ -181,22 +178,20 @@ pub async fn load<C: ConnectionTrait>(
     keys: &[EntityKey],
 ) -> Result<HashMap<EntityKey, EntityRow>, StoreError> {
     let mut found = HashMap::new();
-    for some in keys.chunks(MAX_KEYS) {
-        let values = some.iter().map(|key| {
-            vec![
-                rows::id(key.workspace),
-                rows::text(&key.entity_type),
-                rows::text(&key.unique_id),
-            ]
-        });
-        for (tuples, values) in rows::chunks(values.collect()) {
-            let sql = format!(
-                "SELECT {COLUMNS} FROM entities WHERE (workspace, entity_type, unique_id) IN (VALUES {tuples})"
-            );
-            for row in statement::all(connection, &sql, values).await? {
-                let row = EntityRow::from_query_result(&row, "")?;
-                found.insert(key_of(&row)?, row);
-            }
+    let values = keys.iter().map(|key| {
+        vec![
+            rows::id(key.workspace),
+            rows::text(&key.entity_type),
+            rows::text(&key.unique_id),
+        ]
+    });
+    for (tuples, values) in rows::lookups(values.collect()) {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM entities WHERE (workspace, entity_type, unique_id) IN (VALUES {tuples})"
+        );
+        for row in statement::all(connection, &sql, values).await? {
+            let row = EntityRow::from_query_result(&row, "")?;
+            found.insert(key_of(&row)?, row);
         }
     }
     Ok(found)

@@ -8,9 +8,6 @@ use sea_orm::ConnectionTrait;
 
 use crate::{StoreError, rows, statement};
 
-/// Keys looked up in one statement.
-const MAX_KEYS: usize = 1_000;
-
 /// The event that was first with a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FirstEvent {
@@ -43,13 +40,11 @@ pub async fn load<C: ConnectionTrait>(
     message_ids: &[String],
 ) -> Result<HashMap<String, FirstEvent>, StoreError> {
     let mut found = HashMap::new();
-    for some in message_ids.chunks(MAX_KEYS) {
-        let places: Vec<String> = (1..=some.len()).map(|place| format!("${place}")).collect();
+    let ids = message_ids.iter().map(|id| vec![rows::text(id)]).collect();
+    for (tuples, values) in rows::lookups(ids) {
         let sql = format!(
-            "SELECT message_id, event, body_hash, seen_at FROM event_keys WHERE message_id IN ({})",
-            places.join(", ")
+            "SELECT message_id, event, body_hash, seen_at FROM event_keys WHERE message_id IN (VALUES {tuples})"
         );
-        let values = some.iter().map(rows::text).collect();
         for row in statement::all(connection, &sql, values).await? {
             let event: String = statement::column(&row, "event")?;
             if let Ok(event) = event.parse() {

@@ -10,9 +10,6 @@ use sea_orm::{ConnectionTrait, FromQueryResult};
 
 use crate::{StoreError, rows, statement};
 
-/// Ids looked up in one statement.
-const MAX_IDS: usize = 1_000;
-
 /// What became of an event.
 #[derive(Debug, Clone)]
 pub struct EventWrite<'a> {
@@ -84,13 +81,9 @@ pub async fn places<C: ConnectionTrait>(
     ids: &[EventId],
 ) -> Result<HashMap<EventId, (u32, u64)>, StoreError> {
     let mut found = HashMap::new();
-    for some in ids.chunks(MAX_IDS) {
-        let numbers: Vec<String> = (1..=some.len()).map(|place| format!("${place}")).collect();
-        let sql = format!(
-            "SELECT id, partition, sequence FROM events WHERE id IN ({})",
-            numbers.join(", ")
-        );
-        let values = some.iter().map(rows::id).collect();
+    let ids = ids.iter().map(|id| vec![rows::id(id)]).collect();
+    for (tuples, values) in rows::lookups(ids) {
+        let sql = format!("SELECT id, partition, sequence FROM events WHERE id IN (VALUES {tuples})");
         for row in statement::all(connection, &sql, values).await? {
             let id: String = statement::column(&row, "id")?;
             let partition: i64 = statement::column(&row, "partition")?;
@@ -111,12 +104,9 @@ pub async fn places<C: ConnectionTrait>(
 /// When the database cannot be used now.
 pub async fn load<C: ConnectionTrait>(connection: &C, ids: &[EventId]) -> Result<Vec<EventRow>, StoreError> {
     let mut found = Vec::with_capacity(ids.len());
-    for some in ids.chunks(MAX_IDS) {
-        let sql = format!(
-            "SELECT {COLUMNS} FROM events WHERE id IN ({})",
-            rows::places(1, some.len())
-        );
-        let values = some.iter().map(rows::id).collect();
+    let ids = ids.iter().map(|id| vec![rows::id(id)]).collect();
+    for (tuples, values) in rows::lookups(ids) {
+        let sql = format!("SELECT {COLUMNS} FROM events WHERE id IN (VALUES {tuples})");
         for row in statement::all(connection, &sql, values).await? {
             found.push(EventRow::from_query_result(&row, "")?);
         }

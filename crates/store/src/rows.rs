@@ -9,6 +9,9 @@ use crate::{StoreError, statement};
 /// Most values of one statement: SQLite takes 32,766, PostgreSQL 65,535.
 const MAX_VALUES: usize = 30_000;
 
+/// Bytes of one place in a statement's text, such as `, $4352`.
+const PLACE_BYTES: usize = 8;
+
 /// Text as a value. PostgreSQL refuses NUL in text, so it is written as JSON would escape it.
 pub(crate) fn text(text: impl AsRef<str>) -> Value {
     escaped(text.as_ref()).into_owned().into()
@@ -65,27 +68,52 @@ pub(crate) async fn insert<C: ConnectionTrait>(
     Ok(written)
 }
 
-/// The rows in chunks that fit into one statement: `($1, $2), ($3, $4)` and the values.
+/// The rows in chunks that fit into one statement: `($1, $2), ($3, $4)` and the values. The sizes of
+/// chunks are powers of two, so that there are few texts of statements, each prepared once.
 pub(crate) fn chunks(rows: Vec<Vec<Value>>) -> Vec<(String, Vec<Value>)> {
     let width = rows.first().map_or(1, Vec::len).max(1);
     let mut chunks = Vec::new();
-    let mut rows = rows.into_iter().peekable();
-    while rows.peek().is_some() {
-        let chunk: Vec<_> = rows.by_ref().take(MAX_VALUES / width).collect();
-        let tuples = tuples(chunk.len(), width);
-        chunks.push((tuples, chunk.into_iter().flatten().collect()));
+    let mut left = rows.len();
+    let mut rows = rows.into_iter();
+    while left > 0 {
+        let count = power_of_two_within(left.min(MAX_VALUES / width));
+        left -= count;
+        let values = rows.by_ref().take(count).flatten().collect();
+        chunks.push((tuples(count, width), values));
     }
     chunks
 }
 
+/// Rows that are looked for, in chunks as those of [`chunks`]; the last one is filled up with its last
+/// row, which finds nothing more.
+pub(crate) fn lookups(mut rows: Vec<Vec<Value>>) -> Vec<(String, Vec<Value>)> {
+    let width = rows.first().map_or(1, Vec::len).max(1);
+    let largest = power_of_two_within(MAX_VALUES / width);
+    let rest = rows.len() % largest;
+    if let (1.., Some(last)) = (rest, rows.last().cloned()) {
+        let missing = rest.next_power_of_two() - rest;
+        rows.extend(std::iter::repeat_n(last, missing));
+    }
+    chunks(rows)
+}
+
+/// The largest power of two that is not more than `limit`; at least 1.
+fn power_of_two_within(limit: usize) -> usize {
+    1 << limit.max(1).ilog2()
+}
+
 fn tuples(rows: usize, width: usize) -> String {
-    let tuple = |row: usize| {
-        let places: Vec<String> = (1..=width)
-            .map(|column| format!("${}", row * width + column))
-            .collect();
-        format!("({})", places.join(", "))
-    };
-    (0..rows).map(tuple).collect::<Vec<_>>().join(", ")
+    let mut text = String::with_capacity(rows * width * PLACE_BYTES);
+    for row in 0..rows {
+        text.push_str(if row == 0 { "(" } else { ", (" });
+        for column in 1..=width {
+            let separator = if column == 1 { "$" } else { ", $" };
+            text.push_str(separator);
+            text.push_str(&(row * width + column).to_string());
+        }
+        text.push(')');
+    }
+    text
 }
 
 #[cfg(test)]
@@ -102,8 +130,30 @@ mod tests {
         let rows = (0..MAX_VALUES)
             .map(|n| vec![number(n as u64), number(n as u64)])
             .collect();
-        let sizes: Vec<usize> = chunks(rows).iter().map(|(_, values)| values.len()).collect();
-        assert_eq!(sizes, [MAX_VALUES, MAX_VALUES]);
+        let counts = [8192, 8192, 8192, 4096, 1024, 256, 32, 16];
+        assert_eq!(sizes(chunks(rows)), counts.map(|rows| 2 * rows));
+    }
+
+    fn sizes(chunks: Vec<(String, Vec<Value>)>) -> Vec<usize> {
+        chunks.iter().map(|(_, values)| values.len()).collect()
+    }
+
+    #[test]
+    fn statements_have_few_texts() {
+        let rows = |count: u64| (0..count).map(|n| vec![number(n)]).collect::<Vec<_>>();
+        for (count, written, looked_up) in [
+            (1, vec![1], vec![1]),
+            (3, vec![2, 1], vec![4]),
+            (256, vec![256], vec![256]),
+            (300, vec![256, 32, 8, 4], vec![512]),
+            (20_000, vec![16_384, 2048, 1024, 512, 32], vec![16_384, 4096]),
+        ] {
+            assert_eq!(sizes(chunks(rows(count))), written, "{count}");
+            assert_eq!(sizes(lookups(rows(count))), looked_up, "{count}");
+        }
+        assert!(lookups(Vec::new()).is_empty());
+        let (_, values) = lookups(rows(3)).remove(0);
+        assert_eq!(values, [0_u64, 1, 2, 2].map(number));
     }
 
     #[test]

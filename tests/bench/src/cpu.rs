@@ -24,3 +24,14 @@ pub(crate) fn seconds_with_children(pid: u32) -> f64 {
     let children = children.split_whitespace().filter_map(|child| child.parse().ok());
     seconds(pid) + children.map(seconds).sum::<f64>()
 }
+
+/// The same of all processes with this name.
+pub(crate) fn seconds_of(name: &str) -> f64 {
+    let pids = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = pids.filter_map(|entry| entry.file_name().to_string_lossy().parse::<u32>().ok());
+    let is_named = |pid: &u32| {
+        let found = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+        found.trim_end() == name
+    };
+    pids.filter(is_named).map(seconds).sum()
+}

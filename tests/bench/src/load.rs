@@ -1,7 +1,13 @@
 //! A closed loop of HTTP/1.1 requests over keep-alive connections: each sends the next request when
 //! the last was answered. Written on bare sockets, so that it takes little of the cores it shares.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
 use anyhow::Context as _;
 use tokio::{
@@ -62,20 +68,47 @@ pub(crate) async fn run(post: Post<'_>, connections: usize, time: Duration) -> a
         body,
         wanted,
     } = post;
+    let request = request_with(address, path, headers, body);
+    let end = Instant::now() + time;
+    let next = move || (Instant::now() < end).then(|| Arc::clone(&request));
+    send(address, wanted, next, connections).await
+}
+
+/// Sends each of these requests once, over `connections`.
+pub(crate) async fn send_all(
+    address: &str,
+    requests: Arc<[Arc<[u8]>]>,
+    connections: usize,
+) -> anyhow::Result<Seen> {
+    let sent = Arc::new(AtomicUsize::new(0));
+    let next = move || requests.get(sent.fetch_add(1, Ordering::Relaxed)).map(Arc::clone);
+    send(address, 202, next, connections).await
+}
+
+/// A POST of JSON.
+pub(crate) fn request(address: &str, path: &str, body: &[u8]) -> Arc<[u8]> {
+    request_with(address, path, "", body)
+}
+
+fn request_with(address: &str, path: &str, headers: &str, body: &[u8]) -> Arc<[u8]> {
     let head = format!(
         "POST {path} HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\n{headers}Content-Length: {}\r\n\r\n",
         body.len()
     );
-    let request: std::sync::Arc<[u8]> = [head.as_bytes(), body].concat().into();
-    let (started, end) = (Instant::now(), Instant::now() + time);
+    [head.as_bytes(), body].concat().into()
+}
+
+/// Sends what `next` gives over `connections`, until it gives nothing.
+async fn send(
+    address: &str,
+    wanted: u16,
+    next: impl Fn() -> Option<Arc<[u8]>> + Clone + Send + 'static,
+    connections: usize,
+) -> anyhow::Result<Seen> {
+    let started = Instant::now();
     let mut tasks = tokio::task::JoinSet::new();
     for _ in 0..connections {
-        tasks.spawn(connection(
-            wanted,
-            address.to_owned(),
-            std::sync::Arc::clone(&request),
-            end,
-        ));
+        tasks.spawn(connection(wanted, address.to_owned(), next.clone()));
     }
     let mut seen = Seen::default();
     while let Some(one) = tasks.join_next().await {
@@ -91,15 +124,14 @@ pub(crate) async fn run(post: Post<'_>, connections: usize, time: Duration) -> a
 async fn connection(
     wanted: u16,
     address: String,
-    request: std::sync::Arc<[u8]>,
-    end: Instant,
+    next: impl Fn() -> Option<Arc<[u8]>>,
 ) -> anyhow::Result<Seen> {
     let mut stream = TcpStream::connect(&address)
         .await
         .with_context(|| format!("can't connect to {address}"))?;
     stream.set_nodelay(true)?;
     let (mut seen, mut buffer) = (Seen::default(), vec![0; ANSWER_BYTES]);
-    while Instant::now() < end {
+    while let Some(request) = next() {
         let sent = Instant::now();
         stream.write_all(&request).await?;
         let status = read_answer(&mut stream, &mut buffer).await?;

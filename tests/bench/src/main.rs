@@ -5,6 +5,8 @@ mod cpu;
 mod deliveries;
 mod ingress;
 mod load;
+mod paths;
+mod processing;
 mod respond;
 mod servers;
 mod sink;
@@ -55,6 +57,14 @@ enum Bench {
         #[arg(long, value_delimiter = ',', default_value = "1,8,64")]
         connections: Vec<usize>,
     },
+    /// Events through ingress and processor into the store, on SQLite and PostgreSQL
+    Processing {
+        /// Events that are sent
+        #[arg(long, default_value_t = 60_000)]
+        events: u64,
+    },
+    /// Paths that were written to cost much: the time to refuse or to evaluate each
+    Paths,
     /// Serves: answers 202 (started by the benchmark)
     #[command(hide = true)]
     ServeBare,
@@ -75,6 +85,11 @@ fn main() -> anyhow::Result<()> {
     };
     hookrail_harness::install_tls_provider();
     match Cli::parse().command.unwrap_or(ingress) {
+        Bench::Processing { events } => {
+            let runtime = tokio::runtime::Runtime::new()?;
+            runtime.block_on(processing::measure(events))
+        }
+        Bench::Paths => paths::measure(),
         Bench::ServeBare => servers::serve_bare(),
         Bench::ServePublish { nats_url } => servers::serve_publish(&nats_url),
         Bench::Deliveries {

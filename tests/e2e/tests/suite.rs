@@ -25,6 +25,8 @@ mod operations;
 mod parking;
 #[path = "suite/payloads.rs"]
 mod payloads;
+#[path = "suite/real_senders.rs"]
+mod real_senders;
 #[path = "suite/replays.rs"]
 mod replays;
 #[path = "suite/respond.rs"]
@@ -55,7 +57,9 @@ const SCENARIOS: &[(&str, Scenario)] = scenarios! {
     senders: a_github_push_reaches_a_receiver_that_verifies_it,
         a_mattermost_post_becomes_an_entity,
         a_shopify_order_keeps_every_digit,
-        an_array_of_objects_becomes_as_many_entities;
+        an_array_of_objects_becomes_as_many_entities,
+        a_form_with_nested_names_becomes_an_entity,
+        one_and_two_hundred_notifications_of_a_soap_message_become_entities;
     entities: an_update_of_the_same_object_updates_the_entity,
         a_filter_leaves_events_out_and_says_so,
         a_payload_without_the_id_fails_and_the_source_warns;
@@ -107,6 +111,8 @@ const SCENARIOS: &[(&str, Scenario)] = scenarios! {
         handshakes_are_answered_and_are_no_events;
     payloads: real_payloads_come_out_byte_for_byte,
         json_is_taken_and_refused_as_the_test_suite_says;
+    real_senders: github_events_become_the_entities_that_an_independent_reading_finds,
+        payloads_of_many_senders_become_the_entities_that_an_independent_reading_finds;
     bodies: a_body_of_32_mib_goes_all_the_way,
         a_large_body_survives_kills,
         bodies_of_every_kind_become_data,

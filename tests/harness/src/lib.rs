@@ -17,7 +17,7 @@ pub use child::Child;
 pub use encodings::{bomb, encode};
 pub use nats::NatsServer;
 pub use nats_cluster::start_nats_servers;
-pub use official::verify_standard_webhook;
+pub use official::{python, verify_standard_webhook};
 pub use postgres::create_database;
 pub use receiver::{Arrival, Receiver, Reply};
 pub use stack::{ADMIN_TOKEN, Service, Stack, hookrail_binary};

@@ -52,7 +52,7 @@ pub fn verify_standard_webhook(secret: &str, arrival: &Arrival) -> anyhow::Resul
 }
 
 /// The interpreter that has the library: `HOOKRAIL_TEST_PYTHON`, else where `make tools` puts it.
-fn python() -> std::path::PathBuf {
+pub fn python() -> std::path::PathBuf {
     let fetched = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.tools/venv/bin/python");
     std::env::var_os("HOOKRAIL_TEST_PYTHON").map_or_else(fetched, Into::into)
 }

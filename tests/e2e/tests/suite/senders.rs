@@ -114,6 +114,12 @@ pub(crate) async fn a_shopify_order_keeps_every_digit(stack: Arc<Stack>) -> anyh
     let event = accepted(api, &source, ORDER).await?;
     let arrival = receiver.wait_for(1, SOON).await?.remove(0);
     verify_standard_webhook(SECRET, &arrival)?;
+    let sent = arrival.text();
+    let unchanged = ORDER.replace('\n', "");
+    ensure!(
+        sent.ends_with(&format!(r#""data":{unchanged}}}"#)),
+        "the order has changed: {sent}"
+    );
     settled_event(api, &event).await?;
     let stored = api
         .call("GET", &format!("/entities/{kind}/820982911946154508"), None)
@@ -161,5 +167,105 @@ pub(crate) async fn an_array_of_objects_becomes_as_many_entities(stack: Arc<Stac
     }
     let listed = api.get(&format!("/entities?type={kind}")).await?;
     ensure!(listed["items"].as_array().map(Vec::len) == Some(3), "{listed}");
+    Ok(())
+}
+
+/// A contact that subscribed, in the shape of Mailchimp's forms.
+const SUBSCRIPTION: &str = "type=subscribe&fired_at=2026-11-20+10%3A15%3A00&data%5Bid%5D=8a25ff1d98\
+    &data%5Bemail%5D=ann%40example.com&data%5Bmerges%5D%5BEMAIL%5D=ann%40example.com&data%5Bmerges%5D%5BFNAME%5D=Ann\
+    &data%5Bmerges%5D%5BINTERESTS%5D=Group1%2CGroup2&data%5Btags%5D%5B%5D=new&data%5Btags%5D%5B%5D=vip&data%5Blist_id%5D=a6b5da1054";
+
+pub(crate) async fn a_form_with_nested_names_becomes_an_entity(stack: Arc<Stack>) -> anyhow::Result<()> {
+    let (api, receiver) = (&stack.api, Receiver::start()?);
+    let kind = unique("contact");
+    let spec = json!({
+        "filter": {"path": "$.type", "op": "in", "value": ["subscribe", "profile"]},
+        "entity": {"type": kind, "path": "$.data", "unique_id": "$.id", "title": "$.merges.EMAIL",
+            "fields": {"name": "$.merges.FNAME", "tags": "$.tags"}}
+    });
+    let source = source(api, spec).await?;
+    let destination = destination(api, &receiver, json!({})).await?;
+    route(api, &source, &destination, &["entity.created"]).await?;
+    let headers = [("content-type", "application/x-www-form-urlencoded")];
+    api.send(&source.path, &headers, SUBSCRIPTION)
+        .await?
+        .expect(202)?;
+    let data = receiver.wait_for(1, SOON).await?.remove(0).json()["data"].clone();
+    let wanted = json!({
+        "id": "8a25ff1d98", "email": "ann@example.com",
+        "merges": {"EMAIL": "ann@example.com", "FNAME": "Ann", "INTERESTS": "Group1,Group2"},
+        "tags": ["new", "vip"], "list_id": "a6b5da1054"
+    });
+    ensure!(data == wanted, "{data}");
+    let stored = entity(api, &kind, "8a25ff1d98").await?;
+    ensure!(
+        stored["title"] == "ann@example.com"
+            && stored["fields"] == json!({"name": "Ann", "tags": ["new", "vip"]}),
+        "{stored}"
+    );
+    Ok(())
+}
+
+/// An outbound message in the shape of Salesforce's, with a byte order mark as theirs have.
+fn outbound_message(records: u32) -> String {
+    let notification = |number: u32| {
+        format!(
+            r#"<Notification><Id>04l{number:03}</Id><sObject xsi:type="sf:Account" xmlns:sf="urn:sobject.enterprise.soap.sforce.com"><sf:Id>001{number:03}</sf:Id><sf:Name>Müller &amp; Söhne {number}</sf:Name><sf:AnnualRevenue>1.10</sf:AnnualRevenue></sObject></Notification>"#
+        )
+    };
+    let notifications: String = (0..records).map(notification).collect();
+    format!(
+        "\u{feff}{}{}{notifications}</notifications></soapenv:Body></soapenv:Envelope>",
+        r#"<?xml version="1.0" encoding="UTF-8"?><soapenv:Envelope xmlns:soapenv="http://schemas.xmlsoap.org/soap/envelope/" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"><soapenv:Body>"#,
+        r#"<notifications xmlns="http://soap.sforce.com/2005/09/outbound"><OrganizationId>00D0</OrganizationId>"#
+    )
+}
+
+pub(crate) async fn one_and_two_hundred_notifications_of_a_soap_message_become_entities(
+    stack: Arc<Stack>,
+) -> anyhow::Result<()> {
+    let (api, receiver) = (&stack.api, Receiver::start()?);
+    let kind = unique("account");
+    let below = "$['soapenv:Envelope']['soapenv:Body'].notifications";
+    let spec = json!({
+        "force_list": ["Notification"],
+        "filter": {"path": format!("{below}.Notification[*].sObject['@xsi:type']"), "op": "eq", "value": "sf:Account"},
+        "entity": {"type": kind, "path": format!("{below}.Notification[*].sObject"), "unique_id": "$['sf:Id']",
+            "title": "$['sf:Name']", "fields": {"revenue": "$['sf:AnnualRevenue']"}}
+    });
+    let source = source(api, spec).await?;
+    let destination = destination(api, &receiver, json!({"ordering": "key"})).await?;
+    route(api, &source, &destination, &["entity.created", "entity.updated"]).await?;
+    let headers = [("content-type", "text/xml; charset=utf-8")];
+    api.send(&source.path, &headers, outbound_message(1))
+        .await?
+        .expect(202)?;
+    let first = receiver.wait_for(1, SOON).await?.remove(0).json();
+    let wanted = json!({
+        "@xsi:type": "sf:Account", "sf:Id": "001000", "sf:Name": "Müller & Söhne 0", "sf:AnnualRevenue": "1.10"
+    });
+    ensure!(first["data"] == wanted, "{first}");
+    // The first of the two hundred is known, and unchanged.
+    api.send(&source.path, &headers, outbound_message(200))
+        .await?
+        .expect(202)?;
+    let arrivals = receiver.wait_for(200, SOON).await?;
+    let mut ids: Vec<String> = arrivals
+        .iter()
+        .map(|arrival| {
+            arrival.json()["data"]["sf:Id"]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned()
+        })
+        .collect();
+    ids.sort();
+    let expected: Vec<String> = (0..200).map(|number| format!("001{number:03}")).collect();
+    ensure!(ids == expected, "{ids:?}");
+    let stored = entity(api, &kind, "001199").await?;
+    ensure!(
+        stored["title"] == "Müller & Söhne 199" && stored["fields"]["revenue"] == "1.10",
+        "{stored}"
+    );
     Ok(())
 }
