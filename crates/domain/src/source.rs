@@ -249,6 +249,11 @@ impl SourceSpec {
         }
     }
 
+    /// The largest body that it takes in, bytes after decoding.
+    pub fn body_limit(&self) -> usize {
+        usize::try_from(self.max_body_bytes).unwrap_or(usize::MAX)
+    }
+
     /// Refuses what can't be meant, and what this version does not carry out yet.
     pub fn validate(&self) -> Result<(), Vec<FieldError>> {
         let mut faults = Faults::default();

@@ -137,3 +137,35 @@ fn reconnections(worker: &Worker) -> watch::Receiver<u64> {
     reconnections.mark_unchanged();
     reconnections
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hookrail_domain::ids::EventId;
+
+    fn check(answered: Option<&str>, asked: Option<&str>, expected: bool) {
+        let response = Response {
+            event: EventId::from_u128(1),
+            at: 0,
+            body_hash: answered.map(str::to_owned),
+            outcome: None,
+        };
+        let reply = Reply {
+            instance: "i".to_owned(),
+            request: "r".to_owned(),
+            deadline: 0,
+            waits_until: 0,
+            drop_late: false,
+            body_hash: asked.map(str::to_owned),
+        };
+        assert_eq!(is_of(&response, &reply), expected, "{answered:?} to {asked:?}");
+    }
+
+    #[test]
+    fn the_answer_to_another_body_with_the_same_key_is_not_heard() {
+        check(Some("a"), Some("a"), true);
+        check(Some("b"), Some("a"), false);
+        check(None, Some("a"), true);
+        check(Some("b"), None, true);
+    }
+}

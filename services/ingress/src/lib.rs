@@ -16,7 +16,6 @@ mod head_checks;
 mod intake;
 
 mod authenticate;
-mod body_limit;
 mod byte_budget;
 mod content_encoding;
 mod in_flight;

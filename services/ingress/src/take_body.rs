@@ -7,7 +7,6 @@ use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
 use actix_web::web::Bytes;
 use hookrail_domain::payload::is_bodyless;
 
-use crate::body_limit::body_limit;
 use crate::byte_budget::Reserved;
 use crate::content_encoding::{Codings, DecodeError, decode};
 use crate::intake::Intake;
@@ -35,7 +34,7 @@ pub(crate) async fn take_body(
     let readable: Option<Vec<&str>> = headers.map(|value| value.to_str().ok()).collect();
     let codings = readable.and_then(|headers| Codings::of(headers.into_iter()));
     let codings = codings.ok_or(Refusal::Encoding)?;
-    let limit = body_limit(&intake.source.spec);
+    let limit = intake.source.spec.body_limit();
     let wire_limit = codings.wire_limit(limit);
     let declared = request.headers().get(CONTENT_LENGTH);
     let declared = declared.and_then(|length| length.to_str().ok()?.parse().ok());

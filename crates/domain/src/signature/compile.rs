@@ -86,3 +86,30 @@ impl Scheme {
         self.checks.iter().any(|check| check.parse_key(text).is_some())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(algorithm: &str, signed: &str, id: &str, expected: bool) {
+        let scheme = format!(
+            r#"{{"checks": [{{"algorithm": "{algorithm}", "signature": {{"at": {{"header": "s"}}}}, "signed": "{signed}"{id}}}]}}"#
+        );
+        let scheme: Scheme = serde_json::from_str(&scheme).unwrap();
+        let [compiled] = &compile(&scheme, &[])[..] else {
+            panic!("{signed} is no template")
+        };
+        assert_eq!(compiled.signs_id(), expected, "{algorithm} of {signed} with {id}");
+    }
+
+    #[test]
+    fn an_id_identifies_only_where_the_signature_covers_it() {
+        let (in_header, in_body) = (r#", "id": {"header": "i"}"#, r#", "id": {"path": "$.id"}"#);
+        check("hmac-sha256", "{{id}}.{{body}}", in_header, true);
+        check("hmac-sha256", "{{body}}", in_header, false);
+        check("hmac-sha256", "{{body}}", in_body, true);
+        check("hmac-sha256", "{{timestamp}}", in_body, false);
+        check("hmac-sha256", "{{body}}", "", false);
+        check("token", "{{body}}", in_body, false);
+    }
+}

@@ -220,6 +220,23 @@ mod tests {
     }
 
     #[test]
+    fn nobody_unknown_gets_a_text_of_its_choice_signed() {
+        let greets = |signed: bool, body: &str| {
+            let rule = format!(
+                r#"{{"when": [{{"method": "POST"}}], "signed": {signed}, "answer": {{"body": "{body}"}}}}"#
+            );
+            let check = r#"{"algorithm": "hmac-sha256", "signature": {"at": {"header": "X-Sig"}}, "signed": "{{body}}"}"#;
+            format!(r#"{{"checks": [{check}], "handshakes": [{rule}]}}"#)
+        };
+        let refused = ["/auth/dimensions/handshakes/0/answer/body"];
+        for signs in ["{{query:t|hmac_sha256_hex}}", "{{value:$.t|hmac_sha256_base64}}"] {
+            custom(&greets(false, signs), &refused);
+            custom(&greets(true, signs), &[]);
+        }
+        custom(&greets(false, "{{query:t}}"), &[]);
+    }
+
+    #[test]
     fn an_unknown_member_of_a_scheme_is_refused() {
         let text = r#"{"type": "signature", "scheme": "custom", "dimensions": {"checks": [], "chekcs": 1}}"#;
         assert!(serde_json::from_str::<SourceAuth>(text).is_err());
