@@ -8,6 +8,7 @@ mod delivery;
 mod destination;
 mod entry;
 mod event;
+mod fetcher;
 mod journal;
 mod parked;
 mod response;

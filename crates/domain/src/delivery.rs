@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Millis,
     event::{Body, Origin, Reply},
-    ids::{DeliveryId, DestinationId, EventId, ReplayId, RouteId, SourceId, WorkspaceId},
+    ids::{DeliveryId, DestinationId, EventId, FetcherId, ReplayId, RouteId, SourceId, WorkspaceId},
     partition,
 };
 
@@ -34,8 +34,10 @@ pub struct Delivery {
     pub workspace: WorkspaceId,
     /// The source of the event.
     pub source: Option<SourceId>,
-    /// Where it goes.
+    /// Where it goes; of a fetch, the fetcher in the place of a destination.
     pub destination: DestinationId,
+    /// The fetcher whose call it is: then its body says what is asked for.
+    pub fetcher: Option<FetcherId>,
     /// The route that planned it; `None` = the destination's own `events`.
     pub route: Option<RouteId>,
     /// The entity that it is about.

@@ -259,9 +259,7 @@ impl DestinationSpec {
         for (name, value) in &self.headers {
             check_header(name, value, &format!("/headers/{}", pointer_token(name)), faults);
         }
-        if let DestinationAuth::Header { name, value } = &self.auth {
-            check_header(name, value.value.as_deref().unwrap_or_default(), "/auth", faults);
-        }
+        check_auth(&self.auth, faults);
         for (i, event) in self.events.iter().enumerate() {
             let fits = crate::event_type::is_type_name(event);
             faults.require(fits, &format!("/events/{i}"), "is not the name of an event type");
@@ -319,8 +317,6 @@ impl DestinationSpec {
             "/format",
             "this format",
         );
-        let oauth = matches!(self.auth, DestinationAuth::Oauth2ClientCredentials { .. });
-        faults.later(!oauth, "/auth/type", "OAuth 2");
         let hmac = matches!(self.signing, Signing::Hmac { .. });
         faults.later(!hmac, "/signing/type", "a plain HMAC");
         let ed25519 = matches!(
@@ -338,16 +334,7 @@ impl DestinationSpec {
     /// Every secret in the definition.
     pub fn secrets_mut(&mut self) -> Vec<&mut Secret> {
         let mut found: Vec<&mut Secret> = Vec::new();
-        match &mut self.auth {
-            DestinationAuth::None => {}
-            DestinationAuth::Header { value: secret, .. }
-            | DestinationAuth::Basic { password: secret, .. }
-            | DestinationAuth::Bearer { token: secret }
-            | DestinationAuth::Oauth2ClientCredentials {
-                client_secret: secret,
-                ..
-            } => found.push(secret),
-        }
+        found.extend(self.auth.secret_mut());
         found.extend(&mut self.api_key);
         match &mut self.signing {
             Signing::StandardWebhooks { secrets, .. } | Signing::Hmac { secrets, .. } => {
@@ -360,7 +347,17 @@ impl DestinationSpec {
     }
 }
 
-fn check_header(name: &str, value: &str, pointer: &str, faults: &mut Faults) {
+/// Refuses credentials that can't be sent.
+pub(crate) fn check_auth(auth: &DestinationAuth, faults: &mut Faults) {
+    if let DestinationAuth::Header { name, value } = auth {
+        check_header(name, value.value.as_deref().unwrap_or_default(), "/auth", faults);
+    }
+    let oauth = matches!(auth, DestinationAuth::Oauth2ClientCredentials { .. });
+    faults.later(!oauth, "/auth/type", "OAuth 2");
+}
+
+/// Refuses a header that a definition can't set.
+pub(crate) fn check_header(name: &str, value: &str, pointer: &str, faults: &mut Faults) {
     faults.require(
         validation::is_header_name(name),
         pointer,

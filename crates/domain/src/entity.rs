@@ -107,6 +107,16 @@ impl EntityRules {
         require(self.history <= MAX_HISTORY, "history", detail);
     }
 
+    /// The rules for what a payload says of entities that a fetcher gets: their ids.
+    pub(crate) fn ids_only(&self) -> Self {
+        Self {
+            title: None,
+            fields: IndexMap::new(),
+            delete_when: None,
+            ..self.clone()
+        }
+    }
+
     /// The path from the payload to the unique id, where both paths are plain and the entity is in
     /// the payload: the key that can be read while the body is checked.
     pub fn plain_unique_id(&self) -> Option<JsonPath> {

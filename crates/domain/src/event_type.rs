@@ -16,6 +16,8 @@ pub const DELIVERY_DEAD: &str = "delivery.dead";
 pub const DESTINATION_DISABLED: &str = "destination.disabled";
 /// A destination has more waiting deliveries than it may have.
 pub const DESTINATION_OVER_QUOTA: &str = "destination.over_quota";
+/// A fetcher's call was answered. Of Hookrail's own: nobody subscribes to it.
+pub const FETCH_ANSWERED: &str = "fetch.answered";
 /// What a probe or a test sends.
 pub const PING: &str = "hookrail.ping";
 

@@ -101,7 +101,13 @@ pub fn delivery_dead(dead: &StateRecord, destination_name: Option<&str>, partiti
         ("event_type", delivery.event_type.as_str().into()),
         ("source", optional(delivery.source.map(|id| id.to_string()))),
     ];
-    data.extend(destination.show());
+    match delivery.fetcher {
+        None => data.extend(destination.show()),
+        Some(fetcher) => data.extend([
+            ("fetcher", fetcher.to_string().into()),
+            ("fetcher_name", destination_name.map_or(Json::Null, Json::from)),
+        ]),
+    }
     data.extend([
         ("route", optional(delivery.route.map(|id| id.to_string()))),
         ("replay", optional(delivery.replay.map(|id| id.to_string()))),
@@ -176,6 +182,7 @@ mod tests {
             workspace: WorkspaceId::from_u128(3),
             source: None,
             destination: DestinationId::from_u128(4),
+            fetcher: None,
             route: None,
             entity: None,
             lane_key: None,

@@ -7,7 +7,7 @@ use crate::{
     Millis,
     delivery::{Attempt, Delivery, DeliveryStatus, EntityRef, Failure},
     event::Origin,
-    ids::{DeliveryId, DestinationId, EventId, ReplayId, RouteId, SourceId, WorkspaceId},
+    ids::{DeliveryId, DestinationId, EventId, FetcherId, ReplayId, RouteId, SourceId, WorkspaceId},
 };
 
 /// What the journal knows of a delivery, whoever reports it first.
@@ -23,8 +23,10 @@ pub struct DeliveryFacts {
     pub workspace: WorkspaceId,
     /// The source of the event.
     pub source: Option<SourceId>,
-    /// Where it goes.
+    /// Where it goes; of a fetch, the fetcher in the place of a destination.
     pub destination: DestinationId,
+    /// The fetcher whose call it is.
+    pub fetcher: Option<FetcherId>,
     /// The route that planned it.
     pub route: Option<RouteId>,
     /// The entity that it is about.
@@ -48,6 +50,7 @@ impl From<&Delivery> for DeliveryFacts {
             workspace: delivery.workspace,
             source: delivery.source,
             destination: delivery.destination,
+            fetcher: delivery.fetcher,
             route: delivery.route,
             entity: delivery.entity.clone(),
             lane_key: delivery.lane_key.clone(),

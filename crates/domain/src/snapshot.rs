@@ -5,7 +5,8 @@ use std::{collections::HashMap, sync::Arc};
 use crate::{
     Millis,
     destination::Destination,
-    ids::{DestinationId, RouteId, SourceId, WorkspaceId},
+    fetcher::{self, Fetcher},
+    ids::{DestinationId, FetcherId, RouteId, SourceId, WorkspaceId},
     route::Route,
     source::Source,
     workspace::Workspace,
@@ -22,6 +23,8 @@ pub enum Key {
     Destination(DestinationId),
     /// A route.
     Route(RouteId),
+    /// A fetcher.
+    Fetcher(FetcherId),
 }
 
 /// A definition in force.
@@ -37,6 +40,8 @@ pub enum Definition {
     Destination(Box<Destination>),
     /// A route.
     Route(Box<Route>),
+    /// A fetcher.
+    Fetcher(Box<Fetcher>),
 }
 
 /// One change of the definitions, the unit in which they are published.
@@ -68,6 +73,9 @@ pub struct Snapshot {
     routes_by_source: HashMap<(WorkspaceId, Option<SourceId>), Vec<Arc<Route>>>,
     /// Destinations with `events` of their own.
     subscribers: HashMap<WorkspaceId, Vec<Arc<Destination>>>,
+    fetchers: HashMap<FetcherId, Arc<Fetcher>>,
+    /// The limits of fetchers, under the ids by which their calls wait.
+    fetching: HashMap<DestinationId, Arc<Destination>>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -130,6 +138,10 @@ impl Snapshot {
                 Some(Definition::Route(route)) => self.put_route(*route),
                 _ => self.remove_route(id),
             },
+            Key::Fetcher(id) => match definition {
+                Some(Definition::Fetcher(fetcher)) => self.put_fetcher(*fetcher),
+                _ => self.remove_fetcher(id),
+            },
         }
     }
 
@@ -172,6 +184,21 @@ impl Snapshot {
     /// All destinations.
     pub fn destinations(&self) -> impl Iterator<Item = &Arc<Destination>> {
         self.destinations.values()
+    }
+
+    /// What has the limits of deliveries to `id`: a destination, or a fetcher in the shape of one.
+    pub fn receiver(&self, id: DestinationId) -> Option<&Arc<Destination>> {
+        self.destinations.get(&id).or_else(|| self.fetching.get(&id))
+    }
+
+    /// All that deliveries may go to.
+    pub fn receivers(&self) -> impl Iterator<Item = &Arc<Destination>> {
+        self.destinations.values().chain(self.fetching.values())
+    }
+
+    /// A fetcher.
+    pub fn fetcher(&self, id: FetcherId) -> Option<&Arc<Fetcher>> {
+        self.fetchers.get(&id)
     }
 
     /// A route.
@@ -258,6 +285,19 @@ impl Snapshot {
         if let Some(of_workspace) = self.subscribers.get_mut(&destination.workspace) {
             of_workspace.retain(|d| d.id != id);
         }
+    }
+
+    fn put_fetcher(&mut self, fetcher: Fetcher) {
+        self.fetching.insert(
+            fetcher::as_destination(fetcher.id),
+            Arc::new(fetcher.as_receiver()),
+        );
+        self.fetchers.insert(fetcher.id, Arc::new(fetcher));
+    }
+
+    fn remove_fetcher(&mut self, id: FetcherId) {
+        self.fetching.remove(&fetcher::as_destination(id));
+        self.fetchers.remove(&id);
     }
 
     fn put_route(&mut self, route: Route) {
@@ -379,6 +419,35 @@ mod tests {
         snapshot.forget(key);
         assert!(snapshot.source(id).is_none() && snapshot.revision_of(key).is_none());
         assert_eq!(snapshot.revision(), 2);
+    }
+
+    #[test]
+    fn a_fetcher_is_found_by_its_id_and_as_a_receiver_until_it_is_deleted() {
+        let mut snapshot = Snapshot::default();
+        let spec = r#"{"name":"f","type":"t","url":"http://h/{{id}}","unique_id":"$.id","timeout_ms":700}"#;
+        let fetcher = Fetcher {
+            id: FetcherId::from_u128(9),
+            workspace: WorkspaceId::from_u128(1),
+            spec: serde_json::from_str(spec).unwrap(),
+        };
+        let (key, place) = (Key::Fetcher(fetcher.id), fetcher::as_destination(fetcher.id));
+        snapshot.apply(Entry {
+            revision: 1,
+            key,
+            definition: Some(Definition::Fetcher(Box::new(fetcher.clone()))),
+        });
+        assert_eq!(snapshot.fetcher(fetcher.id).map(|found| &**found), Some(&fetcher));
+        assert_eq!(
+            snapshot.receiver(place).map(|found| found.spec.timeout_ms),
+            Some(700)
+        );
+        assert!(snapshot.destination(place).is_none(), "no route leads to it");
+        snapshot.apply(Entry {
+            revision: 2,
+            key,
+            definition: None,
+        });
+        assert!(snapshot.fetcher(fetcher.id).is_none() && snapshot.receiver(place).is_none());
     }
 
     #[test]

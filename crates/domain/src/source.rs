@@ -338,7 +338,6 @@ impl SourceSpec {
             "another retention",
         );
         if let Some(entity) = &self.entity {
-            faults.later(entity.fetcher.is_none(), "/entity/build", "a fetcher");
             faults.later(
                 entity.delete_when.is_none(),
                 "/entity/delete_when",

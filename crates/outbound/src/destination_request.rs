@@ -18,7 +18,7 @@ const API_KEY_HEADER: &str = "x-api-key";
 /// Header that carries the Standard Webhooks signature.
 const SIGNATURE_HEADER: &str = "webhook-signature";
 /// Headers whose values are credentials wherever they come from: they are sent, and never kept.
-const CREDENTIALS: [&str; 3] = ["authorization", API_KEY_HEADER, SIGNATURE_HEADER];
+pub(crate) const CREDENTIALS: [&str; 3] = ["authorization", API_KEY_HEADER, SIGNATURE_HEADER];
 
 /// What one request to a destination brings.
 #[derive(Debug)]
@@ -46,7 +46,7 @@ pub struct MadeRequest {
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RequestError {
     /// A secret has no value, or none that is still in use.
-    #[error("the destination has no secret in use at {0}")]
+    #[error("the definition has no secret in use at {0}")]
     NoSecret(&'static str),
     /// A signing secret can't be used.
     #[error("the signing secret can't be used: {0}")]
@@ -113,27 +113,7 @@ fn secret_headers(
     content: &RequestContent<'_>,
     now: Millis,
 ) -> Result<Vec<(String, String)>, RequestError> {
-    let mut headers = Vec::new();
-    match &spec.auth {
-        DestinationAuth::None | DestinationAuth::Oauth2ClientCredentials { .. } => {}
-        DestinationAuth::Header { name, value } => {
-            headers.push((
-                name.to_ascii_lowercase(),
-                active(value, now, "/auth/value")?.to_owned(),
-            ));
-        }
-        DestinationAuth::Basic { username, password } => {
-            let pair = format!("{username}:{}", active(password, now, "/auth/password")?);
-            headers.push((
-                "authorization".to_owned(),
-                format!("Basic {}", BASE64.encode(pair)),
-            ));
-        }
-        DestinationAuth::Bearer { token } => {
-            let token = active(token, now, "/auth/token")?;
-            headers.push(("authorization".to_owned(), format!("Bearer {token}")));
-        }
-    }
+    let mut headers: Vec<(String, String)> = auth_header(&spec.auth, now)?.into_iter().collect();
     if let Some(key) = &spec.api_key {
         headers.push((
             API_KEY_HEADER.to_owned(),
@@ -142,6 +122,31 @@ fn secret_headers(
     }
     headers.extend(signature(spec, content, now)?.map(|value| (SIGNATURE_HEADER.to_owned(), value)));
     Ok(headers)
+}
+
+/// The header that carries a definition's credentials, its name in lower case.
+pub(crate) fn auth_header(
+    auth: &DestinationAuth,
+    now: Millis,
+) -> Result<Option<(String, String)>, RequestError> {
+    Ok(match auth {
+        DestinationAuth::None | DestinationAuth::Oauth2ClientCredentials { .. } => None,
+        DestinationAuth::Header { name, value } => Some((
+            name.to_ascii_lowercase(),
+            active(value, now, "/auth/value")?.to_owned(),
+        )),
+        DestinationAuth::Basic { username, password } => {
+            let pair = format!("{username}:{}", active(password, now, "/auth/password")?);
+            Some((
+                "authorization".to_owned(),
+                format!("Basic {}", BASE64.encode(pair)),
+            ))
+        }
+        DestinationAuth::Bearer { token } => {
+            let token = active(token, now, "/auth/token")?;
+            Some(("authorization".to_owned(), format!("Bearer {token}")))
+        }
+    })
 }
 
 fn active<'a>(secret: &'a Secret, now: Millis, pointer: &'static str) -> Result<&'a str, RequestError> {

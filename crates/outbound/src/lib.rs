@@ -3,7 +3,7 @@
 //! Deliveries, probes and fetchers go out through [`OutboundClient`]. It sends one request, once:
 //! no redirects are followed, nothing is retried, no proxy is taken from the environment, and no
 //! connection is made to an address that [`AddressPolicy`] refuses. [`make_request`] makes the
-//! request of a destination. Nothing here judges what an answer means, or knows about deliveries,
+//! request of a destination, [`make_fetch_request`] that of a fetcher. Nothing here judges what an answer means, or knows about deliveries,
 //! lanes and retry schedules.
 
 mod address_policy;
@@ -14,6 +14,7 @@ mod connect_probe;
 mod destination_request;
 mod embedded_ipv4;
 mod failure;
+mod fetch_request;
 mod gated_body;
 mod guarded_resolver;
 mod limits;
@@ -36,6 +37,7 @@ pub use attempt::{AttemptError, AttemptResponse, AttemptResult, Withheld};
 pub use client::OutboundClient;
 pub use client_error::ClientError;
 pub use destination_request::{MadeRequest, RequestContent, RequestError, make_request};
+pub use fetch_request::{FetchFault, make_fetch_request};
 pub use hookrail_domain::delivery::ErrorCode;
 pub use limits::{OutboundLimits, RESPONSE_BODY_DRAINED_BYTES, RESPONSE_BODY_KEPT_BYTES};
 pub use outbound_request::{OutboundRequest, SendCheck};

@@ -1,4 +1,4 @@
-//! Sources, destinations and routes: three tables of the same shape.
+//! Sources, destinations, routes and fetchers: four tables of the same shape.
 //!
 //! A definition's rules are JSON text that this crate doesn't read. Secrets' values are in a table of
 //! their own.
@@ -19,6 +19,8 @@ pub enum DefinitionTable {
     Destinations,
     /// What connects them.
     Routes,
+    /// How entities are got by their ids.
+    Fetchers,
 }
 
 impl DefinitionTable {
@@ -27,6 +29,7 @@ impl DefinitionTable {
             Self::Sources => "sources",
             Self::Destinations => "destinations",
             Self::Routes => "routes",
+            Self::Fetchers => "fetchers",
         }
     }
 }

@@ -26,8 +26,10 @@ pub struct DeliveryRow {
     pub event_type: String,
     /// The event's source.
     pub source: Option<String>,
-    /// Where it goes.
+    /// Where it goes; of a fetch, the fetcher in the place of a destination.
     pub destination: String,
+    /// The fetcher whose call it is.
+    pub fetcher: Option<String>,
     /// The route that planned it.
     pub route: Option<String>,
     /// The entity's type.
@@ -76,7 +78,7 @@ pub struct DeliveryRow {
 
 macro_rules! reported {
     () => {
-        "id, workspace, event, event_type, source, destination, route, entity_type, unique_id, \
+        "id, workspace, event, event_type, source, destination, fetcher, route, entity_type, unique_id, \
          entity_version, lane_key, lane, origin_partition, origin_sequence, origin_index, accepted_at, replay, \
          status, generation, rank, epoch, attempts, next_at, settled_at, error_code, error_detail"
     };
@@ -239,6 +241,7 @@ fn row(facts: &DeliveryFacts, state: &State<'_>) -> Vec<Value> {
         rows::text(&facts.event_type),
         rows::id_or_null(facts.source),
         rows::id(facts.destination),
+        rows::id_or_null(facts.fetcher),
         rows::id_or_null(facts.route),
         rows::text_or_null(entity.map(|entity| &entity.entity_type)),
         rows::text_or_null(entity.map(|entity| &entity.unique_id)),

@@ -56,6 +56,7 @@ fn facts(id: u128) -> DeliveryFacts {
         workspace: WORKSPACE,
         source: Some(SOURCE),
         destination: DestinationId::from_u128(5),
+        fetcher: None,
         route: None,
         entity: Some(EntityRef {
             entity_type: "customer".into(),
@@ -557,6 +558,7 @@ async fn a_dead_letter_keeps_its_body() {
             reply: None,
             generation: 0,
             attempts_before: 0,
+            fetcher: None,
         };
         for died_at in [10, 30, 20] {
             written!(store, tx => dead_letters::insert(&*tx, &[(&delivery, died_at)]));

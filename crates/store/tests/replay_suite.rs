@@ -59,6 +59,7 @@ fn delivery(number: u64, destination: u128) -> Delivery {
         reply: None,
         generation: 0,
         attempts_before: 0,
+        fetcher: None,
     }
 }
 

@@ -1,9 +1,10 @@
-//! What sources, destinations and routes have in common: reading them from their tables, their secrets,
+//! What sources, destinations, routes and fetchers have in common: reading them from their tables, their secrets,
 //! and how they are shown.
 
 use hookrail_domain::Millis;
 use hookrail_domain::destination::DestinationSpec;
-use hookrail_domain::ids::{DestinationId, Id, RouteId, SourceId};
+use hookrail_domain::fetcher::FetcherSpec;
+use hookrail_domain::ids::{DestinationId, FetcherId, Id, RouteId, SourceId};
 use hookrail_domain::json::{Json, Members};
 use hookrail_domain::render::format_millis;
 use hookrail_domain::route::RouteSpec;
@@ -61,6 +62,11 @@ impl Definable for SourceSpec {
     fn secrets(&mut self) -> Vec<&mut Secret> {
         self.secrets_mut()
     }
+
+    fn uses(&self) -> Vec<String> {
+        let fetcher = self.entity.as_ref().and_then(|rules| rules.fetcher);
+        fetcher.map(|id| id.to_string()).into_iter().collect()
+    }
 }
 
 impl Definable for DestinationSpec {
@@ -104,6 +110,25 @@ impl Definable for RouteSpec {
         let source = self.source.map(|id| id.to_string());
         let destination = self.destination.map(|id| id.to_string());
         source.into_iter().chain(destination).collect()
+    }
+}
+
+impl Definable for FetcherSpec {
+    type Id = FetcherId;
+    const TABLE: DefinitionTable = DefinitionTable::Fetchers;
+    const WHAT: &'static str = "fetcher";
+    const PATH: &'static str = "/api/v1/fetchers";
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn check(&self) -> Result<(), Vec<FieldError>> {
+        self.validate()
+    }
+
+    fn secrets(&mut self) -> Vec<&mut Secret> {
+        self.secrets_mut()
     }
 }
 

@@ -3,6 +3,7 @@
 use actix_web::{HttpResponse, web};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use hookrail_domain::fetcher::as_destination;
 use hookrail_domain::ids::DeliveryId;
 use hookrail_domain::json::Json;
 use hookrail_store::attempts::AttemptRow;
@@ -43,6 +44,7 @@ pub(crate) struct Docs;
 #[utoipa::path(get, path = "/api/v1/deliveries", tag = "deliveries", operation_id = "listDeliveries",
     params(crate::openapi::ListParams,
         ("destination" = Option<String>, Query, description = "A destination's id"),
+        ("fetcher" = Option<String>, Query, description = "A fetcher's id: its calls"),
         ("source" = Option<String>, Query, description = "A source's id"),
         ("event" = Option<String>, Query, description = "An event's id"),
         ("status" = Option<String>, Query, description = "pending, parked, delivered, dead or cancelled"),
@@ -59,7 +61,10 @@ async fn list(
     let given = |name| parameters.text(name).map(str::to_owned);
     let filter = DeliveryFilter {
         workspace: sender.workspace_id(),
-        destination: given("destination"),
+        destination: match parameters.text("fetcher") {
+            Some(fetcher) => Some(called(fetcher)?),
+            None => given("destination"),
+        },
         source: given("source"),
         event: given("event"),
         status: parameters.word("status", &STATUSES)?,
@@ -93,13 +98,28 @@ async fn read(
     Ok(answer::json(&shown))
 }
 
+/// Under which id the calls of a fetcher are stored.
+fn called(fetcher: &str) -> Result<String, ApiError> {
+    let id = fetcher.parse();
+    let id = id.map_err(|_| ApiError::InvalidParameter("fetcher is not a fetcher's id".to_owned()))?;
+    Ok(as_destination(id).to_string())
+}
+
 /// A delivery without its attempts.
 pub(crate) fn show(row: &DeliveryRow) -> Json {
     let entity = row.entity_type.as_ref().map(|entity_type| {
         Json::from([
             ("type", Json::from(entity_type.as_str())),
             ("unique_id", optional(row.unique_id.as_deref())),
-            ("version", optional(row.entity_version.as_deref())),
+            // What a fetch asks for has none yet.
+            (
+                "version",
+                optional(
+                    row.entity_version
+                        .as_deref()
+                        .filter(|version| !version.is_empty()),
+                ),
+            ),
         ])
     });
     let sequence = format!(
@@ -111,7 +131,11 @@ pub(crate) fn show(row: &DeliveryRow) -> Json {
         ("event", row.event.as_str().into()),
         ("event_type", row.event_type.as_str().into()),
         ("source", optional(row.source.as_deref())),
-        ("destination", row.destination.as_str().into()),
+        (
+            "destination",
+            optional(row.fetcher.is_none().then_some(row.destination.as_str())),
+        ),
+        ("fetcher", optional(row.fetcher.as_deref())),
         ("route", optional(row.route.as_deref())),
         ("entity", entity.unwrap_or_default()),
         ("status", row.status.as_str().into()),

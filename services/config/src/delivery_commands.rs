@@ -163,17 +163,17 @@ async fn shown_once(
     }
 }
 
-/// The delivery's destination as it is in force.
+/// The delivery's destination, or fetcher, as it is in force.
 fn destination(state: &ConfigState, row: &DeliveryRow) -> Result<Destination, ApiError> {
     let id = row
         .destination
         .parse()
         .map_err(|_| ApiError::NotFound("destination"))?;
-    let found = state.snapshots.current().destination(id).cloned();
+    let found = state.snapshots.current().receiver(id).cloned();
     found.map(|found| (*found).clone()).ok_or_else(|| {
         ApiError::conflict(
             "destination-deleted",
-            "its destination was deleted: nothing is sent there",
+            "its destination, or fetcher, was deleted: nothing is sent there",
         )
     })
 }

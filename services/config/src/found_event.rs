@@ -5,9 +5,10 @@ use actix_web::web;
 use hookrail_broker::codec::decode_event;
 use hookrail_broker::{LargeMemory, RawMessage};
 use hookrail_domain::event::{Body, Event, EventStatus};
+use hookrail_domain::fetcher::answer::FetchAnswer;
 use hookrail_domain::ids::{EventId, SourceId, WorkspaceId};
 use hookrail_domain::json::Json;
-use hookrail_domain::payload::Payload;
+use hookrail_domain::payload::{BodyFormat, Payload};
 use hookrail_domain::source::{PayloadInput, SourceSpec};
 use hookrail_store::events::EventRow;
 use hookrail_store::queries;
@@ -130,6 +131,12 @@ pub(crate) fn decoded(event: &Event, spec: Option<&SourceSpec>) -> Option<Json> 
         body: event.body.bytes()?,
     };
     let payload = match spec {
+        // What a fetcher is answered is JSON, whatever its source's senders send.
+        _ if FetchAnswer::of(event).is_some() => SourceSpec {
+            body_format: BodyFormat::Json,
+            ..SourceSpec::default()
+        }
+        .payload(input),
         Some(spec) => spec.payload(input),
         None => SourceSpec::default().payload(input),
     };

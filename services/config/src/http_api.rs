@@ -7,8 +7,9 @@ use utoipa::OpenApi;
 use crate::authenticated::authenticate;
 use crate::{
     console, deliveries, delivery_commands, destination_tests, destinations, entities, event_response,
-    event_types, events, lanes, openapi, posted_events, preview, replays, routes, secret_rotation,
-    signature_schemes, source_keys, source_status, sources, stats, test_events, tokens, workspaces,
+    event_types, events, fetcher_tests, fetchers, lanes, openapi, posted_events, preview, replays, routes,
+    secret_rotation, signature_schemes, source_keys, source_status, sources, stats, test_events, tokens,
+    workspaces,
 };
 
 /// `/`, `/api/openapi.json` and, with a token, `/api/v1/…`.
@@ -44,6 +45,9 @@ fn resources(config: &mut web::ServiceConfig) {
         .configure(secret_rotation::configure)
         .configure(signature_schemes::configure)
         .configure(routes::configure)
+        // /fetchers/test and /fetchers/{id}/test, before /fetchers/{id}
+        .configure(fetcher_tests::configure)
+        .configure(fetchers::configure)
         .configure(event_types::configure)
         .configure(workspaces::configure)
         .configure(tokens::configure)
@@ -73,6 +77,8 @@ pub(crate) fn documents() -> Vec<utoipa::openapi::OpenApi> {
         secret_rotation::Docs::openapi(),
         signature_schemes::Docs::openapi(),
         routes::Docs::openapi(),
+        fetcher_tests::Docs::openapi(),
+        fetchers::Docs::openapi(),
         event_types::Docs::openapi(),
         workspaces::Docs::openapi(),
         tokens::Docs::openapi(),

@@ -20,6 +20,7 @@ mod problem_bodies;
 // Definitions
 mod change;
 mod definition;
+mod fetcher_rules;
 mod merge_patch;
 mod respond_rules;
 mod route_rules;
@@ -29,6 +30,8 @@ mod destination_input;
 mod destination_tests;
 mod destinations;
 mod event_types;
+mod fetcher_tests;
+mod fetchers;
 mod probe;
 mod routes;
 mod secret_rotation;

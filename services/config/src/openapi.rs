@@ -9,6 +9,7 @@
 
 use actix_web::{HttpResponse, web};
 use hookrail_domain::destination::DestinationSpec;
+use hookrail_domain::fetcher::FetcherSpec;
 use hookrail_domain::route::RouteSpec;
 use hookrail_domain::source::SourceSpec;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
@@ -78,6 +79,14 @@ pub(crate) fn destination_example() -> serde_json::Value {
         "name": "crm", "url": "https://crm.example.com/hook", "events": ["entity.created", "entity.updated"],
         "auth": {"type": "header", "name": "Authorization", "value": "Bearer …"},
         "signing": {"type": "standard_webhooks"}
+    })
+}
+
+/// An example of a fetcher.
+pub(crate) fn fetcher_example() -> serde_json::Value {
+    serde_json::json!({
+        "name": "customers", "type": "customer", "url": "https://api.example.com/users/{{id}}",
+        "auth": {"type": "bearer", "token": "…"}, "entity_path": "$.data", "unique_id": "$.id"
     })
 }
 
@@ -173,6 +182,22 @@ pub(crate) struct RouteRead {
     stored: Stored,
 }
 
+/// A fetcher as it is read: secrets are `{"id", "hint", "expires_at"}`.
+#[derive(ToSchema)]
+pub(crate) struct FetcherRead {
+    #[serde(flatten)]
+    spec: FetcherSpec,
+    #[serde(flatten)]
+    stored: Stored,
+}
+
+/// A page of fetchers.
+#[derive(ToSchema)]
+pub(crate) struct FetcherList {
+    items: Vec<FetcherRead>,
+    next_cursor: Option<String>,
+}
+
 /// A page of sources.
 #[derive(ToSchema)]
 pub(crate) struct SourceList {
@@ -210,6 +235,21 @@ pub(crate) struct Attempt {
     /// `code` and `detail`; null where there was none.
     #[schema(value_type = Option<Object>)]
     error: Option<()>,
+}
+
+/// One call of a fetcher, its result, and the entity in it.
+#[derive(ToSchema)]
+pub(crate) struct FetchAttempt {
+    #[serde(flatten)]
+    attempt: Attempt,
+    /// The entity that was asked for; null where the answer has none.
+    #[schema(value_type = Option<Object>)]
+    entity: Option<()>,
+    /// Its unique id.
+    unique_id: Option<String>,
+    /// `code`, `field` and `path` of each rule that did not work.
+    #[schema(value_type = Vec<Object>)]
+    warnings: Vec<()>,
 }
 
 /// An error (RFC 9457).

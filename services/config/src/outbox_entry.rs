@@ -14,10 +14,12 @@ pub(crate) fn read_key(text: &str) -> Option<Key> {
     let source = || text.parse().map(Key::Source);
     let destination = || text.parse().map(Key::Destination);
     let route = || text.parse().map(Key::Route);
+    let fetcher = || text.parse().map(Key::Fetcher);
     workspace
         .or_else(|_| source())
         .or_else(|_| destination())
         .or_else(|_| route())
+        .or_else(|_| fetcher())
         .ok()
 }
 
@@ -33,7 +35,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Entry, CodecError> {
 
 #[cfg(test)]
 mod tests {
-    use hookrail_domain::ids::{DestinationId, RouteId, SourceId, WorkspaceId};
+    use hookrail_domain::ids::{DestinationId, FetcherId, RouteId, SourceId, WorkspaceId};
 
     use super::*;
 
@@ -44,6 +46,7 @@ mod tests {
             Key::Source(SourceId::from_u128(2)),
             Key::Destination(DestinationId::from_u128(3)),
             Key::Route(RouteId::from_u128(4)),
+            Key::Fetcher(FetcherId::from_u128(5)),
         ] {
             assert_eq!(read_key(&key_text(key)), Some(key));
         }

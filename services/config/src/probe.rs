@@ -122,7 +122,8 @@ fn sample_body(workspace: &Workspace, event_type: &str, now: i64) -> Vec<u8> {
     .to_bytes()
 }
 
-fn show(started_at: i64, request: Json, result: &AttemptResult) -> Json {
+/// An exchange as it is shown.
+pub(crate) fn show(started_at: i64, request: Json, result: &AttemptResult) -> Json {
     Json::from([
         ("started_at", time(started_at)),
         ("duration_ms", result.duration_ms.into()),

@@ -1,6 +1,7 @@
 //! What has to hold between sources, destinations and routes, whichever is saved last.
 
 use hookrail_domain::destination::{DestinationOrdering, DestinationSpec};
+use hookrail_domain::ids::SourceId;
 use hookrail_domain::ordering;
 use hookrail_domain::route::RouteSpec;
 use hookrail_domain::source::SourceSpec;
@@ -77,9 +78,13 @@ pub(crate) async fn refuse_if_used<C: ConnectionTrait>(
 ) -> Result<(), ApiError> {
     let mut users = Vec::new();
     for id in definition_uses::users_of(connection, &row.id).await? {
-        let user = definition_rows::find(connection, DefinitionTable::Routes, &row.workspace_id, &id).await?;
+        let (table, what) = match id.parse::<SourceId>() {
+            Ok(_) => (SourceSpec::TABLE, SourceSpec::WHAT),
+            Err(_) => (RouteSpec::TABLE, RouteSpec::WHAT),
+        };
+        let user = definition_rows::find(connection, table, &row.workspace_id, &id).await?;
         let name = user.map(|user| user.name);
-        users.push(serde_json::json!({"type": RouteSpec::WHAT, "id": id, "name": name}));
+        users.push(serde_json::json!({"type": what, "id": id, "name": name}));
     }
     if users.is_empty() {
         return Ok(());

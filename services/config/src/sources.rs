@@ -20,7 +20,7 @@ use crate::json_body::JsonBody;
 use crate::paging::{PageQuery, page};
 use crate::source_keys::read_key;
 use crate::state::{ConfigState, new_id};
-use crate::{preconditions, route_rules, secret_fields};
+use crate::{fetcher_rules, preconditions, route_rules, secret_fields};
 
 /// Former names that a source keeps answering at, at the most; the oldest goes first.
 const MAX_OLD_NAMES: usize = 20;
@@ -84,6 +84,7 @@ async fn create(
     secret_fields::settle(&mut spec, &[])?;
     once(&state, &sender, &request, &body, async |claim| {
         let change = Change::begin(&state).await?;
+        fetcher_rules::check_source(&**change.transaction(), &sender.workspace_id(), &spec).await?;
         let id = new_id::<SourceId>().to_string();
         let stored = change
             .insert(id, sender.workspace_id(), random::hex_token::<16>(), spec)
@@ -130,6 +131,7 @@ async fn patch(
         return Ok(answer::json(&show(&state, &sender.workspace, &stored.row)?));
     }
     route_rules::check_source(transaction, &stored.row, &spec).await?;
+    fetcher_rules::check_source(transaction, &sender.workspace_id(), &spec).await?;
     stored.row.old_names = names_after(&stored, &spec, change.now)?;
     stored.spec = spec;
     let stored = change.update(stored).await?;

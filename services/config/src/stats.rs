@@ -23,7 +23,7 @@ pub(crate) struct Docs;
 
 /// How many definitions a workspace has, and the newest revision of all
 #[utoipa::path(get, path = "/api/v1/stats", tag = "administration", operation_id = "readStats",
-    responses((status = 200, description = "`workspace`, `sources`, `destinations`, `routes`, `revision`")))]
+    responses((status = 200, description = "`workspace`, `sources`, `destinations`, `routes`, `fetchers`, `revision`")))]
 async fn read(state: web::Data<ConfigState>, sender: Authenticated) -> Result<HttpResponse, ApiError> {
     let (reader, workspace) = (state.store.reader(), sender.workspace_id());
     let count = async |table| definition_rows::count(reader, table, &workspace).await;
@@ -32,6 +32,7 @@ async fn read(state: web::Data<ConfigState>, sender: Authenticated) -> Result<Ht
         ("sources", count(DefinitionTable::Sources).await?.into()),
         ("destinations", count(DefinitionTable::Destinations).await?.into()),
         ("routes", count(DefinitionTable::Routes).await?.into()),
+        ("fetchers", count(DefinitionTable::Fetchers).await?.into()),
         ("revision", revision::current(reader).await?.into()),
     ])))
 }

@@ -20,6 +20,8 @@ use crate::{
     bodies::Held,
     carry_out::Done,
     error::PartitionError,
+    fetch,
+    fetch_memory::FetchMemory,
     judge_answer,
     large_body::read_body,
     make_request::{self, RequestError},
@@ -41,9 +43,14 @@ pub(crate) async fn attempt(
     lease: Lease,
     store: ParkedStore,
     held: Option<Held>,
+    memory: &FetchMemory,
     send: Send,
 ) -> Result<Done, PartitionError> {
-    let delivery = body_of(held, &store, send.place).await?.delivery;
+    let held = body_of(held, &store, send.place).await?;
+    if held.delivery.fetcher.is_some() {
+        return fetch::attempt(shared, &lease, held, memory, send).await;
+    }
+    let delivery = held.delivery;
     let number = number(&delivery, send);
     let at_hand = read_body(shared, &lease, &delivery.body).await?;
     let started_at = clock::now_ms();
@@ -108,6 +115,26 @@ fn make_request(
     Ok(made)
 }
 
+/// An attempt that nobody waits for the answer of.
+pub(crate) fn finished(
+    shared: &Shared,
+    delivery: Arc<Delivery>,
+    send: Send,
+    attempt: Attempt,
+    result: AttemptResult,
+) -> Done {
+    log_attempt(shared, &delivery, &attempt);
+    Done::Attempt {
+        id: send.attempt,
+        finished: Box::new(Finished {
+            delivery,
+            attempt: Box::new(attempt),
+            outcome: None,
+        }),
+        result,
+    }
+}
+
 /// An attempt that ended in a panic.
 pub(crate) async fn broken(
     held: Option<Held>,
@@ -135,11 +162,17 @@ pub(crate) async fn broken(
 }
 
 /// The attempt's number among all that were made for the delivery.
-fn number(delivery: &Delivery, send: Send) -> u32 {
+pub(crate) fn number(delivery: &Delivery, send: Send) -> u32 {
     delivery.attempts_before.saturating_add(send.number)
 }
 
-fn unsent(failure: Failure, number: u32, epoch: u64, started_at: Millis) -> (Attempt, AttemptResult) {
+/// An attempt of which nothing went out.
+pub(crate) fn unsent(
+    failure: Failure,
+    number: u32,
+    epoch: u64,
+    started_at: Millis,
+) -> (Attempt, AttemptResult) {
     let result = AttemptResult::Failed(failure.code);
     let attempt = Attempt {
         number,

@@ -127,6 +127,7 @@ mod tests {
             reply: None,
             generation: 0,
             attempts_before: 0,
+            fetcher: None,
         };
         let (progress, held) = (Progress::default(), false);
         let parked = ParkedDelivery {

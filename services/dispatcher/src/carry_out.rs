@@ -181,10 +181,11 @@ impl PartitionTask<'_> {
     fn send(&mut self, send: Send) {
         let held = self.bodies.get(send.place);
         let (shared, lease, store) = (Arc::clone(self.shared), self.lease.clone(), self.store.clone());
+        let fetched = self.fetched.clone();
         self.beside.spawn(async move {
             // Whatever breaks one delivery stays with that delivery.
             let (epoch, again) = (lease.epoch(), (store.clone(), held.clone()));
-            match AssertUnwindSafe(attempt(&shared, lease, store, held, send))
+            match AssertUnwindSafe(attempt(&shared, lease, store, held, &fetched, send))
                 .catch_unwind()
                 .await
             {

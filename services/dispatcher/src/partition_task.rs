@@ -14,8 +14,8 @@ use tokio::task::JoinSet;
 
 use crate::{
     DispatcherSettings, attempt::Finished, bodies::Bodies, carry_out::Done, commands::Commands,
-    error::PartitionError, metrics::PartitionGauges, own_partitions::Shared, park::arrival, record::Recorder,
-    rules::KnownDestinations,
+    error::PartitionError, fetch_memory::FetchMemory, metrics::PartitionGauges, own_partitions::Shared,
+    park::arrival, record::Recorder, rules::KnownDestinations,
 };
 
 /// Longest sleep of an idle partition, milliseconds: changed definitions are seen by then.
@@ -33,6 +33,8 @@ pub(crate) struct PartitionTask<'a> {
     pub(crate) finished: HashMap<AttemptId, Finished>,
     /// Attempts that settle their delivery, until the engine says that it is to be settled.
     pub(crate) outcomes: HashMap<Place, Finished>,
+    /// Which fetches have their answer already.
+    pub(crate) fetched: FetchMemory,
     pub(crate) acker: DeliveryAcker,
     pub(crate) store: ParkedStore,
     pub(crate) recorder: Recorder,
@@ -64,6 +66,7 @@ impl<'a> PartitionTask<'a> {
             bodies: Bodies::default(),
             finished: HashMap::new(),
             outcomes: HashMap::new(),
+            fetched: FetchMemory::default(),
             acker: reader.acker(),
             store: reader.parked_store(),
             recorder: Recorder {
@@ -135,6 +138,7 @@ impl<'a> PartitionTask<'a> {
         if self.lanes.holds(message.sequence) {
             return;
         }
+        self.fetched.seen(message.sequence);
         self.introduce(delivery.destination);
         let arrival = arrival(message.sequence, &delivery, message.payload.len());
         self.bodies.keep_queued(message.sequence, delivery);
@@ -176,8 +180,8 @@ fn takeover(shared: &Shared, reader: &DeliveryReader, now: Millis) -> Takeover {
     }
     let snapshot = shared.snapshots.current();
     let longest = snapshot
-        .destinations()
-        .map(|destination| destination.spec.timeout_ms)
+        .receivers()
+        .map(|receiver| receiver.spec.timeout_ms)
         .max();
     Takeover {
         delivered: reader.delivered_before(),

@@ -1,4 +1,4 @@
-//! Keeps the order engine's destinations in step with the definitions.
+//! Keeps the order engine's destinations in step with the definitions. Fetchers are destinations here.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -38,7 +38,7 @@ impl KnownDestinations {
         if self.known.contains_key(&id) {
             return None;
         }
-        let destination = snapshot.destination(id).cloned();
+        let destination = snapshot.receiver(id).cloned();
         let input = self.input(id, destination.as_deref());
         self.known.insert(id, destination);
         Some(input)
@@ -52,7 +52,7 @@ impl KnownDestinations {
         self.revision = snapshot.revision();
         let mut changed = Vec::new();
         for (id, known) in &mut self.known {
-            let current = snapshot.destination(*id);
+            let current = snapshot.receiver(*id);
             let same = match (&*known, current) {
                 (Some(before), Some(now)) => Arc::ptr_eq(before, now),
                 (None, None) => true,

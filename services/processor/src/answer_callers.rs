@@ -238,6 +238,7 @@ mod tests {
             reply: None,
             generation: 0,
             attempts_before: 0,
+            fetcher: None,
         };
         let record = render_delivery::dead(&delivery, "too large".to_owned());
         let failure = record.failure.clone().unwrap();

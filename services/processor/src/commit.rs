@@ -221,7 +221,8 @@ fn counts(events: &[Evaluated]) -> BTreeMap<SourceId, Counts> {
     let mut counts: BTreeMap<SourceId, Counts> = BTreeMap::new();
     for (arrival, evaluation) in events.iter().filter(|(_, evaluation)| evaluation.is_first()) {
         let status: EventStatus = evaluation.verdict.status();
-        if let Some(source) = arrival.event.source {
+        // What a source's fetcher was answered is nothing that the source received.
+        if let (Some(source), false) = (arrival.event.source, arrival.event.internal) {
             counts
                 .entry(source)
                 .or_default()

@@ -6,6 +6,7 @@ use hookrail_domain::journal::{AttemptRecord, CountRecord, Record, RejectionReco
 use hookrail_runtime::clock;
 use hookrail_store::{
     StoreError, WriteTransaction, attempts, dead_letters, deliveries, rejections, source_refusals,
+    source_warnings,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -14,6 +15,7 @@ use crate::{
     consume_partition::Workshop,
     dead_bodies::{DeadBodies, TOGETHER_BYTES},
     fetch_bodies::apart,
+    fetch_findings,
     tell_events::Telling,
 };
 
@@ -234,6 +236,7 @@ impl<'a> Sorted<'a> {
     async fn write(&self, transaction: &WriteTransaction, bodies: &DeadBodies) -> Result<(), StoreError> {
         let connection = &**transaction;
         deliveries::raise(connection, &self.states).await?;
+        source_warnings::write(connection, &fetch_findings::of_fates(&self.states)).await?;
         attempts::insert(connection, &self.attempts()).await?;
         let died_at = |dead: &codec::DeadLetter| dead.state.settled_at.unwrap_or(dead.delivery.accepted_at);
         let dead: Vec<_> = self

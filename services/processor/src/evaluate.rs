@@ -8,7 +8,7 @@
 use std::collections::{HashMap, HashSet};
 
 use hookrail_domain::{
-    entity::Extraction,
+    entity::{Build, Extraction},
     event::EventKey,
     ids::{EventId, ReplayId},
     json::Json,
@@ -23,8 +23,9 @@ use hookrail_store::{
 use crate::{
     answer_callers::KEY_REUSED,
     plan_deliveries::Planner,
+    plan_fetches,
     read_event::{Failure, Reading},
-    rule_findings,
+    rule_findings, take_answers,
     take_entities::KnownEntities,
 };
 
@@ -138,6 +139,9 @@ impl Batch<'_> {
             Reading::Accepted { payload, extraction } => {
                 self.accepted(arrival, &payload, extraction.unwrap_or_default(), &mut evaluation);
             }
+            Reading::Answered(answered) => {
+                take_answers::take(&mut self.known, &self.planner, arrival, answered, &mut evaluation);
+            }
         }
         evaluation
     }
@@ -196,6 +200,12 @@ impl Batch<'_> {
             evaluation.verdict = Verdict::Failed(Failure::of_warning(warning));
             return;
         }
+        let rules = source.and_then(|source| source.spec.entity.as_ref());
+        if let Some(rules) = rules.filter(|rules| rules.build == Build::Fetcher) {
+            self.planner.plan_all(arrival, payload, &[], evaluation);
+            plan_fetches::plan(&self.planner, arrival, rules, &extraction.entities, evaluation);
+            return;
+        }
         let entity_type = source.and_then(|source| entity_type(source)).unwrap_or_default();
         let changes = self
             .known
@@ -208,12 +218,17 @@ impl Batch<'_> {
 pub fn entity_keys(snapshot: &Snapshot, arrivals: &[Arrival], readings: &[Reading]) -> Vec<EntityKey> {
     let mut keys = HashSet::new();
     for (arrival, reading) in arrivals.iter().zip(readings) {
-        let Reading::Accepted {
-            extraction: Some(extraction),
-            ..
-        } = reading
-        else {
-            continue;
+        let extraction = match reading {
+            Reading::Accepted {
+                extraction: Some(extraction),
+                ..
+            } => extraction,
+            Reading::Answered(answered) => {
+                let (workspace, id) = (arrival.event.workspace, &answered.answer.unique_id);
+                keys.insert(EntityKey::new(workspace, &answered.fetcher.spec.entity_type, id));
+                continue;
+            }
+            _ => continue,
         };
         let source = arrival.event.source.and_then(|id| snapshot.source(id));
         let Some(entity_type) = source.and_then(|source| entity_type(source)) else {

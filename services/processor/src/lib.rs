@@ -13,12 +13,16 @@ pub mod evaluate;
 mod evaluate_batch;
 mod evaluation;
 mod fetch_bodies;
+mod fetch_findings;
 mod own_partitions;
 mod plan_deliveries;
+mod plan_fetches;
 mod publish_deliveries;
+mod read_answer;
 pub mod read_event;
 mod render_delivery;
 mod rule_findings;
+mod take_answers;
 mod take_entities;
 mod take_partition;
 

@@ -45,6 +45,17 @@ impl Planner<'_> {
             previous: None,
         };
         self.plan(&itself, &mut index, evaluation);
+        self.plan_changes(arrival, changes, &mut index, evaluation);
+    }
+
+    /// Plans the deliveries of changes alone, after the `index` that the event has already.
+    pub(crate) fn plan_changes(
+        &self,
+        arrival: &Arrival,
+        changes: &[EntityEvent],
+        index: &mut u32,
+        evaluation: &mut Evaluation,
+    ) {
         for change in changes {
             let planning = Planning {
                 arrival,
@@ -53,7 +64,7 @@ impl Planner<'_> {
                 entity: Some(&change.entity),
                 previous: change.previous.as_ref(),
             };
-            self.plan(&planning, &mut index, evaluation);
+            self.plan(&planning, index, evaluation);
         }
     }
 

@@ -4,12 +4,15 @@
 use hookrail_domain::{
     entity::{self, Extraction, Warning},
     event::Event,
+    fetcher::answer::FetchAnswer,
     filter::FilterInput,
     json::Json,
     payload::{self, BodyFormat, Payload, PayloadError},
     snapshot::Snapshot,
     source::{PayloadInput, SourceSpec},
 };
+
+use crate::read_answer::{self, Answered};
 
 /// What an event says.
 #[derive(Debug, Clone)]
@@ -27,6 +30,8 @@ pub enum Reading {
         /// What the entity rules gave; `None` = the source has none.
         extraction: Option<Extraction>,
     },
+    /// It answers a fetch.
+    Answered(Answered),
 }
 
 impl Reading {
@@ -37,6 +42,7 @@ impl Reading {
                 extraction: Some(extraction),
                 ..
             } => extraction.entities.len(),
+            Self::Answered(_) => 1,
             _ => 0,
         }
     }
@@ -84,6 +90,9 @@ pub fn read(snapshot: &Snapshot, event: &Event) -> Reading {
             format!("source {source} was deleted"),
         ));
     };
+    if let Some(answer) = FetchAnswer::of(event) {
+        return read_answer::read(snapshot, source, answer, event, bytes);
+    }
     let spec = &source.spec;
     let payload = match decode(spec, event, bytes) {
         Ok(payload) => payload,

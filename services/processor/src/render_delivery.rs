@@ -63,6 +63,7 @@ pub(crate) fn render(rendering: &Rendering<'_>, planned: Planned) -> Result<Deli
         reply: event.reply.clone().filter(|_| rendering.answers),
         generation: 0,
         attempts_before: 0,
+        fetcher: None,
     };
     let limit = rendering.max_body_bytes;
     match bytes {

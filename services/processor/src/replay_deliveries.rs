@@ -181,7 +181,7 @@ impl Known {
         let Some(mut delivery) = shell(row, desk, snapshot, id) else {
             return Ok(Err("not_readable"));
         };
-        if snapshot.destination(delivery.destination).is_none() {
+        if snapshot.receiver(delivery.destination).is_none() {
             return Ok(Err("destination_deleted"));
         }
         let kept = match self.letters.get(&row.id) {
@@ -190,6 +190,7 @@ impl Known {
         };
         let content = match kept {
             Some(content) => Some(content),
+            None if delivery.fetcher.is_some() => replayed_body::of_fetch(snapshot, &delivery),
             None => replayed_body::from_log(desk.workshop, snapshot, &delivery).await?,
         };
         let Some(content) = content else {
@@ -243,6 +244,7 @@ fn shell(row: &DeliveryRow, desk: &Desk<'_>, snapshot: &Snapshot, id: DeliveryId
         reply: None,
         generation: 0,
         attempts_before: 0,
+        fetcher: row.fetcher.as_ref().and_then(|id| id.parse().ok()),
     })
 }
 

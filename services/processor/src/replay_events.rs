@@ -330,7 +330,13 @@ async fn mend(transaction: &WriteTransaction, again: &[Again]) -> Result<(), Sto
             processed_at: clock::now_ms(),
         };
         let changed = events::change(&**transaction, &change).await?;
-        if let (true, Some(source)) = (changed, event.arrival.event.source) {
+        // What a source's fetcher was answered is nothing that the source received.
+        let received = event
+            .arrival
+            .event
+            .source
+            .filter(|_| !event.arrival.event.internal);
+        if let (true, Some(source)) = (changed, received) {
             let counts = counts.entry(source).or_default();
             counts.take_out(&event.row.status);
             counts.add(verdict.status(), event.arrival.event.accepted_at);

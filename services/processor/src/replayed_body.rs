@@ -7,8 +7,11 @@ use hookrail_broker::codec;
 use hookrail_domain::{
     delivery::{Delivery, MAX_DELIVERY_BODY_BYTES},
     event::Body,
+    fetcher::ids::FetchId,
+    partition,
     snapshot::Snapshot,
 };
+use hookrail_runtime::TraceParent;
 use hookrail_store::dead_letters::DeadLetterRow;
 
 use crate::{
@@ -42,6 +45,21 @@ pub(crate) async fn kept(workshop: &Workshop, letter: &DeadLetterRow) -> Result<
         body,
         traceparent: letter.traceparent.clone(),
     }))
+}
+
+/// The body of a fetch: it asks for the same entity again, whatever the log still has.
+pub(crate) fn of_fetch(snapshot: &Snapshot, fetch: &Delivery) -> Option<Content> {
+    let fetcher = snapshot.fetcher(fetch.fetcher?)?;
+    let asked = FetchId::new(&fetcher.spec.unique_id, &fetch.entity.as_ref()?.unique_id)?;
+    // The same fetch has the same trace, however often it is replayed.
+    let hash = partition::hash(&[b"trace", &fetch.id.as_u128().to_be_bytes()]);
+    let mut trace = [0; 24];
+    trace.copy_from_slice(&hash[..24]);
+    Some(Content {
+        content_type: Some("application/json".to_owned()),
+        body: Body::inline(asked.to_body()),
+        traceparent: TraceParent::new(trace).to_string(),
+    })
 }
 
 /// The body of a delivery that was never dead, or whose dead letter is gone, made from its event while the

@@ -2,7 +2,7 @@
 
 use hookrail_domain::{
     delivery::EntityRef,
-    entity::Warning,
+    entity::{Build, Warning},
     event::Event,
     plan::Planned,
     snapshot::Snapshot,
@@ -11,10 +11,10 @@ use hookrail_domain::{
 use hookrail_store::source_warnings::{Finding, WarningKey};
 
 /// What an event says of one rule.
-type Said = (WarningKey, Finding);
+pub(crate) type Said = (WarningKey, Finding);
 
 /// Codes of what may be wrong with all entities of a payload together.
-const LIMIT_CODES: [&str; 3] = ["mapping.too_long", "mapping.too_many", "mapping.over_budget"];
+pub(crate) const LIMIT_CODES: [&str; 3] = ["mapping.too_long", "mapping.too_many", "mapping.over_budget"];
 
 /// Which of the entity rules' fields did not resolve, and that the others did.
 pub(crate) fn of_entity_rules(source: &Source, event: &Event, warnings: &[Warning]) -> Vec<Said> {
@@ -29,8 +29,8 @@ pub(crate) fn of_entity_rules(source: &Source, event: &Event, warnings: &[Warnin
     let is_wrong = |field: &str| warnings.iter().any(|warning| warning.field == field);
     let fields = rules.fields.keys().map(|name| format!("fields.{name}"));
     let mut all: Vec<String> = ["path", "unique_id"].map(str::to_owned).into();
-    // Where there is no entity, nothing was looked for in it.
-    if !all.iter().any(|field| is_wrong(field)) {
+    // Where there is no entity, nothing was looked for in it. What a fetcher gets comes later.
+    if rules.build == Build::Payload && !all.iter().any(|field| is_wrong(field)) {
         all.extend(std::iter::once("title".to_owned()).chain(fields));
     }
     let resolved = all.iter().filter(|field| !is_wrong(field));
@@ -75,6 +75,12 @@ pub(crate) fn of_lane_key(
     let mode = snapshot
         .source(source)
         .map(|source| source.spec.effective_ordering().mode);
+    // A fetcher's answers are in order by their entity, and by nothing else.
+    let mode = if event.internal {
+        Some(OrderingMode::Key)
+    } else {
+        mode
+    };
     let mismatch = match mode {
         Some(OrderingMode::Source) | None => false,
         Some(OrderingMode::Key | OrderingMode::None) => !of_source_key || everything_in_one_lane,
@@ -90,13 +96,13 @@ pub(crate) fn of_lane_key(
     ]
 }
 
-fn fine(event: &Event) -> Finding {
+pub(crate) fn fine(event: &Event) -> Finding {
     Finding::Fine {
         at: event.accepted_at,
     }
 }
 
-fn wrong(event: &Event, path: &str) -> Finding {
+pub(crate) fn wrong(event: &Event, path: &str) -> Finding {
     Finding::Wrong {
         path: path.to_owned(),
         event: event.id,

@@ -83,6 +83,12 @@ impl KnownEntities {
         }
     }
 
+    /// A known entity's data, title, and fields as JSON text.
+    pub(crate) fn stored_as(&self, key: &EntityKey) -> Option<(&Json, Option<&str>, &str)> {
+        let known = self.known.get(key)?;
+        Some((&known.data, known.title.as_deref(), &known.fields))
+    }
+
     /// Takes an event's entities in; gives what changed.
     pub(crate) fn take_in(
         &mut self,

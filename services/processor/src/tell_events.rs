@@ -39,7 +39,7 @@ impl Telling<'_> {
     }
 
     fn name_of(&self, record: &StateRecord) -> Option<&str> {
-        let destination = self.snapshot.destination(record.delivery.destination)?;
+        let destination = self.snapshot.receiver(record.delivery.destination)?;
         Some(destination.spec.name.as_str())
     }
 }

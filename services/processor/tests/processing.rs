@@ -332,6 +332,7 @@ async fn the_journal_is_written_once_whatever_comes_twice() {
         reply: None,
         generation: 0,
         attempts_before: 0,
+        fetcher: None,
     };
     let state = |status, attempts| StateRecord {
         delivery: DeliveryFacts::from(&delivery),

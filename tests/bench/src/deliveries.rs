@@ -263,6 +263,7 @@ impl Bench {
             reply: None,
             generation: 0,
             attempts_before: 0,
+            fetcher: None,
         }
     }
 }

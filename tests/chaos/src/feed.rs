@@ -145,6 +145,7 @@ impl Feed {
             reply: None,
             generation: 0,
             attempts_before: 0,
+            fetcher: None,
         }
     }
 }

@@ -15,6 +15,8 @@ mod definitions;
 mod delivery;
 #[path = "suite/entities.rs"]
 mod entities;
+#[path = "suite/fetchers.rs"]
+mod fetchers;
 #[path = "suite/fixtures.rs"]
 mod fixtures;
 #[path = "suite/knowing.rs"]
@@ -63,6 +65,10 @@ const SCENARIOS: &[(&str, Scenario)] = scenarios! {
     entities: an_update_of_the_same_object_updates_the_entity,
         a_filter_leaves_events_out_and_says_so,
         a_payload_without_the_id_fails_and_the_source_warns;
+    fetchers: a_thousand_ids_end_in_their_newest_state_and_in_order,
+        fetches_survive_the_death_of_who_makes_them,
+        answers_that_give_no_entity_are_told_and_mended,
+        an_entity_that_its_api_has_no_more_is_deleted_or_marked;
     delivery: a_failed_delivery_is_tried_again_and_its_key_waits,
         keys_do_not_wait_for_each_other,
         the_raw_format_sends_the_bytes_as_received,

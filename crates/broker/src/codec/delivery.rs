@@ -42,6 +42,7 @@ pub(super) fn to_message(delivery: &Delivery) -> v1::Delivery {
         reply: delivery.reply.as_ref().map(reply),
         generation: delivery.generation,
         attempts_before: delivery.attempts_before,
+        fetcher: text_option(delivery.fetcher.as_ref()),
     }
 }
 
@@ -66,6 +67,7 @@ pub(super) fn from_message(message: v1::Delivery) -> Result<Delivery, CodecError
         reply: message.reply.map(from_reply),
         generation: message.generation,
         attempts_before: message.attempts_before,
+        fetcher: parse_option("fetcher", message.fetcher.as_ref())?,
     })
 }
 

@@ -76,7 +76,7 @@ pub(super) fn from_message(
     })
 }
 
-fn auth(auth: &DestinationAuth) -> v1::DestinationAuth {
+pub(super) fn auth(auth: &DestinationAuth) -> v1::DestinationAuth {
     use v1::destination_auth::Auth;
     let auth = match auth {
         DestinationAuth::None => Auth::None(v1::None {}),
@@ -106,7 +106,7 @@ fn auth(auth: &DestinationAuth) -> v1::DestinationAuth {
     v1::DestinationAuth { auth: Some(auth) }
 }
 
-fn from_auth(auth: Option<v1::DestinationAuth>) -> Result<DestinationAuth, CodecError> {
+pub(super) fn from_auth(auth: Option<v1::DestinationAuth>) -> Result<DestinationAuth, CodecError> {
     use v1::destination_auth::Auth;
     const FIELD: &str = "destination.auth";
     Ok(match needed(FIELD, auth.and_then(|auth| auth.auth))? {
@@ -195,7 +195,7 @@ fn from_tls(tls: v1::Tls) -> Result<TlsSpec, CodecError> {
     })
 }
 
-fn retry(retry: &RetryPolicy) -> v1::RetryPolicy {
+pub(super) fn retry(retry: &RetryPolicy) -> v1::RetryPolicy {
     v1::RetryPolicy {
         initial_ms: retry.initial_ms,
         multiplier: retry.multiplier,
@@ -207,7 +207,7 @@ fn retry(retry: &RetryPolicy) -> v1::RetryPolicy {
     }
 }
 
-fn from_retry(retry: Option<v1::RetryPolicy>) -> Result<RetryPolicy, CodecError> {
+pub(super) fn from_retry(retry: Option<v1::RetryPolicy>) -> Result<RetryPolicy, CodecError> {
     let retry = needed("destination.retry", retry)?;
     let statuses: Result<Vec<u16>, _> = retry.permanent_statuses.into_iter().map(u16::try_from).collect();
     Ok(RetryPolicy {

@@ -7,7 +7,7 @@ use hookrail_proto::v1;
 use prost::Message;
 
 use super::words::{decode, parse};
-use super::{CodecError, destination, route, source};
+use super::{CodecError, destination, fetcher, route, source};
 
 /// The bytes of an entry.
 pub fn encode_entry(entry: &Entry) -> Bytes {
@@ -45,6 +45,7 @@ pub(crate) fn key_of_id(id: &str) -> Option<Key> {
         v1::DefinitionKind::Source,
         v1::DefinitionKind::Destination,
         v1::DefinitionKind::Route,
+        v1::DefinitionKind::Fetcher,
     ];
     kinds.into_iter().find_map(|kind| key(kind, id).ok())
 }
@@ -55,6 +56,7 @@ fn kind_and_id(key: Key) -> (v1::DefinitionKind, String) {
         Key::Source(id) => (v1::DefinitionKind::Source, id.to_string()),
         Key::Destination(id) => (v1::DefinitionKind::Destination, id.to_string()),
         Key::Route(id) => (v1::DefinitionKind::Route, id.to_string()),
+        Key::Fetcher(id) => (v1::DefinitionKind::Fetcher, id.to_string()),
     }
 }
 
@@ -64,9 +66,8 @@ fn key(kind: v1::DefinitionKind, id: &str) -> Result<Key, CodecError> {
         v1::DefinitionKind::Source => parse("id", id).map(Key::Source),
         v1::DefinitionKind::Destination => parse("id", id).map(Key::Destination),
         v1::DefinitionKind::Route => parse("id", id).map(Key::Route),
-        v1::DefinitionKind::Unspecified | v1::DefinitionKind::Fetcher => {
-            Err(CodecError::new("kind", "is not one that this version knows"))
-        }
+        v1::DefinitionKind::Fetcher => parse("id", id).map(Key::Fetcher),
+        v1::DefinitionKind::Unspecified => Err(CodecError::new("kind", "is not one that this version knows")),
     }
 }
 
@@ -80,6 +81,7 @@ fn definition(definition: &Definition) -> v1::snapshot_entry::Definition {
         Definition::DeletedSource(found) => Wire::DeletedSource(source::to_message(found)),
         Definition::Destination(found) => Wire::Destination(destination::to_message(found)),
         Definition::Route(found) => Wire::Route(route::to_message(found)),
+        Definition::Fetcher(found) => Wire::Fetcher(fetcher::to_message(found)),
     }
 }
 
@@ -100,6 +102,9 @@ fn from_definition(key: Key, definition: v1::snapshot_entry::Definition) -> Resu
             .map(|destination| Definition::Destination(Box::new(destination))),
         (Key::Route(id), Wire::Route(found)) => {
             route::from_message(id, found).map(|route| Definition::Route(Box::new(route)))
+        }
+        (Key::Fetcher(id), Wire::Fetcher(found)) => {
+            fetcher::from_message(id, found).map(|fetcher| Definition::Fetcher(Box::new(fetcher)))
         }
         _ => Err(CodecError::new("definition", "is not of the entry's kind")),
     }

@@ -123,6 +123,7 @@ fn facts(facts: &DeliveryFacts) -> v1::DeliveryFacts {
         origin: Some(origin(facts.origin)),
         accepted_at_ms: facts.accepted_at,
         replay: text_option(facts.replay.as_ref()),
+        fetcher: text_option(facts.fetcher.as_ref()),
     }
 }
 
@@ -141,6 +142,7 @@ fn from_facts(facts: Option<v1::DeliveryFacts>) -> Result<DeliveryFacts, CodecEr
         origin: from_origin(facts.origin)?,
         accepted_at: facts.accepted_at_ms,
         replay: parse_option("delivery.replay", facts.replay.as_ref())?,
+        fetcher: parse_option("delivery.fetcher", facts.fetcher.as_ref())?,
     })
 }
 
@@ -228,6 +230,7 @@ mod tests {
             reply: None,
             generation: 0,
             attempts_before: 0,
+            fetcher: None,
         }
     }
 

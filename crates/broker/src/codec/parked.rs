@@ -129,6 +129,7 @@ mod tests {
             reply: None,
             generation: 0,
             attempts_before: 0,
+            fetcher: None,
         };
         for held in [false, true] {
             let parked = ParkedDelivery {

@@ -333,7 +333,7 @@ fn entity_rules(rules: &EntityRules) -> v1::EntityRules {
         fetcher: text_option(rules.fetcher.as_ref()),
         path: rules.path.to_string(),
         unique_id: rules.unique_id.paths().iter().map(ToString::to_string).collect(),
-        composite_id: matches!(rules.unique_id, UniqueId::Many(_)),
+        composite_id: is_composite(&rules.unique_id),
         title: text_option(rules.title.as_ref()),
         fields: fields.collect(),
         delete_when: rules.delete_when.as_ref().map(json_text),
@@ -362,7 +362,11 @@ fn from_entity_rules(rules: v1::EntityRules) -> Result<EntityRules, CodecError> 
     })
 }
 
-fn from_unique_id(paths: &[String], composite: bool) -> Result<UniqueId, CodecError> {
+pub(super) fn is_composite(unique_id: &UniqueId) -> bool {
+    matches!(unique_id, UniqueId::Many(_))
+}
+
+pub(super) fn from_unique_id(paths: &[String], composite: bool) -> Result<UniqueId, CodecError> {
     const FIELD: &str = "entity.unique_id";
     let parsed: Result<Vec<_>, _> = paths.iter().map(|path| parse(FIELD, path)).collect();
     let mut parsed = parsed?;

@@ -50,6 +50,7 @@ pub(crate) fn parked(number: u64, size: usize) -> ParkedDelivery {
         reply: None,
         generation: 0,
         attempts_before: 0,
+        fetcher: None,
     };
     ParkedDelivery {
         delivery: Arc::new(delivery),

@@ -5,7 +5,8 @@ use hookrail_broker::codec;
 use hookrail_domain::{
     api_key::ApiKey,
     destination::{Destination, DestinationSpec},
-    ids::{DestinationId, KeyId, RouteId, SecretId, SourceId, WorkspaceId},
+    fetcher::{Fetcher, FetcherSpec},
+    ids::{DestinationId, FetcherId, KeyId, RouteId, SecretId, SourceId, WorkspaceId},
     route::{Route, RouteSpec},
     secret::Secret,
     snapshot::{Definition, Entry, Key},
@@ -19,6 +20,7 @@ const WORKSPACE: WorkspaceId = WorkspaceId::from_u128(1);
 const SOURCE: SourceId = SourceId::from_u128(2);
 const DESTINATION: DestinationId = DestinationId::from_u128(12);
 const ROUTE: RouteId = RouteId::from_u128(13);
+const FETCHER: FetcherId = FetcherId::from_u128(20);
 
 const SOURCE_SPEC: &str = r#"{
     "name": "orders", "description": "of the shop", "enabled": false, "paused": true, "labels": {"team": "north", "a": "b"},
@@ -107,6 +109,14 @@ const BARE_ROUTE_SPEC: &str = r#"{
     "name": "any", "source": null, "events": [], "destination": null, "filter": null, "mapping": null,
     "ordering_key": null, "respond": false, "enabled": true, "paused": false}"#;
 
+/// With everything that a fetcher may have.
+const FETCHER_SPEC: &str = r#"{
+    "name": "users", "labels": {"team": "a"}, "type": "customer", "url": "https://api.example.com/{{id.0}}/{{id.1}}",
+    "method": "POST", "headers": {"X-Shop": "{{id.0}}"}, "body": "{\"id\":\"{{id}}\"}",
+    "auth": {"type": "bearer", "token": "token-of-the-api"}, "entity_path": "$.data", "unique_id": ["$.shop", "$.id"],
+    "timeout_ms": 2000, "retry": {"initial_ms": 100, "max_attempts": 9}, "rate_limit": {"per_second": 2.5, "burst": 5},
+    "max_in_flight": 4, "on_404": "mark"}"#;
+
 pub(crate) fn all() -> Vec<Golden> {
     let workspace = Workspace {
         id: WORKSPACE,
@@ -126,6 +136,8 @@ pub(crate) fn all() -> Vec<Golden> {
         deleted_source("entry_tombstone_source_kept"),
         entry("entry_tombstone_destination", Key::Destination(DESTINATION), None),
         entry("entry_tombstone_route", Key::Route(ROUTE), None),
+        fetcher("entry_fetcher"),
+        entry("entry_tombstone_fetcher", Key::Fetcher(FETCHER), None),
     ];
     all.extend(SOURCE_AUTHS.map(|(name, auth)| source(name, Some(auth))));
     all.extend(DESTINATION_AUTHS.map(|(name, auth, signing)| destination(name, Some((auth, signing)))));
@@ -211,6 +223,21 @@ fn route(name: &'static str, spec: &str) -> Golden {
         spec,
     };
     entry(name, Key::Route(ROUTE), Some(Definition::Route(Box::new(route))))
+}
+
+fn fetcher(name: &'static str) -> Golden {
+    let mut spec: FetcherSpec = serde_json::from_str(FETCHER_SPEC).unwrap();
+    store(spec.secrets_mut());
+    let fetcher = Fetcher {
+        id: FETCHER,
+        workspace: WORKSPACE,
+        spec,
+    };
+    entry(
+        name,
+        Key::Fetcher(FETCHER),
+        Some(Definition::Fetcher(Box::new(fetcher))),
+    )
 }
 
 /// Gives secrets what they have once they are stored; the first of them expires.

@@ -4,7 +4,9 @@ use hookrail_broker::codec::{self, DeadLetter};
 use hookrail_domain::{
     delivery::{Delivery, DeliveryStatus, EntityRef, ErrorCode, Failure},
     event::{Body, DedupeKey, Event, Origin, Reply},
-    ids::{DeliveryId, DestinationId, EventId, Id, KeyId, ReplayId, RouteId, SourceId, WorkspaceId},
+    ids::{
+        DeliveryId, DestinationId, EventId, FetcherId, Id, KeyId, ReplayId, RouteId, SourceId, WorkspaceId,
+    },
     journal::{DeliveryFacts, StateRecord},
     json::Json,
 };
@@ -47,6 +49,7 @@ pub(crate) fn all() -> Vec<Golden> {
         of_delivery("delivery", delivery()),
         of_delivery("delivery_bare", bare_delivery()),
         of_delivery("delivery_again", delivery_again()),
+        of_delivery("delivery_fetch", delivery_fetch()),
         Golden::new(
             "dead_letter",
             dead.clone(),
@@ -171,6 +174,7 @@ pub(crate) fn delivery() -> Delivery {
         reply: Some(reply()),
         generation: 0,
         attempts_before: 0,
+        fetcher: None,
     }
 }
 
@@ -193,6 +197,17 @@ fn bare_delivery() -> Delivery {
 }
 
 /// A dead one that a person sent again.
+/// The call of a fetcher.
+fn delivery_fetch() -> Delivery {
+    Delivery {
+        destination: DestinationId::from_u128(20),
+        fetcher: Some(FetcherId::from_u128(20)),
+        route: None,
+        body: Body::inline(&br#"{"id":"42","parts":["42"]}"#[..]),
+        ..delivery()
+    }
+}
+
 fn delivery_again() -> Delivery {
     Delivery {
         generation: 2,

@@ -48,3 +48,19 @@ pub enum DestinationAuth {
         scope: Option<String>,
     },
 }
+
+impl DestinationAuth {
+    /// The secret in it.
+    pub fn secret_mut(&mut self) -> Option<&mut Secret> {
+        match self {
+            Self::None => None,
+            Self::Header { value: secret, .. }
+            | Self::Basic { password: secret, .. }
+            | Self::Bearer { token: secret }
+            | Self::Oauth2ClientCredentials {
+                client_secret: secret,
+                ..
+            } => Some(secret),
+        }
+    }
+}

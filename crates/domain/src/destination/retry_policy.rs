@@ -40,7 +40,8 @@ impl Default for RetryPolicy {
 }
 
 impl RetryPolicy {
-    pub(super) fn check(&self, faults: &mut Faults) {
+    /// Adds what is wrong with it.
+    pub(crate) fn check(&self, faults: &mut Faults) {
         const DAYS_30_MS: u64 = 30 * 24 * 3600 * 1000;
         faults.require(
             (100..=DAYS_30_MS).contains(&self.initial_ms),

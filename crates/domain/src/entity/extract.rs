@@ -1,6 +1,6 @@
 //! Payload → entities by the rules of a source, with a warning for each path that finds nothing.
 
-use super::{EntityRules, UniqueId};
+use super::{Build, EntityRules, UniqueId};
 use crate::filter::FilterInput;
 use crate::json::{Json, Members};
 use crate::jsonpath::{Budget, BudgetExceeded, JsonPath};
@@ -58,10 +58,12 @@ pub fn extract(rules: &EntityRules, payload: &Json) -> Extraction {
 }
 
 /// Extracts from an event. An entity whose unique id does not resolve is left out, with a warning
-/// that names `unique_id`. A payload without structure gives nothing and warns of `path`.
+/// that names `unique_id`. A payload without structure gives nothing and warns of `path`. With a
+/// fetcher only the ids are looked for: the rest is in its answers.
 pub fn extract_from(rules: &EntityRules, input: &FilterInput<'_>) -> Extraction {
+    let ids_only = (rules.build == Build::Fetcher).then(|| rules.ids_only());
     let mut pass = Pass {
-        rules,
+        rules: ids_only.as_ref().unwrap_or(rules),
         budget: Budget::default(),
         extraction: Extraction::default(),
     };

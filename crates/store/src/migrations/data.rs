@@ -12,6 +12,7 @@ pub(super) fn steps() -> Vec<Box<dyn MigrationTrait>> {
         Box::new(KeepBodyHashes),
         Box::new(CreateReplays),
         Box::new(ExpireKeys),
+        Box::new(super::fetchers::NameFetchers),
     ]
 }
 

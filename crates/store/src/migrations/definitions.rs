@@ -5,7 +5,10 @@ use sea_orm_migration::{MigrationName, MigrationTrait, SchemaManager, async_trai
 
 /// The steps, in order.
 pub(super) fn steps() -> Vec<Box<dyn MigrationTrait>> {
-    vec![Box::new(CreateDefinitions)]
+    vec![
+        Box::new(CreateDefinitions),
+        Box::new(super::fetchers::CreateFetchers),
+    ]
 }
 
 struct CreateDefinitions;

@@ -5,6 +5,7 @@
 
 mod data;
 mod definitions;
+mod fetchers;
 
 use sea_orm::{ConnectionTrait, DbBackend, DbErr};
 use sea_orm_migration::{MigrationTrait, MigratorTrait, SchemaManager};

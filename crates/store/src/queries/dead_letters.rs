@@ -63,6 +63,7 @@ fn joined(row: &DeliveryRow, letter: DeadLetterRow) -> Result<Delivery, StoreErr
         reply: None,
         generation: number(row, row.generation + 1)?,
         attempts_before: number(row, row.attempts)?,
+        fetcher: option(&row.fetcher).map(|id| parse(row, &id)).transpose()?,
     })
 }
 

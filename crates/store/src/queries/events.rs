@@ -1,6 +1,9 @@
 //! Events as people look for them. What is not processed yet is in the log only, not here.
 
-use hookrail_domain::ids::{EventId, SourceId};
+use hookrail_domain::{
+    event_type::FETCH_ANSWERED,
+    ids::{EventId, SourceId},
+};
 use sea_orm::{ConnectionTrait, FromQueryResult};
 
 use super::Span;
@@ -88,7 +91,7 @@ pub async fn find<C: ConnectionTrait>(
     Ok(row.map(|row| EventRow::from_query_result(&row, "")).transpose()?)
 }
 
-/// The newest event of a source, whatever became of it.
+/// The newest event that a source took, whatever became of it. What its fetcher was answered is none.
 ///
 /// # Errors
 /// When the database cannot be used now.
@@ -96,8 +99,15 @@ pub async fn newest_of_source<C: ConnectionTrait>(
     connection: &C,
     source: SourceId,
 ) -> Result<Option<EventRow>, StoreError> {
-    let sql = format!("SELECT {COLUMNS} FROM events WHERE source = $1 ORDER BY id DESC LIMIT 1");
-    let row = statement::first(connection, &sql, vec![rows::id(source)]).await?;
+    let sql = format!(
+        "SELECT {COLUMNS} FROM events WHERE source = $1 AND event_type <> $2 ORDER BY id DESC LIMIT 1"
+    );
+    let row = statement::first(
+        connection,
+        &sql,
+        vec![rows::id(source), rows::text(FETCH_ANSWERED)],
+    )
+    .await?;
     Ok(row.map(|row| EventRow::from_query_result(&row, "")).transpose()?)
 }
 

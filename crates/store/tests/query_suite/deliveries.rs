@@ -4,7 +4,7 @@ use hookrail_domain::{
     Millis,
     delivery::{Attempt, Delivery, DeliveryStatus},
     event::{Body, Origin},
-    ids::{DeliveryId, DestinationId, Id},
+    ids::{DeliveryId, DestinationId, FetcherId, Id},
     journal::{AttemptRecord, DeliveryFacts, StateRecord},
 };
 use hookrail_store::{
@@ -23,6 +23,7 @@ fn facts(number: u32, at: Millis) -> DeliveryFacts {
         workspace: WORKSPACE,
         source: Some(SOURCE),
         destination: DestinationId::from_u128(u128::from(number)),
+        fetcher: None,
         route: None,
         entity: None,
         lane_key: Some("k".into()),
@@ -180,6 +181,7 @@ async fn a_dead_delivery_comes_back_as_it_was_one_generation_on() {
                 reply: None,
                 generation: 3,
                 attempts_before: 0,
+                fetcher: Some(FetcherId::from_u128(9)),
             };
             let state = StateRecord {
                 delivery: facts.clone(),

@@ -5,6 +5,7 @@ mod administration;
 mod client;
 mod conventions;
 mod destinations;
+mod fetchers;
 mod fixture;
 mod idempotency;
 mod nats;

@@ -24,6 +24,7 @@ impl Arrival {
 #[derive(Clone)]
 struct Kept {
     status: u16,
+    body: &'static str,
     arrivals: Arc<Mutex<Vec<Arrival>>>,
 }
 
@@ -35,8 +36,13 @@ pub(crate) struct Receiver {
 
 impl Receiver {
     pub(crate) fn answering(status: u16) -> Self {
+        Self::answering_with(status, "as told")
+    }
+
+    pub(crate) fn answering_with(status: u16, body: &'static str) -> Self {
         let kept = Kept {
             status,
+            body,
             arrivals: Arc::default(),
         };
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -76,5 +82,5 @@ async fn take(kept: web::Data<Kept>, request: HttpRequest, body: web::Bytes) -> 
         headers,
         body: body.to_vec(),
     });
-    HttpResponse::build(StatusCode::from_u16(kept.status).unwrap()).body("as told")
+    HttpResponse::build(StatusCode::from_u16(kept.status).unwrap()).body(kept.body)
 }

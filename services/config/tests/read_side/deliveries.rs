@@ -22,6 +22,7 @@ async fn a_delivery_is_shown_with_its_attempts_and_with_its_event() {
         workspace: event.workspace,
         source: event.source,
         destination: DestinationId::from_u128(5),
+        fetcher: None,
         route: None,
         entity: None,
         lane_key: Some("customer:42".to_owned()),

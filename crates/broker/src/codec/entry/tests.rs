@@ -1,6 +1,7 @@
 use hookrail_domain::api_key::ApiKey;
 use hookrail_domain::destination::{Destination, DestinationAuth, DestinationSpec, Signing, TlsSpec};
-use hookrail_domain::ids::{DestinationId, KeyId, RouteId, SecretId, SourceId, WorkspaceId};
+use hookrail_domain::fetcher::Fetcher;
+use hookrail_domain::ids::{DestinationId, FetcherId, KeyId, RouteId, SecretId, SourceId, WorkspaceId};
 use hookrail_domain::json::Json;
 use hookrail_domain::route::{Route, RouteSpec};
 use hookrail_domain::secret::Secret;
@@ -158,6 +159,26 @@ fn routes_workspaces_and_tombstones_survive_the_wire() {
         Some(Definition::Workspace(Workspace { id: workspace, code })),
     );
     check(Key::Destination(DestinationId::from_u128(3)), None);
+}
+
+#[test]
+fn fetchers_survive_the_wire() {
+    let id = FetcherId::from_u128(1);
+    for spec in [
+        r#"{"name":"f","type":"t","url":"http://h/{{id}}","unique_id":"$.id"}"#,
+        r#"{"name":"f","labels":{"a":"b"},"type":"t","url":"http://h/{{id.0}}","method":"POST",
+            "headers":{"X-A":"{{id}}"},"body":"{\"id\":\"{{id.1}}\"}","auth":{"type":"bearer","token":"t"},
+            "entity_path":"$.data[*]","unique_id":["$.a","$.b"],"timeout_ms":200,"retry":{"max_attempts":3},
+            "rate_limit":{"per_second":2.5,"burst":3},"max_in_flight":2,"on_404":"mark"}"#,
+    ] {
+        let fetcher = Fetcher {
+            id,
+            workspace: WorkspaceId::from_u128(2),
+            spec: serde_json::from_str(spec).unwrap(),
+        };
+        check(Key::Fetcher(id), Some(Definition::Fetcher(Box::new(fetcher))));
+    }
+    check(Key::Fetcher(id), None);
 }
 
 #[test]
