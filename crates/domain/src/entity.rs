@@ -2,9 +2,14 @@
 //!
 //! Extraction is in [`extract`]; storing entities and telling created from updated are done elsewhere.
 
+mod changed_members;
+mod deletion;
 mod extract;
+pub mod terms;
 mod unique_id;
 
+pub use changed_members::changed_members;
+pub use deletion::EntityDeletion;
 pub use extract::{Extracted, Extraction, MAX_ENTITIES, MAX_UNIQUE_ID_BYTES, Warning, extract, extract_from};
 pub use unique_id::{MAX_UNIQUE_ID_PATHS, UniqueId};
 

@@ -337,18 +337,6 @@ impl SourceSpec {
             "/retention",
             "another retention",
         );
-        if let Some(entity) = &self.entity {
-            faults.later(
-                entity.delete_when.is_none(),
-                "/entity/delete_when",
-                "deletion by a filter",
-            );
-            faults.later(
-                entity.history == EntityRules::DEFAULT_HISTORY,
-                "/entity/history",
-                "another history",
-            );
-        }
     }
 
     /// Every secret in the definition.

@@ -9,6 +9,8 @@ pub mod attempts;
 pub mod dead_letters;
 pub mod deliveries;
 pub mod entities;
+pub mod entity_terms;
+pub mod entity_versions;
 pub mod event_entities;
 pub mod event_keys;
 pub mod events;

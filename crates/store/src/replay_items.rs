@@ -108,9 +108,9 @@ pub async fn delete<C: ConnectionTrait>(
 ) -> Result<(), StoreError> {
     let keys = items.iter().map(|item| key(replay, item)).collect();
     for (tuples, values) in rows::chunks(keys) {
-        let sql = format!(
-            "DELETE FROM replay_items WHERE (replay, partition, sequence, place, item) IN (VALUES {tuples})"
-        );
+        let columns = ["replay", "partition", "sequence", "place", "item"];
+        let listed = rows::among("replay_items", &columns, &tuples);
+        let sql = format!("DELETE FROM replay_items WHERE {listed}");
         statement::change(connection, &sql, values).await?;
     }
     Ok(())

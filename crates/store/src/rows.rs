@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use sea_orm::{ConnectionTrait, Value};
+use sea_orm::{ConnectionTrait, QueryResult, Value};
 
 use crate::{StoreError, statement};
 
@@ -66,6 +66,38 @@ pub(crate) async fn insert<C: ConnectionTrait>(
         written += statement::change(connection, &sql, values).await?;
     }
     Ok(written)
+}
+
+/// As [`insert`], where `tail` ends with `RETURNING …`: gives what the statements return.
+pub(crate) async fn insert_returning<C: ConnectionTrait>(
+    connection: &C,
+    head: &str,
+    rows: Vec<Vec<Value>>,
+    tail: &str,
+) -> Result<Vec<QueryResult>, StoreError> {
+    let mut returned = Vec::with_capacity(rows.len());
+    for (tuples, values) in chunks(rows) {
+        let sql = format!("INSERT INTO {head} VALUES {tuples} {tail}");
+        returned.extend(statement::all(connection, &sql, values).await?);
+    }
+    Ok(returned)
+}
+
+/// `FROM` and `WHERE` of the rows of `table` whose `columns` have the values of one of `tuples`. SQLite
+/// reads all of a table for `(a, b) IN (VALUES …)`; in a join it looks each of them up in the index.
+pub(crate) fn joined(table: &str, columns: &[&str], tuples: &str) -> String {
+    let is_one = |(at, column): (usize, &&str)| format!("{column} = column{}", at + 1);
+    let conditions: Vec<String> = columns.iter().enumerate().map(is_one).collect();
+    format!(
+        "FROM (VALUES {tuples}) AS wanted CROSS JOIN {table} WHERE {}",
+        conditions.join(" AND ")
+    )
+}
+
+/// The same as a condition, for statements that change rows.
+pub(crate) fn among(table: &str, columns: &[&str], tuples: &str) -> String {
+    let names = columns.join(", ");
+    format!("({names}) IN (SELECT {names} {})", joined(table, columns, tuples))
 }
 
 /// The rows in chunks that fit into one statement: `($1, $2), ($3, $4)` and the values. The sizes of

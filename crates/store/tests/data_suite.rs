@@ -111,8 +111,12 @@ fn entity(unique_id: &str, data: &str, version: EntityVersion) -> EntityWrite {
         fields: r#"{"n":9007199254740993}"#.into(),
         data: data.into(),
         version,
+        first_seen_at: 100,
         at: version.at,
         event: EventId::from_u128(u128::from(version.sequence)),
+        deleted_at: None,
+        versions: 0,
+        before: None,
     }
 }
 

@@ -1,6 +1,7 @@
 //! `/entities`: what the events were about, each as its newest event left it.
 
 use actix_web::{HttpResponse, web};
+use hookrail_domain::entity::terms;
 use hookrail_domain::json::Json;
 use hookrail_store::entities::EntityRow;
 use hookrail_store::queries::entities::{self, EntityFilter, EntityPage, EntityPlace};
@@ -9,10 +10,11 @@ use crate::answer;
 use crate::authenticated::Authenticated;
 use crate::definition::time;
 use crate::error::ApiError;
-use crate::paging::{PageQuery, page};
+use crate::paging::{PageQuery, page_up_to};
 use crate::parameters::{Parameters, wrong};
 use crate::shown::optional;
 use crate::state::ConfigState;
+use crate::{entity_deletion, entity_history};
 
 /// Between the parts of a place in the list; in none of them.
 const SEPARATOR: char = '\u{1f}';
@@ -30,20 +32,26 @@ pub(crate) fn configure(config: &mut web::ServiceConfig) {
             web::resource("/entities/{type}/{unique_id}")
                 .route(web::get().to(read))
                 .route(web::head().to(read))
-                .route(web::delete().to(delete)),
+                .route(web::delete().to(entity_deletion::delete)),
+        )
+        .service(
+            web::resource("/entities/{type}/{unique_id}/history")
+                .route(web::get().to(entity_history::list))
+                .route(web::head().to(entity_history::list)),
         );
 }
 
 #[derive(utoipa::OpenApi)]
-#[openapi(paths(list, read, delete))]
+#[openapi(paths(list, read))]
 pub(crate) struct Docs;
 
-/// List entities, the last one first seen first
+/// List entities, the last one first seen first. A page of a search may be shorter than the limit: the list
+/// ends where `next_cursor` is null
 #[utoipa::path(get, path = "/api/v1/entities", tag = "entities", operation_id = "listEntities",
     params(crate::openapi::ListParams,
         ("type" = Option<String>, Query, description = "An entity type"),
-        ("q" = Option<String>, Query, description = "A part of the title, or the unique id"),
-        ("field.<name>" = Option<String>, Query, description = "The value of an indexed field")),
+        ("q" = Option<String>, Query, description = "A unique id, or words of the title and of fields, in any case and order: at most 16"),
+        ("field.<name>" = Option<String>, Query, description = "The exact value of an indexed field: a string, or the JSON text of anything else (`42` finds 42 and \"42\"); of a list also one of its items. At most 8")),
     responses((status = 200, description = "A page of entities"), (status = 422, body = crate::openapi::ProblemDocument)))]
 async fn list(
     state: web::Data<ConfigState>,
@@ -58,17 +66,29 @@ async fn list(
     let filter = EntityFilter {
         workspace: sender.workspace_id(),
         entity_type: parameters.text("type").map(str::to_owned),
-        text: parameters.text("q").map(str::to_owned),
+        text: searched(&parameters)?,
         fields,
     };
-    let after = query.after.as_deref().map(read_place).transpose()?;
     let part = EntityPage {
-        limit: query.limit + 1,
-        after,
+        limit: query.limit_rows(),
+        after: query.after.as_deref().map(read_place).transpose()?,
         newest_first: query.newest_first,
+        looked_at: entities::LOOKED_AT,
     };
-    let rows = entities::list(state.store.reader(), &filter, &part).await?;
-    Ok(page(&query, rows, place, show))
+    let found = entities::list(state.store.reader(), &filter, &part).await?;
+    Ok(page_up_to(found.next.as_ref().map(place), &found.rows, show))
+}
+
+/// The parameter `q`.
+pub(crate) fn searched(parameters: &Parameters) -> Result<Option<String>, ApiError> {
+    match parameters.text("q") {
+        Some(text) if !terms::is_searchable(text) => Err(wrong(format!(
+            "q has at most {} words and {} bytes",
+            terms::MAX_SEARCHED_WORDS,
+            terms::MAX_SEARCHED_BYTES
+        ))),
+        text => Ok(text.map(str::to_owned)),
+    }
 }
 
 /// Read an entity
@@ -81,34 +101,9 @@ async fn read(
     key: web::Path<(String, String)>,
 ) -> Result<HttpResponse, ApiError> {
     let (entity_type, unique_id) = key.into_inner();
-    let found = entities::find(
-        state.store.reader(),
-        &sender.workspace_id(),
-        &entity_type,
-        &unique_id,
-    )
-    .await?;
+    let reader = state.store.reader();
+    let found = entities::find(reader, &sender.workspace_id(), &entity_type, &unique_id).await?;
     Ok(answer::json(&show(&found.ok_or(ApiError::NotFound("entity"))?)))
-}
-
-/// Delete an entity from the store; its next event creates it again
-#[utoipa::path(delete, path = "/api/v1/entities/{type}/{unique_id}", tag = "entities", operation_id = "deleteEntity",
-    params(("type" = String, Path), ("unique_id" = String, Path, description = "Percent-encoded")),
-    responses((status = 204), (status = 404, body = crate::openapi::ProblemDocument)))]
-async fn delete(
-    state: web::Data<ConfigState>,
-    sender: Authenticated,
-    key: web::Path<(String, String)>,
-) -> Result<HttpResponse, ApiError> {
-    let (entity_type, unique_id) = key.into_inner();
-    let transaction = state.store.write().await?;
-    let deleted = entities::delete(&*transaction, &sender.workspace_id(), &entity_type, &unique_id).await?;
-    transaction.commit().await?;
-    if deleted {
-        Ok(HttpResponse::NoContent().finish())
-    } else {
-        Err(ApiError::NotFound("entity"))
-    }
 }
 
 fn show(row: &EntityRow) -> Json {
@@ -126,10 +121,10 @@ fn show(row: &EntityRow) -> Json {
     ])
 }
 
-fn place(row: &EntityRow) -> String {
+fn place(place: &EntityPlace) -> String {
     format!(
         "{}{SEPARATOR}{}{SEPARATOR}{}",
-        row.first_seen_at, row.entity_type, row.unique_id
+        place.first_seen_at, place.entity_type, place.unique_id
     )
 }
 

@@ -10,6 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use hookrail_domain::event::Event;
 use hookrail_domain::json::{Json, Members};
 use hookrail_runtime::Problem;
+use hookrail_store::IdPage;
 use hookrail_store::events::EventRow;
 use hookrail_store::queries::{self, events::EventFilter};
 
@@ -17,9 +18,10 @@ use crate::answer;
 use crate::authenticated::Authenticated;
 use crate::definition::time;
 use crate::deliveries;
+use crate::entities::searched;
 use crate::error::ApiError;
 use crate::found_event::FoundEvent;
-use crate::paging::{PageQuery, page};
+use crate::paging::{PageQuery, page, page_up_to};
 use crate::parameters::{Parameters, wrong};
 use crate::posted_events;
 use crate::shown::{optional, pairs};
@@ -54,7 +56,8 @@ pub(crate) fn configure(config: &mut web::ServiceConfig) {
 #[openapi(paths(list, read, raw))]
 pub(crate) struct Docs;
 
-/// List processed events
+/// List processed events. A page of a search by `q` may be shorter than the limit: the list ends where
+/// `next_cursor` is null
 #[utoipa::path(get, path = "/api/v1/events", tag = "events", operation_id = "listEvents",
     params(crate::openapi::ListParams,
         ("source" = Option<String>, Query, description = "A source's id"),
@@ -62,7 +65,7 @@ pub(crate) struct Docs;
         ("since" = Option<String>, Query, description = "Accepted at or after this time"),
         ("until" = Option<String>, Query, description = "Accepted before this time"),
         ("entity" = Option<String>, Query, description = "About this entity: `type/unique_id` or `type:unique_id`"),
-        ("q" = Option<String>, Query, description = "An event's id or type, an entity's type or unique id")),
+        ("q" = Option<String>, Query, description = "An event's id or type, or what its entities have: a type, a unique id, or words of their title and fields. Not together with `entity`")),
     responses((status = 200, description = "A page of events"), (status = 422, body = crate::openapi::ProblemDocument)))]
 async fn list(
     state: web::Data<ConfigState>,
@@ -76,8 +79,18 @@ async fn list(
         status: parameters.word("status", &STATUSES)?,
         span: parameters.span()?,
         entity: parameters.text("entity").map(entity).transpose()?,
-        text: parameters.text("q").map(str::to_owned),
     };
+    if let Some(text) = searched(&parameters)? {
+        if filter.entity.is_some() {
+            return Err(wrong("q and entity don't go together"));
+        }
+        let part = IdPage {
+            limit: query.limit,
+            ..query.by_id()
+        };
+        let found = queries::event_search::search(state.store.reader(), &filter, &text, &part).await?;
+        return Ok(page_up_to(found.next, &found.rows, |row| Json::Object(summary(row))));
+    }
     let rows = queries::events::list(state.store.reader(), &filter, &query.by_id()).await?;
     Ok(page(
         &query,

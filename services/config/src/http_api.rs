@@ -6,7 +6,8 @@ use utoipa::OpenApi;
 
 use crate::authenticated::authenticate;
 use crate::{
-    console, deliveries, delivery_commands, destination_tests, destinations, entities, event_response,
+    console, deliveries, delivery_commands, destination_tests, destinations, entities,
+    entity_deletion, entity_history, event_response,
     event_types, events, fetcher_tests, fetchers, lanes, openapi, posted_events, preview, replays, routes,
     secret_rotation, signature_schemes, source_keys, source_status, sources, stats, test_events, tokens,
     workspaces,
@@ -87,6 +88,8 @@ pub(crate) fn documents() -> Vec<utoipa::openapi::OpenApi> {
         events::Docs::openapi(),
         posted_events::Docs::openapi(),
         entities::Docs::openapi(),
+        entity_deletion::Docs::openapi(),
+        entity_history::Docs::openapi(),
         deliveries::Docs::openapi(),
         delivery_commands::Docs::openapi(),
         lanes::Docs::openapi(),

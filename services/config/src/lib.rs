@@ -47,6 +47,8 @@ mod workspaces;
 mod deliveries;
 mod delivery_commands;
 mod entities;
+mod entity_deletion;
+mod entity_history;
 mod event_response;
 mod events;
 mod found_event;

@@ -37,6 +37,11 @@ impl PageQuery {
         }
     }
 
+    /// Items at the most.
+    pub(crate) fn limit_rows(&self) -> usize {
+        usize::try_from(self.limit).unwrap_or(usize::MAX)
+    }
+
     fn read(query: &str) -> Result<Self, ApiError> {
         let wrong = |detail: &str| ApiError::InvalidParameter(detail.to_owned());
         let pairs = web::Query::<Vec<(String, String)>>::from_query(query)
@@ -87,15 +92,17 @@ pub(crate) fn page<R>(
     place: impl Fn(&R) -> String,
     show: impl Fn(&R) -> Json,
 ) -> HttpResponse {
-    let limit = usize::try_from(query.limit).unwrap_or(usize::MAX);
+    let limit = query.limit_rows();
     let more = rows.len() > limit;
     rows.truncate(limit);
-    let next = rows
-        .last()
-        .filter(|_| more)
-        .map(|row| URL_SAFE_NO_PAD.encode(place(row)));
+    let next = rows.last().filter(|_| more).map(place);
+    page_up_to(next, &rows, show)
+}
+
+/// Answers with a page of `rows`, and with `next`, where the next page begins.
+pub(crate) fn page_up_to<R>(next: Option<String>, rows: &[R], show: impl Fn(&R) -> Json) -> HttpResponse {
     let items: Json = rows.iter().map(show).collect();
-    let next = next.map_or(Json::Null, Json::from);
+    let next = next.map_or(Json::Null, |next| URL_SAFE_NO_PAD.encode(next).into());
     crate::answer::json(&Json::from([("items", items), ("next_cursor", next)]))
 }
 

@@ -13,7 +13,7 @@ use hookrail_domain::{
 };
 use hookrail_runtime::clock;
 use hookrail_store::{
-    Store, StoreError, WriteTransaction, deliveries, entities, event_entities,
+    Store, StoreError, WriteTransaction, deliveries, entities, entity_versions, event_entities,
     event_keys::{self, FirstEvent, KeyWrite},
     events::{self, EventWrite},
     partition_progress,
@@ -158,6 +158,9 @@ async fn write_all(transaction: &WriteTransaction, events: &[Evaluated], now: i6
         .flat_map(|(_, evaluation)| evaluation.entities.iter().cloned())
         .collect();
     entities::upsert(connection, entities).await?;
+    let versions: Vec<_> = events.iter().flat_map(|(_, evaluation)| &evaluation.versions).collect();
+    let trims: Vec<_> = events.iter().flat_map(|(_, evaluation)| &evaluation.trims).collect();
+    entity_versions::write(connection, &versions, &trims).await?;
     let firsts = || events.iter().filter(|(_, evaluation)| evaluation.is_first());
     let rows: Vec<EventWrite<'_>> = firsts().map(|evaluated| event_row(evaluated, now)).collect();
     events::insert(connection, &rows).await?;
@@ -221,7 +224,7 @@ fn counts(events: &[Evaluated]) -> BTreeMap<SourceId, Counts> {
     let mut counts: BTreeMap<SourceId, Counts> = BTreeMap::new();
     for (arrival, evaluation) in events.iter().filter(|(_, evaluation)| evaluation.is_first()) {
         let status: EventStatus = evaluation.verdict.status();
-        // What a source's fetcher was answered is nothing that the source received.
+        // What a source's fetcher was answered, or a person wants deleted, is nothing that the source received.
         if let (Some(source), false) = (arrival.event.source, arrival.event.internal) {
             counts
                 .entry(source)

@@ -25,8 +25,8 @@ use crate::{
     plan_deliveries::Planner,
     plan_fetches,
     read_event::{Failure, Reading},
-    rule_findings, take_answers,
-    take_entities::KnownEntities,
+    rule_findings, take_answers, take_deletions,
+    take_entities::{Kind, KnownEntities},
 };
 
 pub use crate::evaluation::{Arrival, Evaluation, Verdict};
@@ -136,6 +136,9 @@ impl Batch<'_> {
             Reading::Failed(failure) => evaluation.verdict = Verdict::Failed(failure),
             Reading::Filtered => evaluation.verdict = Verdict::Filtered,
             Reading::Posted(data) => self.planner.plan_all(arrival, &data, &[], &mut evaluation),
+            Reading::Deletion(wanted) => {
+                take_deletions::take(&mut self.known, &self.planner, arrival, wanted, &mut evaluation);
+            }
             Reading::Accepted { payload, extraction } => {
                 self.accepted(arrival, &payload, extraction.unwrap_or_default(), &mut evaluation);
             }
@@ -206,10 +209,13 @@ impl Batch<'_> {
             plan_fetches::plan(&self.planner, arrival, rules, &extraction.entities, evaluation);
             return;
         }
-        let entity_type = source.and_then(|source| entity_type(source)).unwrap_or_default();
+        let kind = Kind {
+            entity_type: rules.map_or("", |rules| rules.entity_type.as_str()),
+            history: rules.map_or(0, |rules| rules.history),
+        };
         let changes = self
             .known
-            .take_in(arrival, entity_type, extraction.entities, evaluation);
+            .take_in(arrival, kind, extraction.entities, evaluation);
         self.planner.plan_all(arrival, payload, &changes, evaluation);
     }
 }
@@ -218,14 +224,19 @@ impl Batch<'_> {
 pub fn entity_keys(snapshot: &Snapshot, arrivals: &[Arrival], readings: &[Reading]) -> Vec<EntityKey> {
     let mut keys = HashSet::new();
     for (arrival, reading) in arrivals.iter().zip(readings) {
+        let workspace = arrival.event.workspace;
         let extraction = match reading {
             Reading::Accepted {
                 extraction: Some(extraction),
                 ..
             } => extraction,
             Reading::Answered(answered) => {
-                let (workspace, id) = (arrival.event.workspace, &answered.answer.unique_id);
+                let id = &answered.answer.unique_id;
                 keys.insert(EntityKey::new(workspace, &answered.fetcher.spec.entity_type, id));
+                continue;
+            }
+            Reading::Deletion(wanted) => {
+                keys.insert(EntityKey::new(workspace, &wanted.entity_type, &wanted.unique_id));
                 continue;
             }
             _ => continue,
@@ -235,11 +246,7 @@ pub fn entity_keys(snapshot: &Snapshot, arrivals: &[Arrival], readings: &[Readin
             continue;
         };
         for entity in &extraction.entities {
-            keys.insert(EntityKey::new(
-                arrival.event.workspace,
-                entity_type,
-                &entity.unique_id,
-            ));
+            keys.insert(EntityKey::new(workspace, entity_type, &entity.unique_id));
         }
     }
     keys.into_iter().collect()

@@ -8,6 +8,7 @@ use hookrail_domain::{
 };
 use hookrail_store::{
     entities::{EntityVersion, EntityWrite},
+    entity_versions::{VersionTrim, VersionWrite},
     event_entities::EventEntity,
     source_warnings::{Finding, WarningKey},
 };
@@ -45,6 +46,10 @@ pub struct Evaluation {
     pub verdict: Verdict,
     /// Entities to store.
     pub entities: Vec<EntityWrite>,
+    /// Versions of entities to keep.
+    pub versions: Vec<VersionWrite>,
+    /// Versions of entities that are over the limit.
+    pub trims: Vec<VersionTrim>,
     /// Entities that it is about.
     pub about: Vec<EventEntity>,
     /// Deliveries to publish, in order.
@@ -62,7 +67,7 @@ pub struct Evaluation {
 impl Evaluation {
     /// The rows that it writes of its own: the size of its commit.
     pub(crate) fn rows(&self) -> usize {
-        self.entities.len() + self.deliveries.len() + self.stillborn.len()
+        self.entities.len() + self.versions.len() + self.deliveries.len() + self.stillborn.len()
     }
 
     /// Whether it is the first of its event in the log.

@@ -18,6 +18,7 @@ use crate::{
     publish_internal_events::publish_internal_events,
     replay::replay_shard,
     sweep_objects::sweep_objects,
+    tend_entities::tend_entities,
     trim_dead_letters::trim_dead_letters,
     worker_id,
 };
@@ -70,6 +71,7 @@ async fn work(workshop: Workshop, lease: Lease, stop: CancellationToken) -> Resu
                 trim_dead_letters(workshop.clone(), lease.clone()),
                 publish_internal_events(workshop.clone(), lease.clone()),
                 sweep_objects(workshop.clone(), lease.clone()),
+                tend_entities(workshop.clone(), lease.clone()),
             );
         } else {
             std::future::pending::<()>().await;

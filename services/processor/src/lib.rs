@@ -6,7 +6,6 @@ mod settings;
 mod answer_callers;
 mod arrivals;
 mod careful;
-mod changed_members;
 mod commit;
 mod consume_partition;
 pub mod evaluate;
@@ -23,6 +22,7 @@ pub mod read_event;
 mod render_delivery;
 mod rule_findings;
 mod take_answers;
+mod take_deletions;
 mod take_entities;
 mod take_partition;
 
@@ -31,9 +31,11 @@ mod dead_bodies;
 mod forget;
 mod readiness;
 mod tell_events;
+mod tend_entities;
 mod tend_partition;
 
 mod jobs;
+mod known_entity;
 mod publish_internal_events;
 mod replay;
 mod replay_deliveries;

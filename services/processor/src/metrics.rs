@@ -29,6 +29,7 @@ pub(crate) struct ProcessorMetrics {
     pub(crate) replayed: IntCounterVec,
     pub(crate) dead_letters_trimmed: IntCounter,
     pub(crate) objects_swept: IntCounter,
+    pub(crate) tombstones_swept: IntCounter,
     pub(crate) internal_events: IntCounter,
     pub(crate) answers: IntCounterVec,
     pub(crate) answers_not_kept: IntCounter,
@@ -92,6 +93,10 @@ impl ProcessorMetrics {
             objects_swept: metrics.counter(
                 "objects_swept_total",
                 "Large bodies removed from the object store since nobody needs them any more",
+            ),
+            tombstones_swept: metrics.counter(
+                "entity_tombstones_swept_total",
+                "Deleted entities of which nothing is kept any more",
             ),
             dead_letters_trimmed: metrics.counter(
                 "dead_letters_trimmed_total",

@@ -2,7 +2,7 @@
 //! own, so that it can be done before anything is loaded, and off the asynchronous threads.
 
 use hookrail_domain::{
-    entity::{self, Extraction, Warning},
+    entity::{self, EntityDeletion, Extraction, Warning},
     event::Event,
     fetcher::answer::FetchAnswer,
     filter::FilterInput,
@@ -23,6 +23,8 @@ pub enum Reading {
     Filtered,
     /// It was posted: its data.
     Posted(Json),
+    /// A person wants an entity deleted.
+    Deletion(EntityDeletion),
     /// Its source takes it.
     Accepted {
         /// The payload; text is a string, bytes are null.
@@ -42,7 +44,7 @@ impl Reading {
                 extraction: Some(extraction),
                 ..
             } => extraction.entities.len(),
-            Self::Answered(_) => 1,
+            Self::Answered(_) | Self::Deletion(_) => 1,
             _ => 0,
         }
     }
@@ -81,6 +83,12 @@ pub fn read(snapshot: &Snapshot, event: &Event) -> Reading {
             "the body is not in the event's message",
         ));
     };
+    if EntityDeletion::is_in(event) {
+        return match EntityDeletion::parse(bytes) {
+            Some(wanted) => Reading::Deletion(wanted),
+            None => Reading::Failed(Failure::new("payload.malformed", "it names no entity")),
+        };
+    }
     let Some(source) = event.source else {
         return read_posted(event, bytes);
     };
@@ -129,6 +137,9 @@ fn decode(spec: &SourceSpec, event: &Event, bytes: &[u8]) -> Result<Payload, Pay
 /// What an event says, whatever its source's filter says of it; `None` where it can't be decoded.
 pub(crate) fn data_of(snapshot: &Snapshot, event: &Event) -> Option<Json> {
     let bytes = event.body.bytes()?;
+    if EntityDeletion::is_in(event) {
+        return Json::parse(bytes).ok();
+    }
     let Some(source) = event.source else {
         return match read_posted(event, bytes) {
             Reading::Posted(data) => Some(data),

@@ -15,7 +15,7 @@ use hookrail_domain::{
 };
 use hookrail_runtime::clock;
 use hookrail_store::{
-    StoreError, WriteTransaction, deliveries, entities, event_entities, event_keys,
+    StoreError, WriteTransaction, deliveries, entities, entity_versions, event_entities, event_keys,
     events::{self, EventChange, EventRow},
     replay_items::ReplayItem,
     source_counters::{self, Counts},
@@ -296,6 +296,9 @@ async fn write(transaction: &WriteTransaction, again: &[Again]) -> Result<(), St
     let of = || again.iter().map(|event| &event.evaluation);
     let written = of().flat_map(|e| e.entities.iter().cloned()).collect();
     entities::upsert(connection, written).await?;
+    let versions: Vec<_> = of().flat_map(|e| &e.versions).collect();
+    let trims: Vec<_> = of().flat_map(|e| &e.trims).collect();
+    entity_versions::write(connection, &versions, &trims).await?;
     let about: Vec<_> = of().flat_map(|e| e.about.iter().cloned()).collect();
     event_entities::insert(connection, &about).await?;
     let planned: Vec<_> = of()

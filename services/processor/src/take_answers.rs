@@ -10,6 +10,7 @@ use crate::{
     plan_deliveries::Planner,
     read_answer::Answered,
     read_event::Failure,
+    take_deletions,
     take_entities::KnownEntities,
 };
 
@@ -37,7 +38,8 @@ pub(crate) fn take(
             missing(known, &key, &answered).into_iter().collect()
         }
     };
-    let changes = known.take_in(arrival, entity_type, entities, evaluation);
+    let kind = take_deletions::kind_of(planner, arrival, entity_type);
+    let changes = known.take_in(arrival, kind, entities, evaluation);
     planner.plan_changes(arrival, &changes, &mut 0, evaluation);
 }
 

@@ -1,21 +1,23 @@
-//! Taking an event's entities in: which of them are new, changed or stale, given those that are known.
+//! Taking an event's entities in: which of them are new, changed, deleted or stale, given those that are
+//! known. What is written of them is decided in [`crate::known_entity`].
 
 use std::collections::{HashMap, HashSet};
 
 use hookrail_domain::{
     delivery::EntityRef,
-    entity::Extracted,
+    entity::{Extracted, changed_members},
+    event_type::{ENTITY_CREATED, ENTITY_DELETED, ENTITY_UPDATED},
     ids::EventId,
     json::{Json, Members},
 };
 use hookrail_store::{
-    entities::{EntityKey, EntityRow, EntityVersion, EntityWrite},
+    entities::{EntityKey, EntityRow},
     event_entities::EventEntity,
 };
 
 use crate::{
-    changed_members::changed_members,
     evaluation::{Arrival, Evaluation},
+    known_entity::{self, Incoming, Known},
 };
 
 /// What an event did to an entity.
@@ -23,8 +25,15 @@ pub(crate) struct EntityEvent {
     pub(crate) event_type: &'static str,
     pub(crate) entity: EntityRef,
     pub(crate) data: Json,
-    /// The members that changed with their values before; `None` = it is new.
+    /// The members that changed with their values before, of a deleted one its fields; `None` = it is new.
     pub(crate) previous: Option<Members>,
+}
+
+/// What an event's entities are, and how many of their versions are kept.
+#[derive(Clone, Copy)]
+pub(crate) struct Kind<'a> {
+    pub(crate) entity_type: &'a str,
+    pub(crate) history: u32,
 }
 
 /// The entities that a batch's events are about, as they are before the next of these events.
@@ -32,30 +41,6 @@ pub(crate) struct KnownEntities {
     known: HashMap<EntityKey, Known>,
     /// What a replay's events did before, by event, entity type and unique id.
     changes: HashMap<(EventId, String, String), String>,
-}
-
-/// An entity as it was before an event.
-struct Known {
-    data: Json,
-    title: Option<String>,
-    fields: String,
-    version: EntityVersion,
-    updated_at: i64,
-}
-
-impl Known {
-    fn read(row: EntityRow) -> Option<Self> {
-        // What can't be read counts as not stored; storing still goes by its version.
-        let data = Json::parse(row.data.as_bytes()).ok()?;
-        let version = row.version();
-        Some(Self {
-            data,
-            title: row.title,
-            fields: row.fields,
-            version,
-            updated_at: row.updated_at,
-        })
-    }
 }
 
 impl KnownEntities {
@@ -66,7 +51,7 @@ impl KnownEntities {
     ) -> Self {
         let known = rows
             .into_iter()
-            .filter_map(|(key, row)| Some((key, Known::read(row)?)));
+            .filter_map(|(key, row)| Some((key, Known::read(&row)?)));
         Self {
             known: known.collect(),
             changes,
@@ -79,13 +64,14 @@ impl KnownEntities {
         match self.changes.get(&place)?.as_str() {
             "created" => Some("created"),
             "updated" => Some("updated"),
+            "deleted" => Some("deleted"),
             _ => None,
         }
     }
 
     /// A known entity's data, title, and fields as JSON text.
     pub(crate) fn stored_as(&self, key: &EntityKey) -> Option<(&Json, Option<&str>, &str)> {
-        let known = self.known.get(key)?;
+        let known = self.known.get(key).filter(|known| !known.is_deleted)?;
         Some((&known.data, known.title.as_deref(), &known.fields))
     }
 
@@ -93,91 +79,108 @@ impl KnownEntities {
     pub(crate) fn take_in(
         &mut self,
         arrival: &Arrival,
-        entity_type: &str,
+        kind: Kind<'_>,
         extracted: Vec<Extracted>,
         evaluation: &mut Evaluation,
     ) -> Vec<EntityEvent> {
         let last = last_of_each(extracted);
         last.into_iter()
-            .filter_map(|entity| self.entity(arrival, entity_type, entity, evaluation))
+            .filter_map(|entity| self.entity(arrival, kind, entity, evaluation))
             .collect()
+    }
+
+    /// Deletes an entity that a person wants gone.
+    pub(crate) fn delete(
+        &mut self,
+        arrival: &Arrival,
+        kind: Kind<'_>,
+        unique_id: String,
+        evaluation: &mut Evaluation,
+    ) -> Vec<EntityEvent> {
+        let gone = Extracted {
+            unique_id,
+            title: None,
+            fields: Members::new(),
+            data: Json::Null,
+            deletes: true,
+        };
+        self.take_in(arrival, kind, vec![gone], evaluation)
     }
 
     fn entity(
         &mut self,
         arrival: &Arrival,
-        entity_type: &str,
+        kind: Kind<'_>,
         extracted: Extracted,
         evaluation: &mut Evaluation,
     ) -> Option<EntityEvent> {
-        let event = &arrival.event;
-        let version = arrival.version();
-        let key = EntityKey::new(event.workspace, entity_type, &extracted.unique_id);
-        let fields = Json::Object(extracted.fields).to_compact_string();
-        let before = self.known.get(&key);
-        let stale = before.is_some_and(|known| !version.replaces(&known.version));
-        let same = before.is_some_and(|known| {
-            known.data == extracted.data && known.title == extracted.title && known.fields == fields
-        });
-        let change = match before {
-            None => "created",
-            Some(_) if stale || same => "unchanged",
-            Some(_) => "updated",
+        let (event, version) = (&arrival.event, arrival.version());
+        let key = EntityKey::new(event.workspace, kind.entity_type, &extracted.unique_id);
+        let fields = Json::Object(extracted.fields.clone()).to_compact_string();
+        let incoming = Incoming {
+            event: event.id,
+            source: event.source,
+            at: event.accepted_at,
+            version,
+            history: kind.history,
+            extracted: &extracted,
+            fields: &fields,
         };
-        let change_before = self.change_before(event.id, &key);
-        let change = change_before.unwrap_or(change);
-        // What the entity was before it then is not known any more.
-        let previous = before
-            .filter(|_| change_before.is_none())
-            .map(|known| changed_members(&known.data, &extracted.data));
-        // Unchanged data still gets the newer version, else a version in between could replace it.
-        let updated_at = before
-            .filter(|_| same)
-            .map_or(event.accepted_at, |known| known.updated_at);
+        let before = self.known.get(&key);
+        let is_stale = before.is_some_and(|known| !version.replaces(&known.version));
+        let does = match is_stale {
+            true => "unchanged",
+            false => known_entity::change_of(before, &incoming),
+        };
+        let did_before = self.change_before(event.id, &key);
+        let change = did_before.unwrap_or(does);
         evaluation.about.push(EventEntity {
             event: event.id,
             entity: key.clone(),
             change,
         });
-        if !stale {
-            evaluation.entities.push(EntityWrite {
-                key: key.clone(),
-                source: event.source,
-                title: extracted.title.clone(),
-                fields: fields.clone(),
-                data: extracted.data.to_compact_string(),
-                version,
-                at: updated_at,
-                event: event.id,
-            });
-            let (data, title) = (extracted.data.clone(), extracted.title);
-            self.known.insert(
-                key,
-                Known {
-                    data,
-                    title,
-                    fields,
-                    version,
-                    updated_at,
-                },
-            );
+        let told = tell(change, did_before.is_some(), before, &extracted);
+        if !is_stale {
+            let after = known_entity::write(before, &key, does, &incoming, evaluation);
+            self.known.insert(key, after);
         }
-        let event_type = match change {
-            "created" => "entity.created",
-            "updated" => "entity.updated",
-            _ => return None,
-        };
+        let (event_type, data, previous) = told?;
         let entity = EntityRef {
-            entity_type: entity_type.to_owned(),
+            entity_type: kind.entity_type.to_owned(),
             unique_id: extracted.unique_id,
             version: version.to_string(),
         };
         Some(EntityEvent {
             event_type,
             entity,
-            data: extracted.data,
+            data,
             previous,
         })
+    }
+}
+
+/// The event type of a change, with its data and what was before. What the entity was before an event that is
+/// processed `again` is not known any more; of a deleted one is known what it was last.
+fn tell(
+    change: &str,
+    again: bool,
+    before: Option<&Known>,
+    extracted: &Extracted,
+) -> Option<(&'static str, Json, Option<Members>)> {
+    let changed = || {
+        let known = before.filter(|known| !again && !known.is_deleted)?;
+        Some(changed_members(&known.data, &extracted.data))
+    };
+    match change {
+        "created" => Some((ENTITY_CREATED, extracted.data.clone(), None)),
+        "updated" => Some((ENTITY_UPDATED, extracted.data.clone(), changed())),
+        "deleted" => {
+            let data = before.map_or(&extracted.data, |known| &known.data);
+            let fields = before.and_then(|known| known.fields.parse::<Json>().ok());
+            let fields = fields.and_then(|fields| fields.as_object().cloned());
+            Some((ENTITY_DELETED, data.clone(), fields))
+        }
+        _ => None,
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod data;
 mod definitions;
+mod entities;
 mod fetchers;
 
 use sea_orm::{ConnectionTrait, DbBackend, DbErr};
@@ -20,6 +21,7 @@ struct Migrations;
 impl MigratorTrait for Migrations {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
         let mut steps = data::steps();
+        steps.extend(entities::steps());
         steps.extend(definitions::steps());
         steps
     }
@@ -38,14 +40,18 @@ pub(crate) async fn run(store: &Store) -> Result<(), StoreError> {
 }
 
 /// Runs `statements`, in which `{key}` stands for text that is compared byte by byte (ids, so that
-/// keysets and indexes sort alike everywhere) and `{bytes}` for bytes.
+/// keysets and indexes sort alike everywhere), `{bytes}` for bytes, and `{keys_only}` for a table that is
+/// nothing but its key, so that SQLite doesn't store it twice.
 pub(crate) async fn execute(manager: &SchemaManager<'_>, statements: &[&str]) -> Result<(), DbErr> {
-    let (key, bytes) = match manager.get_database_backend() {
-        DbBackend::Postgres => ("TEXT COLLATE \"C\"", "BYTEA"),
-        _ => ("TEXT", "BLOB"),
+    let (key, bytes, keys_only) = match manager.get_database_backend() {
+        DbBackend::Postgres => ("TEXT COLLATE \"C\"", "BYTEA", ""),
+        _ => ("TEXT", "BLOB", "WITHOUT ROWID"),
     };
     for statement in statements {
-        let statement = statement.replace("{key}", key).replace("{bytes}", bytes);
+        let statement = statement
+            .replace("{key}", key)
+            .replace("{bytes}", bytes)
+            .replace("{keys_only}", keys_only);
         manager.get_connection().execute_unprepared(&statement).await?;
     }
     Ok(())

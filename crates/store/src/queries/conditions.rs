@@ -72,20 +72,6 @@ impl Conditions {
     }
 }
 
-/// A pattern for `LIKE … ESCAPE '!'` that finds `text` as it is, anywhere.
-pub(super) fn anywhere(text: &str) -> String {
-    let mut pattern = String::with_capacity(text.len() + 2);
-    pattern.push('%');
-    for character in text.chars() {
-        if matches!(character, '%' | '_' | '!') {
-            pattern.push('!');
-        }
-        pattern.push(character);
-    }
-    pattern.push('%');
-    pattern
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -105,10 +91,5 @@ mod tests {
         let wanted = "SELECT id FROM events WHERE workspace = $1 AND (a = $2 OR b = $3) AND id < $4 \
                       ORDER BY id DESC LIMIT $5";
         assert_eq!((sql.as_str(), values.len()), (wanted, 5));
-    }
-
-    #[test]
-    fn a_pattern_finds_wildcards_as_they_are() {
-        assert_eq!(anywhere("50%_!"), "%50!%!_!!%");
     }
 }

@@ -1,15 +1,16 @@
-//! Entities as people look for them, the newest first by when they were first seen.
+//! Entities as people look for them, the newest first by when they were first seen: that never changes, so
+//! pages follow each other whatever happens to the entities meanwhile.
 
 use hookrail_domain::Millis;
-use hookrail_domain::json::Json;
 use sea_orm::{ConnectionTrait, FromQueryResult, Value};
 
-use super::conditions::{Conditions, anywhere};
+use super::conditions::Conditions;
+use super::entity_search;
 use crate::entities::{COLUMNS, EntityRow};
 use crate::{StoreError, rows, statement};
 
-/// Rounds of one list in which rows that only look like the wanted ones are left out.
-const MAX_ROUNDS: usize = 50;
+/// Entities that one search looks at: those that have the rarest of what it looks for.
+pub const LOOKED_AT: usize = 20_000;
 
 /// Which entities are wanted; all that is given has to hold.
 #[derive(Debug, Clone, Default)]
@@ -18,14 +19,14 @@ pub struct EntityFilter {
     pub workspace: String,
     /// Of this type.
     pub entity_type: Option<String>,
-    /// With this in their title, or this unique id.
+    /// With this unique id, or with these words in their title and fields.
     pub text: Option<String>,
-    /// With these values in their fields: a string, or the JSON text of another scalar.
+    /// With these values in their fields: a string, or the JSON text of anything else; or in a list of them.
     pub fields: Vec<(String, String)>,
 }
 
 /// Where an entity stands in the list.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct EntityPlace {
     /// When it was first seen.
     pub first_seen_at: Millis,
@@ -49,11 +50,43 @@ impl From<&EntityRow> for EntityPlace {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EntityPage {
     /// Rows at the most.
-    pub limit: u64,
-    /// The last one of the page before.
+    pub limit: usize,
+    /// Where the page before ended.
     pub after: Option<EntityPlace>,
     /// Newest first.
     pub newest_first: bool,
+    /// Entities that a search looks at before it stops where it is; [`LOOKED_AT`] unless there is a reason.
+    pub looked_at: usize,
+}
+
+impl EntityPage {
+    /// The comparison with the place of the page before, and the order's direction, as SQL.
+    pub(super) fn direction(&self) -> (&'static str, &'static str) {
+        if self.newest_first {
+            ("<", "DESC")
+        } else {
+            (">", "ASC")
+        }
+    }
+}
+
+/// A page of entities.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EntityList {
+    /// Those on it. A search that looked at many without finding enough gives fewer than the limit.
+    pub rows: Vec<EntityRow>,
+    /// Where the next page begins; none = this is the last one.
+    pub next: Option<EntityPlace>,
+}
+
+impl EntityList {
+    /// The page of `rows`, of which there is one more than the limit where there is another page.
+    pub(super) fn of(mut rows: Vec<EntityRow>, limit: usize) -> Self {
+        let has_more = rows.len() > limit;
+        rows.truncate(limit);
+        let next = rows.last().filter(|_| has_more).map(EntityPlace::from);
+        Self { rows, next }
+    }
 }
 
 /// One page of the entities wanted.
@@ -64,28 +97,61 @@ pub async fn list<C: ConnectionTrait>(
     connection: &C,
     filter: &EntityFilter,
     page: &EntityPage,
-) -> Result<Vec<EntityRow>, StoreError> {
-    let limit = usize::try_from(page.limit).unwrap_or(usize::MAX);
-    let mut page = page.clone();
-    let mut found = Vec::new();
-    for _ in 0..MAX_ROUNDS {
-        let rows = read(connection, filter, &page).await?;
-        let is_last = rows.len() < limit;
-        page.after = rows.last().map(EntityPlace::from);
-        found.extend(rows.into_iter().filter(|row| has_fields(row, &filter.fields)));
-        if is_last || found.len() >= limit {
-            break;
-        }
+) -> Result<EntityList, StoreError> {
+    if filter.text.is_some() || !filter.fields.is_empty() {
+        return entity_search::search(connection, filter, page).await;
     }
-    found.truncate(limit);
-    Ok(found)
+    let (comparison, direction) = page.direction();
+    let mut conditions = Conditions::default();
+    conditions.equal("workspace", Some(&filter.workspace));
+    conditions.equal("entity_type", filter.entity_type.as_deref());
+    conditions.add("deleted_at IS NULL", []);
+    // The columns of the index that serves it, so that each page begins where the last one ended.
+    let order: &[&str] = match filter.entity_type {
+        Some(_) => &["first_seen_at", "unique_id"],
+        None => &["first_seen_at", "entity_type", "unique_id"],
+    };
+    if let Some(after) = &page.after {
+        let places = vec!["?"; order.len()].join(", ");
+        let clause = format!("({}) {comparison} ({places})", order.join(", "));
+        let of_type = rows::text(&after.entity_type);
+        let values = match filter.entity_type {
+            Some(_) => vec![after.first_seen_at.into(), rows::text(&after.unique_id)],
+            None => vec![after.first_seen_at.into(), of_type, rows::text(&after.unique_id)],
+        };
+        conditions.add(&clause, values);
+    }
+    let limit = conditions.place(rows::number(page.limit + 1));
+    let order: Vec<String> = order.iter().map(|column| format!("{column} {direction}")).collect();
+    let sql = format!(
+        "SELECT {COLUMNS} FROM entities WHERE {} ORDER BY {} LIMIT {limit}",
+        conditions.text(),
+        order.join(", ")
+    );
+    let found = statement::all(connection, &sql, conditions.into_values()).await?;
+    let found = found.iter().map(|row| Ok(EntityRow::from_query_result(row, "")?));
+    Ok(EntityList::of(found.collect::<Result<_, StoreError>>()?, page.limit))
 }
 
-/// One entity of a workspace.
+/// One entity of a workspace, unless it was deleted.
 ///
 /// # Errors
 /// When the database cannot be used now.
 pub async fn find<C: ConnectionTrait>(
+    connection: &C,
+    workspace: &str,
+    entity_type: &str,
+    unique_id: &str,
+) -> Result<Option<EntityRow>, StoreError> {
+    let found = find_or_tombstone(connection, workspace, entity_type, unique_id).await?;
+    Ok(found.filter(|row| row.deleted_at.is_none()))
+}
+
+/// One entity of a workspace, also where only its tombstone is left.
+///
+/// # Errors
+/// When the database cannot be used now.
+pub async fn find_or_tombstone<C: ConnectionTrait>(
     connection: &C,
     workspace: &str,
     entity_type: &str,
@@ -100,89 +166,10 @@ pub async fn find<C: ConnectionTrait>(
         .transpose()?)
 }
 
-/// Deletes an entity; `false` where there was none.
-///
-/// # Errors
-/// When the database cannot be used now.
-pub async fn delete<C: ConnectionTrait>(
-    connection: &C,
-    workspace: &str,
-    entity_type: &str,
-    unique_id: &str,
-) -> Result<bool, StoreError> {
-    let sql = "DELETE FROM entities WHERE workspace = $1 AND entity_type = $2 AND unique_id = $3";
-    Ok(statement::change(connection, sql, key(workspace, entity_type, unique_id)).await? > 0)
-}
-
-fn key(workspace: &str, entity_type: &str, unique_id: &str) -> Vec<Value> {
+pub(super) fn key(workspace: &str, entity_type: &str, unique_id: &str) -> Vec<Value> {
     vec![
         rows::text(workspace),
         rows::text(entity_type),
         rows::text(unique_id),
     ]
-}
-
-async fn read<C: ConnectionTrait>(
-    connection: &C,
-    filter: &EntityFilter,
-    page: &EntityPage,
-) -> Result<Vec<EntityRow>, StoreError> {
-    let mut conditions = Conditions::default();
-    conditions.equal("workspace", Some(&filter.workspace));
-    conditions.equal("entity_type", filter.entity_type.as_deref());
-    if let Some(text) = &filter.text {
-        let title = rows::text(anywhere(&text.to_lowercase()));
-        conditions.add(
-            "(unique_id = ? OR LOWER(title) LIKE ? ESCAPE '!')",
-            [rows::text(text), title],
-        );
-    }
-    for (name, value) in &filter.fields {
-        let [as_string, as_is] = field_patterns(name, value);
-        let clause = "(fields LIKE ? ESCAPE '!' OR fields LIKE ? ESCAPE '!')";
-        conditions.add(clause, [as_string.into(), as_is.into()]);
-    }
-    let (comparison, direction) = if page.newest_first {
-        ("<", "DESC")
-    } else {
-        (">", "ASC")
-    };
-    if let Some(after) = &page.after {
-        let place = [
-            after.first_seen_at.into(),
-            rows::text(&after.entity_type),
-            rows::text(&after.unique_id),
-        ];
-        conditions.add(
-            &format!("(first_seen_at, entity_type, unique_id) {comparison} (?, ?, ?)"),
-            place,
-        );
-    }
-    let limit = conditions.place(i64::try_from(page.limit).unwrap_or(i64::MAX).into());
-    let sql = format!(
-        "SELECT {COLUMNS} FROM entities WHERE {} \
-         ORDER BY first_seen_at {direction}, entity_type {direction}, unique_id {direction} LIMIT {limit}",
-        conditions.text()
-    );
-    let rows = statement::all(connection, &sql, conditions.into_values()).await?;
-    rows.iter()
-        .map(|row| Ok(EntityRow::from_query_result(row, "")?))
-        .collect()
-}
-
-/// What the stored text of the fields has in it where one of them has this value. It may look so
-/// elsewhere too, inside of another field: [`has_fields`] tells.
-fn field_patterns(name: &str, value: &str) -> [String; 2] {
-    let member = |value: &str| anywhere(&format!("{}:{value}", Json::from(name)));
-    [member(&Json::from(value).to_compact_string()), member(value)]
-}
-
-fn has_fields(row: &EntityRow, wanted: &[(String, String)]) -> bool {
-    if wanted.is_empty() {
-        return true;
-    }
-    let fields = row.fields.parse::<Json>().unwrap_or_default();
-    wanted
-        .iter()
-        .all(|(name, value)| fields.get(name).is_some_and(|field| field.bare_text() == *value))
 }

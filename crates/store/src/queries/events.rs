@@ -1,10 +1,10 @@
 //! Events as people look for them. What is not processed yet is in the log only, not here.
 
 use hookrail_domain::{
-    event_type::FETCH_ANSWERED,
+    event_type::{ENTITY_DELETED, FETCH_ANSWERED},
     ids::{EventId, SourceId},
 };
-use sea_orm::{ConnectionTrait, FromQueryResult};
+use sea_orm::{ConnectionTrait, FromQueryResult, Value};
 
 use super::Span;
 use super::conditions::Conditions;
@@ -27,8 +27,6 @@ pub struct EventFilter {
     pub span: Span,
     /// About this entity: type and unique id.
     pub entity: Option<(String, String)>,
-    /// With this id, event type, entity type or unique id.
-    pub text: Option<String>,
 }
 
 /// An entity that an event is about.
@@ -51,30 +49,45 @@ pub async fn list<C: ConnectionTrait>(
     filter: &EventFilter,
     page: &IdPage,
 ) -> Result<Vec<EventRow>, StoreError> {
+    let (sql, values) = match &filter.entity {
+        Some((entity_type, unique_id)) => of_entity(filter, (entity_type, unique_id), page),
+        None => conditions_of(filter).page(COLUMNS, "events", page),
+    };
+    let rows = statement::all(connection, &sql, values).await?;
+    rows.iter()
+        .map(|row| Ok(EventRow::from_query_result(row, "")?))
+        .collect()
+}
+
+/// What a filter says of the events themselves.
+pub(super) fn conditions_of(filter: &EventFilter) -> Conditions {
     let mut conditions = Conditions::default();
     conditions.equal("workspace", Some(&filter.workspace));
     conditions.equal("source", filter.source.as_deref());
     conditions.equal("status", filter.status.as_deref());
     conditions.within(filter.span.ids::<EventId>());
-    if let Some((entity_type, unique_id)) = &filter.entity {
-        conditions.add(
-            "id IN (SELECT event FROM event_entities WHERE workspace = ? AND entity_type = ? AND unique_id = ?)",
-            [rows::text(&filter.workspace), rows::text(entity_type), rows::text(unique_id)],
-        );
-    }
-    if let Some(text) = &filter.text {
-        let value = || rows::text(text);
-        conditions.add(
-            "(id = ? OR event_type = ? OR EXISTS (SELECT 1 FROM event_entities \
-              WHERE event_entities.event = events.id AND (unique_id = ? OR entity_type = ?)))",
-            [value(), value(), value(), value()],
-        );
-    }
-    let (sql, values) = conditions.page(COLUMNS, "events", page);
-    let rows = statement::all(connection, &sql, values).await?;
-    rows.iter()
-        .map(|row| Ok(EventRow::from_query_result(row, "")?))
-        .collect()
+    conditions
+}
+
+/// The page of the events about an entity, walked by the index that has them in order.
+fn of_entity(filter: &EventFilter, (entity_type, unique_id): (&str, &str), page: &IdPage) -> (String, Vec<Value>) {
+    let (comparison, direction) = page.direction();
+    let mut conditions = conditions_of(filter);
+    let about = [
+        rows::text(&filter.workspace),
+        rows::text(entity_type),
+        rows::text(unique_id),
+        page.bound().into(),
+    ];
+    let [workspace, entity_type, unique_id, bound] = about.map(|value| conditions.place(value));
+    let limit = conditions.place(page.limit().into());
+    let sql = format!(
+        "SELECT {COLUMNS} FROM (SELECT event FROM event_entities WHERE workspace = {workspace} \
+         AND entity_type = {entity_type} AND unique_id = {unique_id} AND event {comparison} {bound}) AS about \
+         CROSS JOIN events WHERE events.id = about.event AND {} ORDER BY about.event {direction} LIMIT {limit}",
+        conditions.text()
+    );
+    (sql, conditions.into_values())
 }
 
 /// One event of a workspace.
@@ -91,7 +104,8 @@ pub async fn find<C: ConnectionTrait>(
     Ok(row.map(|row| EventRow::from_query_result(&row, "")).transpose()?)
 }
 
-/// The newest event that a source took, whatever became of it. What its fetcher was answered is none.
+/// The newest event that a source took, whatever became of it. What its fetcher was answered is none, and
+/// what a person deleted.
 ///
 /// # Errors
 /// When the database cannot be used now.
@@ -100,12 +114,17 @@ pub async fn newest_of_source<C: ConnectionTrait>(
     source: SourceId,
 ) -> Result<Option<EventRow>, StoreError> {
     let sql = format!(
-        "SELECT {COLUMNS} FROM events WHERE source = $1 AND event_type <> $2 ORDER BY id DESC LIMIT 1"
+        "SELECT {COLUMNS} FROM events WHERE source = $1 AND event_type NOT IN ($2, $3) \
+         ORDER BY id DESC LIMIT 1"
     );
     let row = statement::first(
         connection,
         &sql,
-        vec![rows::id(source), rows::text(FETCH_ANSWERED)],
+        vec![
+            rows::id(source),
+            rows::text(FETCH_ANSWERED),
+            rows::text(ENTITY_DELETED),
+        ],
     )
     .await?;
     Ok(row.map(|row| EventRow::from_query_result(&row, "")).transpose()?)

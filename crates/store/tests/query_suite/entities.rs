@@ -3,17 +3,17 @@
 use hookrail_domain::Millis;
 use hookrail_store::{
     Store,
-    entities::{self, EntityKey, EntityVersion, EntityWrite},
+    entities::{self, EntityKey, EntityRow, EntityVersion, EntityWrite},
     queries::{
         self,
-        entities::{EntityFilter, EntityPage, EntityPlace},
+        entities::{EntityFilter, EntityPage},
     },
 };
 
 use crate::databases::each_database;
 use crate::samples::{OTHER_WORKSPACE, SOURCE, WORKSPACE, id};
 
-fn entity(unique_id: &str, title: &str, fields: &str, at: Millis) -> EntityWrite {
+pub(crate) fn entity(unique_id: &str, title: &str, fields: &str, at: Millis) -> EntityWrite {
     EntityWrite {
         key: EntityKey::new(WORKSPACE, "customer", unique_id),
         source: Some(SOURCE),
@@ -25,8 +25,12 @@ fn entity(unique_id: &str, title: &str, fields: &str, at: Millis) -> EntityWrite
             sequence: at.unsigned_abs(),
             at,
         },
+        first_seen_at: at,
         at,
         event: id(at),
+        deleted_at: None,
+        versions: 0,
+        before: None,
     }
 }
 
@@ -41,102 +45,164 @@ async fn with_entities(store: &Store) {
     tx.commit().await.unwrap();
 }
 
-async fn entities_found(store: &Store, filter: EntityFilter, page: EntityPage) -> Vec<String> {
-    let filter = EntityFilter {
+fn filter(filter: EntityFilter) -> EntityFilter {
+    EntityFilter {
         workspace: WORKSPACE.to_string(),
         ..filter
+    }
+}
+
+fn text(text: &str) -> EntityFilter {
+    filter(EntityFilter {
+        text: Some(text.into()),
+        ..EntityFilter::default()
+    })
+}
+
+fn field(name: &str, value: &str) -> EntityFilter {
+    filter(EntityFilter {
+        fields: vec![(name.into(), value.into())],
+        ..EntityFilter::default()
+    })
+}
+
+fn newest(limit: usize) -> EntityPage {
+    EntityPage {
+        limit,
+        after: None,
+        newest_first: true,
+        looked_at: 1_000,
+    }
+}
+
+fn ids(rows: &[EntityRow]) -> Vec<String> {
+    rows.iter().map(|row| row.unique_id.clone()).collect()
+}
+
+async fn found(store: &Store, wanted: &EntityFilter) -> Vec<String> {
+    let list = queries::entities::list(store.reader(), wanted, &newest(10)).await.unwrap();
+    assert_eq!(list.next, None);
+    ids(&list.rows)
+}
+
+/// All that is found, page by page.
+async fn all_pages(store: &Store, wanted: &EntityFilter, limit: usize, newest_first: bool) -> Vec<String> {
+    let mut page = EntityPage {
+        newest_first,
+        ..newest(limit)
     };
-    let rows = queries::entities::list(store.reader(), &filter, &page)
-        .await
-        .unwrap();
-    rows.into_iter().map(|row| row.unique_id).collect()
+    let mut all = Vec::new();
+    for _ in 0..100 {
+        let list = queries::entities::list(store.reader(), wanted, &page).await.unwrap();
+        assert!(list.rows.len() <= limit);
+        all.extend(ids(&list.rows));
+        match list.next {
+            Some(next) => page.after = Some(next),
+            None => return all,
+        }
+    }
+    panic!("the list does not end");
 }
 
 #[tokio::test]
-async fn entities_are_found_by_title_id_and_exact_fields() {
+async fn entities_are_found_by_id_by_words_and_by_exact_fields() {
     each_database(async |store| {
         with_entities(&store).await;
-        let page = || EntityPage {
-            limit: 10,
-            after: None,
-            newest_first: true,
+        let check = async |wanted: EntityFilter, expected: &[&str]| {
+            assert_eq!(found(&store, &wanted).await, expected, "{wanted:?}");
         };
-        let check = async |filter, expected: &[&str]| {
-            assert_eq!(entities_found(&store, filter, page()).await, expected)
-        };
-        check(EntityFilter::default(), &["c", "b", "a"]).await;
-        check(
-            EntityFilter {
-                entity_type: Some("order".into()),
-                ..EntityFilter::default()
-            },
-            &[],
-        )
-        .await;
-        let text = |text: &str| EntityFilter {
-            text: Some(text.into()),
+        check(filter(EntityFilter::default()), &["c", "b", "a"]).await;
+        let of_type = |name: &str| EntityFilter {
+            entity_type: Some(name.into()),
             ..EntityFilter::default()
         };
-        check(text("bOB"), &["b"]).await;
-        check(text("0%"), &["a"]).await;
-        check(text("%"), &["a"]).await;
-        check(text("c"), &["c"]).await;
-        let field = |name: &str, value: &str| EntityFilter {
-            fields: vec![(name.into(), value.into())],
-            ..EntityFilter::default()
-        };
+        check(filter(of_type("customer")), &["c", "b", "a"]).await;
+        check(filter(of_type("order")), &[]).await;
+        for (q, expected) in [
+            ("bOB", vec!["b"]),
+            ("100 ann", vec!["a"]),
+            ("100%", vec!["a"]),
+            ("bonn", vec!["b", "a"]),
+            ("bonn ANN", vec!["a"]),
+            ("c", vec!["c"]),
+            ("9007199254740993", vec!["b"]),
+            ("%", vec![]),
+            ("an", vec![]),
+            ("a\0b'%", vec![]),
+        ] {
+            check(text(q), &expected).await;
+            check(EntityFilter { entity_type: Some("customer".into()), ..text(q) }, &expected).await;
+            check(EntityFilter { entity_type: Some("order".into()), ..text(q) }, &[]).await;
+            check(EntityFilter { workspace: OTHER_WORKSPACE.to_string(), ..text(q) }, &[]).await;
+        }
         check(field("city", "Bonn"), &["b", "a"]).await;
         check(field("n", "9007199254740993"), &["b"]).await;
         check(field("n", "9007199254740992"), &[]).await;
         check(field("city", "bonn"), &[]).await;
+        check(EntityFilter { text: Some("bob".into()), ..field("city", "Bonn") }, &["b"]).await;
     })
     .await;
 }
 
 #[tokio::test]
-async fn pages_of_entities_follow_each_other_though_some_rows_only_look_wanted() {
+async fn pages_follow_each_other_whatever_happens_to_the_entities_meanwhile() {
     each_database(async |store| {
-        with_entities(&store).await;
-        let filter = || EntityFilter {
-            fields: vec![("city".into(), "Bonn".into())],
-            ..EntityFilter::default()
+        let many: Vec<EntityWrite> =
+            (1..=25).map(|n| entity(&format!("{n:02}"), "Ann", r#"{"city":"Bonn"}"#, 1000 + n / 3)).collect();
+        let tx = store.write().await.unwrap();
+        entities::upsert(&*tx, many.clone()).await.unwrap();
+        tx.commit().await.unwrap();
+        let of_type = EntityFilter {
+            entity_type: Some("customer".into()),
+            ..filter(EntityFilter::default())
         };
-        let page = |after| EntityPage {
-            limit: 1,
-            after,
-            newest_first: true,
-        };
-        assert_eq!(entities_found(&store, filter(), page(None)).await, ["b"]);
-        let after = EntityPlace {
-            first_seen_at: 2000,
-            entity_type: "customer".into(),
-            unique_id: "b".into(),
-        };
-        assert_eq!(entities_found(&store, filter(), page(Some(after))).await, ["a"]);
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn an_entity_is_read_exactly_and_deleted_once() {
-    each_database(async |store| {
-        with_entities(&store).await;
-        let workspace = WORKSPACE.to_string();
-        let found = queries::entities::find(store.reader(), &workspace, "customer", "a")
-            .await
-            .unwrap();
-        assert_eq!(found.unwrap().data, r#"{"n":9007199254740993}"#);
-        for expected in [true, false] {
+        for wanted in [filter(EntityFilter::default()), of_type, text("ann bonn"), field("city", "Bonn")] {
+            for newest_first in [true, false] {
+                let mut expected: Vec<String> = (1..=25).map(|n| format!("{n:02}")).collect();
+                if newest_first {
+                    expected.reverse();
+                }
+                assert_eq!(all_pages(&store, &wanted, 4, newest_first).await, expected);
+            }
+            let first = queries::entities::list(store.reader(), &wanted, &newest(5)).await.unwrap();
+            // One of the first page and one of the next change, and nothing moves.
             let tx = store.write().await.unwrap();
-            let deleted = queries::entities::delete(&*tx, &workspace, "customer", "a")
-                .await
-                .unwrap();
+            for n in [24, 18] {
+                let stored = &many[n - 1];
+                let newer = EntityWrite {
+                    version: EntityVersion { sequence: stored.version.sequence + 10_000, ..stored.version },
+                    at: 9000,
+                    ..stored.clone()
+                };
+                entities::upsert(&*tx, vec![newer]).await.unwrap();
+            }
             tx.commit().await.unwrap();
-            assert_eq!(deleted, expected);
+            let page = EntityPage { after: first.next, ..newest(5) };
+            let second = queries::entities::list(store.reader(), &wanted, &page).await.unwrap();
+            assert_eq!(ids(&second.rows), ["20", "19", "18", "17", "16"]);
         }
-        let other =
-            queries::entities::find(store.reader(), &OTHER_WORKSPACE.to_string(), "customer", "b").await;
-        assert_eq!(other.unwrap(), None);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_one_entity_with_two_common_words_is_found_though_pages_before_it_are_cut_short() {
+    each_database(async |store| {
+        let titled = |n: i64| match n {
+            7 => "red and round",
+            n if n % 2 == 0 => "red",
+            _ => "round",
+        };
+        let many = (1..=5_000).map(|n| entity(&n.to_string(), titled(n), "{}", n)).collect();
+        let tx = store.write().await.unwrap();
+        entities::upsert(&*tx, many).await.unwrap();
+        tx.commit().await.unwrap();
+        let first = queries::entities::list(store.reader(), &text("round red"), &newest(50)).await.unwrap();
+        assert!(first.rows.is_empty() && first.next.is_some(), "{first:?}");
+        for newest_first in [true, false] {
+            assert_eq!(all_pages(&store, &text("round red"), 50, newest_first).await, ["7"]);
+        }
+        assert_eq!(all_pages(&store, &text("red"), 200, true).await.len(), 2_501);
     })
     .await;
 }

@@ -5,6 +5,7 @@
 mod databases;
 mod deliveries;
 mod entities;
+mod entity_writes;
 mod events;
 mod samples;
 mod source_status;

@@ -1,10 +1,10 @@
 //! What changed in an entity: its members whose values differ, with their values before.
 
-use hookrail_domain::json::{Json, Members};
+use crate::json::{Json, Members};
 
 /// The members of `before` that `after` lacks or has with another value, and those that are new in
 /// `after` as null. What aren't both objects have no members.
-pub(crate) fn changed_members(before: &Json, after: &Json) -> Members {
+pub fn changed_members(before: &Json, after: &Json) -> Members {
     let (Some(before), Some(after)) = (before.as_object(), after.as_object()) else {
         return Members::new();
     };
