@@ -3,6 +3,7 @@
 
 mod cpu;
 mod deliveries;
+mod entities;
 mod ingress;
 mod load;
 mod paths;
@@ -47,6 +48,15 @@ enum Bench {
         /// Seconds at that pace
         #[arg(long, default_value_t = 10)]
         seconds: u64,
+    },
+    /// Entities: storing them, and finding them again in each way
+    Entities {
+        /// How many are stored
+        #[arg(long, default_value_t = 1_000_000)]
+        entities: u64,
+        /// The database: PostgreSQL is the server that HOOKRAIL_TEST_POSTGRES_URL names
+        #[arg(long, default_value = "sqlite", value_parser = ["sqlite", "postgres"])]
+        database: String,
     },
     /// Request-response through `hookrail up`, beside a bare handler: round trips a second, and their time
     Respond {
@@ -103,6 +113,10 @@ fn main() -> anyhow::Result<()> {
                 rate,
                 Duration::from_secs(seconds),
             ))
+        }
+        Bench::Entities { entities, database } => {
+            let runtime = tokio::runtime::Runtime::new()?;
+            runtime.block_on(entities::measure(entities, &database))
         }
         Bench::Respond { seconds, connections } => {
             let runtime = tokio::runtime::Runtime::new()?;
