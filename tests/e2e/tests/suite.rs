@@ -17,6 +17,8 @@ mod delivery;
 mod entities;
 #[path = "suite/fetchers.rs"]
 mod fetchers;
+#[path = "suite/entity_store.rs"]
+mod entity_store;
 #[path = "suite/fixtures.rs"]
 mod fixtures;
 #[path = "suite/knowing.rs"]
@@ -69,6 +71,8 @@ const SCENARIOS: &[(&str, Scenario)] = scenarios! {
         fetches_survive_the_death_of_who_makes_them,
         answers_that_give_no_entity_are_told_and_mended,
         an_entity_that_its_api_has_no_more_is_deleted_or_marked;
+    entity_store: a_deleted_entity_is_told_of_stays_away_and_keeps_its_history,
+        entities_and_their_events_are_found_by_what_they_have;
     delivery: a_failed_delivery_is_tried_again_and_its_key_waits,
         keys_do_not_wait_for_each_other,
         the_raw_format_sends_the_bytes_as_received,
