@@ -37,9 +37,9 @@ impl TermChange<'_> {
     fn before(&self) -> Option<&EntityBefore> {
         let before = self.write.before.as_ref()?;
         let place = (i64::from(before.version.partition), before.version.sequence);
-        let is_same = self.replaced.is_some_and(|(partition, sequence)| {
-            (partition, sequence.unsigned_abs()) == place
-        });
+        let is_same = self
+            .replaced
+            .is_some_and(|(partition, sequence)| (partition, sequence.unsigned_abs()) == place);
         (is_same && before.has_terms).then_some(before)
     }
 
@@ -68,10 +68,18 @@ pub(crate) async fn change<C: ConnectionTrait>(
         let key = &change.write.key;
         let now = entries_now(change.write);
         let known = change.write.before.as_ref();
-        let before = known.map(|before| entries_before(key, before)).unwrap_or_default();
+        let before = known
+            .map(|before| entries_before(key, before))
+            .unwrap_or_default();
         // What is certain to be there needs no writing; where that is not known, all of it does.
-        let there = if change.before().is_some() { Some(&before) } else { None };
-        let missing = now.iter().filter(|entry| there.is_none_or(|there| !there.contains(*entry)));
+        let there = if change.before().is_some() {
+            Some(&before)
+        } else {
+            None
+        };
+        let missing = now
+            .iter()
+            .filter(|entry| there.is_none_or(|there| !there.contains(*entry)));
         added.extend(missing.map(|entry| row(key, entry)));
         removed.extend(before.difference(&now).map(|entry| row(key, entry)));
     }
@@ -126,7 +134,10 @@ fn entries_now(write: &EntityWrite) -> BTreeSet<Entry> {
         return BTreeSet::from([of_deleted(&write.key, write.first_seen_at)]);
     }
     let terms = terms_of(&write.key.unique_id, write.title.as_deref(), &write.fields);
-    terms.into_iter().map(|term| (term, write.first_seen_at)).collect()
+    terms
+        .into_iter()
+        .map(|term| (term, write.first_seen_at))
+        .collect()
 }
 
 fn entries_before(key: &EntityKey, before: &EntityBefore) -> BTreeSet<Entry> {
@@ -134,7 +145,10 @@ fn entries_before(key: &EntityKey, before: &EntityBefore) -> BTreeSet<Entry> {
         return BTreeSet::from([of_deleted(key, before.first_seen_at)]);
     }
     let terms = terms_of(&key.unique_id, before.title.as_deref(), &before.fields);
-    terms.into_iter().map(|term| (term, before.first_seen_at)).collect()
+    terms
+        .into_iter()
+        .map(|term| (term, before.first_seen_at))
+        .collect()
 }
 
 /// A deleted entity still has its unique id, by which its events are found.
@@ -175,7 +189,9 @@ async fn remove<C: ConnectionTrait>(connection: &C, removed: Vec<Vec<Value>>) ->
         let is_one = |row: usize| {
             let first = row * ENTRY.len() + 1;
             let columns = ENTRY.iter().zip(first..);
-            let equal: Vec<String> = columns.map(|(column, place)| format!("{column} = ${place}")).collect();
+            let equal: Vec<String> = columns
+                .map(|(column, place)| format!("{column} = ${place}"))
+                .collect();
             format!("({})", equal.join(" AND "))
         };
         let keys: Vec<String> = (0..some.len()).map(is_one).collect();

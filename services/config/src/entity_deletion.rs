@@ -74,7 +74,10 @@ fn event(workspace: WorkspaceId, found: &EntityRow) -> Event {
 async fn is_done(state: &ConfigState, workspace: &str, event: &Event) -> Result<bool, ApiError> {
     let looks = WAIT.as_millis() / LOOK.as_millis();
     for _ in 0..looks {
-        if events::find(state.store.reader(), workspace, event.id).await?.is_some() {
+        if events::find(state.store.reader(), workspace, event.id)
+            .await?
+            .is_some()
+        {
             return Ok(true);
         }
         tokio::time::sleep(LOOK).await;

@@ -62,7 +62,9 @@ pub(crate) async fn list(
         .map(|at| {
             let before = match query.newest_first {
                 true => rows.get(at + 1),
-                false => at.checked_sub(1).map_or(before_first.first(), |before| rows.get(before)),
+                false => at
+                    .checked_sub(1)
+                    .map_or(before_first.first(), |before| rows.get(before)),
             };
             show(&rows[at], before)
         })
@@ -103,7 +105,9 @@ fn show(row: &VersionRow, before: Option<&VersionRow>) -> Json {
     let data: Json = row.data.parse().unwrap_or_default();
     let before = before.filter(|_| row.change == "updated");
     let changed = before.map(|before| changed_members(&before.data.parse().unwrap_or_default(), &data));
-    let names = changed.as_ref().map(|changed| changed.keys().map(|name| Json::from(name.as_str())).collect());
+    let names = changed
+        .as_ref()
+        .map(|changed| changed.keys().map(|name| Json::from(name.as_str())).collect());
     let version = format!("{}.{}", row.version_partition, row.version_sequence);
     Json::from([
         ("change", Json::from(row.change.as_str())),

@@ -89,7 +89,9 @@ async fn list(
             ..query.by_id()
         };
         let found = queries::event_search::search(state.store.reader(), &filter, &text, &part).await?;
-        return Ok(page_up_to(found.next, &found.rows, |row| Json::Object(summary(row))));
+        return Ok(page_up_to(found.next, &found.rows, |row| {
+            Json::Object(summary(row))
+        }));
     }
     let rows = queries::events::list(state.store.reader(), &filter, &query.by_id()).await?;
     Ok(page(

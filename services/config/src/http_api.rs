@@ -6,11 +6,10 @@ use utoipa::OpenApi;
 
 use crate::authenticated::authenticate;
 use crate::{
-    console, deliveries, delivery_commands, destination_tests, destinations, entities,
-    entity_deletion, entity_history, event_response,
-    event_types, events, fetcher_tests, fetchers, lanes, openapi, posted_events, preview, replays, routes,
-    secret_rotation, signature_schemes, source_keys, source_status, sources, stats, test_events, tokens,
-    workspaces,
+    console, deliveries, delivery_commands, destination_tests, destinations, entities, entity_deletion,
+    entity_history, event_response, event_types, events, fetcher_tests, fetchers, lanes, openapi,
+    posted_events, preview, replays, routes, secret_rotation, signature_schemes, source_keys, source_status,
+    sources, stats, test_events, tokens, workspaces,
 };
 
 /// `/`, `/api/openapi.json` and, with a token, `/api/v1/…`.

@@ -158,8 +158,14 @@ async fn write_all(transaction: &WriteTransaction, events: &[Evaluated], now: i6
         .flat_map(|(_, evaluation)| evaluation.entities.iter().cloned())
         .collect();
     entities::upsert(connection, entities).await?;
-    let versions: Vec<_> = events.iter().flat_map(|(_, evaluation)| &evaluation.versions).collect();
-    let trims: Vec<_> = events.iter().flat_map(|(_, evaluation)| &evaluation.trims).collect();
+    let versions: Vec<_> = events
+        .iter()
+        .flat_map(|(_, evaluation)| &evaluation.versions)
+        .collect();
+    let trims: Vec<_> = events
+        .iter()
+        .flat_map(|(_, evaluation)| &evaluation.trims)
+        .collect();
     entity_versions::write(connection, &versions, &trims).await?;
     let firsts = || events.iter().filter(|(_, evaluation)| evaluation.is_first());
     let rows: Vec<EventWrite<'_>> = firsts().map(|evaluated| event_row(evaluated, now)).collect();

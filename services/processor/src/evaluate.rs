@@ -213,9 +213,7 @@ impl Batch<'_> {
             entity_type: rules.map_or("", |rules| rules.entity_type.as_str()),
             history: rules.map_or(0, |rules| rules.history),
         };
-        let changes = self
-            .known
-            .take_in(arrival, kind, extraction.entities, evaluation);
+        let changes = self.known.take_in(arrival, kind, extraction.entities, evaluation);
         self.planner.plan_all(arrival, payload, &changes, evaluation);
     }
 }

@@ -177,10 +177,14 @@ fn keep_versions(
             false => "updated",
         };
         after.versions = 1;
-        evaluation.versions.push(version(key, before, first, after.versions));
+        evaluation
+            .versions
+            .push(version(key, before, first, after.versions));
     }
     after.versions += 1;
-    evaluation.versions.push(version(key, after, change, after.versions));
+    evaluation
+        .versions
+        .push(version(key, after, change, after.versions));
     trim(key, after.versions.saturating_sub(u64::from(history)), evaluation);
 }
 

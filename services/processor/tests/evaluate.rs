@@ -815,36 +815,65 @@ const CHANGES: &str = r#"{"name": "all", "url": "http://127.0.0.1/", "ordering":
     "events": ["entity.created", "entity.updated", "entity.deleted"]}"#;
 
 fn numbered(bodies: &[&str]) -> Vec<Arrival> {
-    (1..).zip(bodies).map(|(sequence, body)| arrival(sequence, body)).collect()
+    (1..)
+        .zip(bodies)
+        .map(|(sequence, body)| arrival(sequence, body))
+        .collect()
 }
 
 #[test]
 fn a_batch_sees_its_own_deletions() {
     let snapshot = snapshot(DELETING, &[CHANGES]);
     let gone = r#"{"id": 1, "gone": true}"#;
-    let bodies = [gone, r#"{"id": 1, "city": "Bern"}"#, gone, gone, r#"{"id": 1, "city": "Bonn"}"#];
+    let bodies = [
+        gone,
+        r#"{"id": 1, "city": "Bern"}"#,
+        gone,
+        gone,
+        r#"{"id": 1, "city": "Bonn"}"#,
+    ];
     assert_eq!(
         outcomes(&snapshot, &bodies),
         ["", "entity.created", "entity.deleted", "", "entity.created"]
     );
     let evaluations = evaluated(&snapshot, &numbered(&bodies), Stored::default());
     let changes: Vec<&str> = evaluations.iter().map(|e| e.about[0].change).collect();
-    assert_eq!(changes, ["unchanged", "created", "deleted", "unchanged", "created"]);
-    let deleted: Vec<bool> = evaluations.iter().map(|e| e.entities[0].deleted_at.is_some()).collect();
-    assert_eq!(deleted, [true, false, true, true, false], "an unknown one leaves a tombstone too");
-    let lanes: Vec<_> = evaluations.iter().flat_map(|e| &e.deliveries).map(|d| &d.lane_key).collect();
+    assert_eq!(
+        changes,
+        ["unchanged", "created", "deleted", "unchanged", "created"]
+    );
+    let deleted: Vec<bool> = evaluations
+        .iter()
+        .map(|e| e.entities[0].deleted_at.is_some())
+        .collect();
+    assert_eq!(
+        deleted,
+        [true, false, true, true, false],
+        "an unknown one leaves a tombstone too"
+    );
+    let lanes: Vec<_> = evaluations
+        .iter()
+        .flat_map(|e| &e.deliveries)
+        .map(|d| &d.lane_key)
+        .collect();
     assert!(lanes.windows(2).all(|pair| pair[0] == pair[1]), "{lanes:?}");
 }
 
 #[test]
 fn what_is_deleted_is_told_as_it_was_last_with_its_fields() {
     let snapshot = snapshot(DELETING, &[CHANGES]);
-    let bodies = [r#"{"id": 1, "city": "Bern", "n": 9007199254740993}"#, r#"{"id": 1, "gone": true}"#];
+    let bodies = [
+        r#"{"id": 1, "city": "Bern", "n": 9007199254740993}"#,
+        r#"{"id": 1, "gone": true}"#,
+    ];
     let evaluations = evaluated(&snapshot, &numbered(&bodies), Stored::default());
     let told = text(&evaluations[1].deliveries[0]);
     assert!(told.contains(r#""event_type":"entity.deleted""#), "{told}");
     assert!(told.contains(r#""previous_fields":{"city":"Bern"}"#), "{told}");
-    assert!(told.ends_with(r#""data":{"id":1,"city":"Bern","n":9007199254740993}}"#), "{told}");
+    assert!(
+        told.ends_with(r#""data":{"id":1,"city":"Bern","n":9007199254740993}}"#),
+        "{told}"
+    );
 }
 
 /// What was stored of an entity by these evaluations, for the events that come next.
@@ -880,7 +909,11 @@ fn stored_by(evaluations: &[Evaluation]) -> Stored {
 #[test]
 fn an_older_event_that_comes_late_never_brings_back_what_was_deleted() {
     let snapshot = snapshot(DELETING, &[CHANGES]);
-    let deleted = evaluated(&snapshot, &[arrival(9, r#"{"id": 1, "gone": true}"#)], Stored::default());
+    let deleted = evaluated(
+        &snapshot,
+        &[arrival(9, r#"{"id": 1, "gone": true}"#)],
+        Stored::default(),
+    );
     for (sequence, created) in [(8, false), (9, false), (10, true)] {
         let late = [arrival(sequence, r#"{"id": 1, "city": "Bern"}"#)];
         let evaluation = &evaluated(&snapshot, &late, stored_by(&deleted))[0];
@@ -895,7 +928,10 @@ fn history(source: &str, bodies: &[&str]) -> (Vec<(u64, &'static str)>, u64) {
     let evaluations = evaluated(&snapshot, &numbered(bodies), Stored::default());
     let versions = evaluations.iter().flat_map(|e| &e.versions);
     let trimmed = evaluations.iter().flat_map(|e| &e.trims).map(|trim| trim.through);
-    (versions.map(|v| (v.number, v.change)).collect(), trimmed.max().unwrap_or_default())
+    (
+        versions.map(|v| (v.number, v.change)).collect(),
+        trimmed.max().unwrap_or_default(),
+    )
 }
 
 #[test]
@@ -909,7 +945,11 @@ fn as_many_versions_are_kept_as_the_source_says() {
     ];
     let kept = vec![(1, "created"), (2, "updated"), (3, "deleted"), (4, "created")];
     assert_eq!(history(DELETING, &all), (kept, 1));
-    assert_eq!(history(DELETING, &all[..2]), (vec![], 0), "what never changed is its own version");
+    assert_eq!(
+        history(DELETING, &all[..2]),
+        (vec![], 0),
+        "what never changed is its own version"
+    );
     for none in ["\"history\": 0", "\"history\": 1"] {
         let source = DELETING.replace("\"history\": 3", none);
         assert_eq!(history(&source, &all), (vec![], 0), "{none}");
@@ -925,7 +965,11 @@ fn as_many_versions_are_kept_as_the_source_says() {
 #[test]
 fn a_person_s_deletion_is_told_as_the_entity_s_and_not_by_itself() {
     let snapshot = snapshot(DELETING, &[CHANGES]);
-    let created = evaluated(&snapshot, &[arrival(1, r#"{"id": 1, "city": "Bern"}"#)], Stored::default());
+    let created = evaluated(
+        &snapshot,
+        &[arrival(1, r#"{"id": 1, "city": "Bern"}"#)],
+        Stored::default(),
+    );
     let wanted = |body: &str| {
         let mut wanted = arrival(2, body);
         wanted.event.event_type = "entity.deleted".into();
@@ -933,7 +977,10 @@ fn a_person_s_deletion_is_told_as_the_entity_s_and_not_by_itself() {
         [wanted]
     };
     let deletion = wanted(r#"{"type": "customer", "unique_id": "1"}"#);
-    let readings: Vec<_> = deletion.iter().map(|arrival| read(&snapshot, &arrival.event)).collect();
+    let readings: Vec<_> = deletion
+        .iter()
+        .map(|arrival| read(&snapshot, &arrival.event))
+        .collect();
     let keys = entity_keys(&snapshot, &deletion, &readings);
     assert_eq!(keys, [EntityKey::new(WORKSPACE, "customer", "1")]);
     let evaluation = &evaluated(&snapshot, &deletion, stored_by(&created))[0];
@@ -943,7 +990,10 @@ fn a_person_s_deletion_is_told_as_the_entity_s_and_not_by_itself() {
     assert_eq!(evaluation.versions.len(), 2);
     // Nothing stored: nothing told. And what names nothing fails.
     let unknown = &evaluated(&snapshot, &deletion, Stored::default())[0];
-    assert_eq!((unknown.about[0].change, unknown.deliveries.len()), ("unchanged", 0));
+    assert_eq!(
+        (unknown.about[0].change, unknown.deliveries.len()),
+        ("unchanged", 0)
+    );
     let verdict = &evaluated(&snapshot, &wanted("{}"), Stored::default())[0].verdict;
     assert!(matches!(verdict, Verdict::Failed(_)), "{verdict:?}");
 }

@@ -46,13 +46,16 @@ const RARE: u64 = 20;
 pub(crate) async fn measure(count: u64, database: &str) -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let url = match database {
-        "postgres" => create_database("hookrail_bench")?
-            .context("HOOKRAIL_TEST_POSTGRES_URL names no PostgreSQL server: tools/with-postgres.sh starts one")?,
+        "postgres" => create_database("hookrail_bench")?.context(
+            "HOOKRAIL_TEST_POSTGRES_URL names no PostgreSQL server: tools/with-postgres.sh starts one",
+        )?,
         _ => format!("sqlite://{}?mode=rwc", folder.path().join("bench.db").display()),
     };
     let store = Store::connect(&url).await?;
     store.migrate().await?;
-    print(&format!("{count} entities on {database}, {BATCH} in a transaction"));
+    print(&format!(
+        "{count} entities on {database}, {BATCH} in a transaction"
+    ));
     timed("stored", count, insert(&store, count)).await?;
     let updated = count * UPDATED_PERCENT / 100;
     timed("updated", updated, update(&store, count, updated)).await?;
@@ -62,11 +65,7 @@ pub(crate) async fn measure(count: u64, database: &str) -> anyhow::Result<()> {
     Ok(store.close().await?)
 }
 
-async fn timed(
-    what: &str,
-    count: u64,
-    work: impl Future<Output = anyhow::Result<()>>,
-) -> anyhow::Result<()> {
+async fn timed(what: &str, count: u64, work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
     let (started, cpu) = (Instant::now(), cpu::seconds(std::process::id()));
     work.await?;
     let (took, cpu) = (started.elapsed(), cpu::seconds(std::process::id()) - cpu);
@@ -143,12 +142,15 @@ async fn insert(store: &Store, count: u64) -> anyhow::Result<()> {
 /// As the processor does: what is stored is loaded first.
 async fn update(store: &Store, count: u64, updated: u64) -> anyhow::Result<()> {
     for first in (0..updated).step_by(BATCH as usize) {
-        let numbers: Vec<u64> = (first..updated.min(first + BATCH)).map(|n| spread(n, count)).collect();
+        let numbers: Vec<u64> = (first..updated.min(first + BATCH))
+            .map(|n| spread(n, count))
+            .collect();
         let keys: Vec<EntityKey> = numbers.iter().map(|n| entity(*n, 2, None).key).collect();
         let stored = entities::load(store.reader(), &keys).await?;
-        let writes = numbers.iter().zip(&keys).map(|(n, key)| {
-            entity(*n, 2 + first, stored.get(key).map(entities::EntityRow::before))
-        });
+        let writes = numbers
+            .iter()
+            .zip(&keys)
+            .map(|(n, key)| entity(*n, 2 + first, stored.get(key).map(entities::EntityRow::before)));
         let transaction = store.write().await?;
         entities::upsert(&*transaction, writes.collect()).await?;
         transaction.commit().await?;
@@ -187,7 +189,10 @@ async fn sizes(store: &Store, count: u64) -> anyhow::Result<()> {
     };
     for (what, sql) in queries {
         let bytes = number(store, sql).await? as f64;
-        print(&format!("bytes of one entity, {what}: {:.0}", bytes / count as f64));
+        print(&format!(
+            "bytes of one entity, {what}: {:.0}",
+            bytes / count as f64
+        ));
     }
     let terms = number(store, "SELECT COUNT(*) AS n FROM entity_terms").await? as f64;
     print(&format!("terms of one entity: {:.1}", terms / count as f64));
@@ -248,19 +253,37 @@ fn all_searches() -> Vec<Search> {
     };
     vec![
         search("unique id", |n| text(unique_id(n))),
-        search("unique id and type", |n| of_type(entity_type(n), text(unique_id(n)))),
-        search("nothing has it", |n| text(format!("nobody{n}"))),
-        search("rare word of titles (20 have it)", |n| text(format!("rare{}", n / RARE))),
-        search("word that one in 200 has", |n| text(format!("first{}", n % FIRST_NAMES))),
-        search("word that all have", |_| text("customer".to_owned())),
-        search("word that all have, rare type", |_| of_type("ticket", text("customer".to_owned()))),
-        search("two words, few have both", |n| {
-            text(format!("first{} last{}", spread(n, FIRST_NAMES), spread(n + 1, LAST_NAMES)))
+        search("unique id and type", |n| {
+            of_type(entity_type(n), text(unique_id(n)))
         }),
-        search("two words that half have, none both", |_| text("even odd".to_owned())),
+        search("nothing has it", |n| text(format!("nobody{n}"))),
+        search("rare word of titles (20 have it)", |n| {
+            text(format!("rare{}", n / RARE))
+        }),
+        search("word that one in 200 has", |n| {
+            text(format!("first{}", n % FIRST_NAMES))
+        }),
+        search("word that all have", |_| text("customer".to_owned())),
+        search("word that all have, rare type", |_| {
+            of_type("ticket", text("customer".to_owned()))
+        }),
+        search("two words, few have both", |n| {
+            text(format!(
+                "first{} last{}",
+                spread(n, FIRST_NAMES),
+                spread(n + 1, LAST_NAMES)
+            ))
+        }),
+        search("two words that half have, none both", |_| {
+            text("even odd".to_owned())
+        }),
         search("field that one has", |n| field("n", n.to_string())),
-        search("field that one in 300 has", |n| field("city", format!("City{}", n % CITIES))),
-        search("field that a third has", |n| field("plan", PLANS[(n % 3) as usize].to_owned())),
+        search("field that one in 300 has", |n| {
+            field("city", format!("City{}", n % CITIES))
+        }),
+        search("field that a third has", |n| {
+            field("plan", PLANS[(n % 3) as usize].to_owned())
+        }),
         search("field and word, both common", |_| EntityFilter {
             text: Some("even".to_owned()),
             ..field("plan", PLANS[0].to_owned())

@@ -15,10 +15,10 @@ mod definitions;
 mod delivery;
 #[path = "suite/entities.rs"]
 mod entities;
-#[path = "suite/fetchers.rs"]
-mod fetchers;
 #[path = "suite/entity_store.rs"]
 mod entity_store;
+#[path = "suite/fetchers.rs"]
+mod fetchers;
 #[path = "suite/fixtures.rs"]
 mod fixtures;
 #[path = "suite/knowing.rs"]

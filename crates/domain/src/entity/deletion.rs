@@ -50,8 +50,16 @@ mod tests {
             entity_type: "customer".to_owned(),
             unique_id: r#"["a",1]"#.to_owned(),
         };
-        assert_eq!(EntityDeletion::parse(&deletion.to_json().to_compact_vec()), Some(deletion));
-        for body in ["", "[]", r#"{"type":"customer"}"#, r#"{"type":"customer","unique_id":5}"#] {
+        assert_eq!(
+            EntityDeletion::parse(&deletion.to_json().to_compact_vec()),
+            Some(deletion)
+        );
+        for body in [
+            "",
+            "[]",
+            r#"{"type":"customer"}"#,
+            r#"{"type":"customer","unique_id":5}"#,
+        ] {
             assert_eq!(EntityDeletion::parse(body.as_bytes()), None, "{body}");
         }
     }

@@ -32,7 +32,9 @@ const HASH_CHARACTERS: usize = 20;
 /// All terms of an entity.
 pub fn of_entity(unique_id: &str, title: Option<&str>, fields: &Members) -> BTreeSet<String> {
     let mut terms = BTreeSet::from([of_id(unique_id)]);
-    let own = fields.iter().map(|(name, value)| of_field(name, &value.bare_text()));
+    let own = fields
+        .iter()
+        .map(|(name, value)| of_field(name, &value.bare_text()));
     let of_title = words(title.unwrap_or_default()).take(TITLE_WORDS);
     let items = fields.iter().flat_map(|(name, value)| items_of(name, value));
     let of_values = fields.values().flat_map(words_of_value);
@@ -75,7 +77,9 @@ pub fn of_id(id: &str) -> String {
 /// Runs of letters and digits, in lower case.
 fn words(text: &str) -> impl Iterator<Item = String> {
     let words = text.split(|character: char| !character.is_alphanumeric());
-    words.filter(|word| !word.is_empty()).map(|word| cut(word.to_lowercase()))
+    words
+        .filter(|word| !word.is_empty())
+        .map(|word| cut(word.to_lowercase()))
 }
 
 /// A list is found by each of its scalars too.
@@ -92,7 +96,12 @@ fn words_of_value(value: &Json) -> Vec<String> {
         _ => Vec::new(),
     };
     match value {
-        Json::Array(items) => items.iter().take(LIST_ITEMS).flat_map(of_one).take(FIELD_WORDS).collect(),
+        Json::Array(items) => items
+            .iter()
+            .take(LIST_ITEMS)
+            .flat_map(of_one)
+            .take(FIELD_WORDS)
+            .collect(),
         other => of_one(other),
     }
 }
@@ -111,11 +120,16 @@ fn cut(term: String) -> String {
 mod tests {
     use super::*;
 
-    const FIELDS: &str = r#"{"city":"Bad Honnef","n":9007199254740993,"active":true,"tags":["x","Y z"],"o":{"a":1}}"#;
+    const FIELDS: &str =
+        r#"{"city":"Bad Honnef","n":9007199254740993,"active":true,"tags":["x","Y z"],"o":{"a":1}}"#;
 
     fn terms() -> BTreeSet<String> {
         let fields: Json = FIELDS.parse().unwrap();
-        of_entity("Cus_42", Some("Ann-Marie <ann@Example.com>"), fields.as_object().unwrap())
+        of_entity(
+            "Cus_42",
+            Some("Ann-Marie <ann@Example.com>"),
+            fields.as_object().unwrap(),
+        )
     }
 
     fn check(text: &str, found: bool) {
@@ -126,13 +140,31 @@ mod tests {
 
     #[test]
     fn an_entity_is_found_by_its_id_and_by_words_in_any_case_and_order() {
-        for text in ["cus_42", "CUS_42", " Cus_42 ", "ann", "MARIE ann", "ann@example.com", "honnef bad"] {
+        for text in [
+            "cus_42",
+            "CUS_42",
+            " Cus_42 ",
+            "ann",
+            "MARIE ann",
+            "ann@example.com",
+            "honnef bad",
+        ] {
             check(text, true);
         }
         for text in ["9007199254740993", "z", "marie, 9007199254740993"] {
             check(text, true);
         }
-        for text in ["cus", "42", "an", "ann bob", "9007199254740992", "true", "%", "", "active"] {
+        for text in [
+            "cus",
+            "42",
+            "an",
+            "ann bob",
+            "9007199254740992",
+            "true",
+            "%",
+            "",
+            "active",
+        ] {
             check(text, false);
         }
     }
@@ -141,13 +173,27 @@ mod tests {
     fn a_field_is_found_by_its_exact_value_and_a_list_by_each_of_its_items() {
         let terms = terms();
         let has = |name, value| terms.contains(&of_field(name, value));
-        for (name, value) in [("city", "Bad Honnef"), ("n", "9007199254740993"), ("active", "true")] {
+        for (name, value) in [
+            ("city", "Bad Honnef"),
+            ("n", "9007199254740993"),
+            ("active", "true"),
+        ] {
             assert!(has(name, value), "{name} {value}");
         }
-        for (name, value) in [("tags", "x"), ("tags", "Y z"), ("tags", r#"["x","Y z"]"#), ("o", r#"{"a":1}"#)] {
+        for (name, value) in [
+            ("tags", "x"),
+            ("tags", "Y z"),
+            ("tags", r#"["x","Y z"]"#),
+            ("o", r#"{"a":1}"#),
+        ] {
             assert!(has(name, value), "{name} {value}");
         }
-        for (name, value) in [("city", "bad honnef"), ("city", "Bad"), ("tags", "y z"), ("town", "Bad Honnef")] {
+        for (name, value) in [
+            ("city", "bad honnef"),
+            ("city", "Bad"),
+            ("tags", "y z"),
+            ("town", "Bad Honnef"),
+        ] {
             assert!(!has(name, value), "{name} {value}");
         }
     }
@@ -155,7 +201,9 @@ mod tests {
     #[test]
     fn terms_are_few_and_short_whatever_the_entity() {
         let long = "wörter ".repeat(500) + &"x".repeat(9_000);
-        let fields = (0..64).map(|n| (format!("f{n}"), Json::from(format!("{n} {long}")))).collect();
+        let fields = (0..64)
+            .map(|n| (format!("f{n}"), Json::from(format!("{n} {long}"))))
+            .collect();
         let terms = of_entity(&"ä".repeat(256), Some(&long), &fields);
         assert!(terms.len() <= MAX_TERMS);
         assert!(terms.iter().all(|term| term.len() <= MAX_TERM_BYTES));

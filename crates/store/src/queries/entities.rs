@@ -122,7 +122,10 @@ pub async fn list<C: ConnectionTrait>(
         conditions.add(&clause, values);
     }
     let limit = conditions.place(rows::number(page.limit + 1));
-    let order: Vec<String> = order.iter().map(|column| format!("{column} {direction}")).collect();
+    let order: Vec<String> = order
+        .iter()
+        .map(|column| format!("{column} {direction}"))
+        .collect();
     let sql = format!(
         "SELECT {COLUMNS} FROM entities WHERE {} ORDER BY {} LIMIT {limit}",
         conditions.text(),
@@ -130,7 +133,10 @@ pub async fn list<C: ConnectionTrait>(
     );
     let found = statement::all(connection, &sql, conditions.into_values()).await?;
     let found = found.iter().map(|row| Ok(EntityRow::from_query_result(row, "")?));
-    Ok(EntityList::of(found.collect::<Result<_, StoreError>>()?, page.limit))
+    Ok(EntityList::of(
+        found.collect::<Result<_, StoreError>>()?,
+        page.limit,
+    ))
 }
 
 /// One entity of a workspace, unless it was deleted.

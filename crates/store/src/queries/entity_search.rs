@@ -37,7 +37,10 @@ pub(super) async fn search<C: ConnectionTrait>(
     };
     let mut walks = Vec::new();
     for alternative in alternatives {
-        let fields = filter.fields.iter().map(|(name, value)| terms::of_field(name, value));
+        let fields = filter
+            .fields
+            .iter()
+            .map(|(name, value)| terms::of_field(name, value));
         let walk = Walk {
             workspace,
             filter,
@@ -63,7 +66,9 @@ pub(super) async fn with_id<C: ConnectionTrait>(
     let values = vec![entity_terms::scope(workspace).into(), rows::text(&term)];
     let found = statement::all(connection, &sql, values).await?;
     let places = found.iter().map(place).collect::<Result<Vec<_>, _>>()?;
-    let of_id = places.iter().filter(|place| terms::of_id(&place.unique_id) == term);
+    let of_id = places
+        .iter()
+        .filter(|place| terms::of_id(&place.unique_id) == term);
     Ok(of_id
         .map(|place| EntityKey::new(workspace, &place.entity_type, &place.unique_id))
         .collect())
@@ -85,7 +90,11 @@ fn merge(lists: Vec<EntityList>, page: &EntityPage) -> EntityList {
     };
     let is_cut = rows.len() > page.limit;
     rows.truncate(page.limit);
-    let next = if is_cut { rows.last().map(EntityPlace::from) } else { stop };
+    let next = if is_cut {
+        rows.last().map(EntityPlace::from)
+    } else {
+        stop
+    };
     EntityList { rows, next }
 }
 
@@ -107,18 +116,27 @@ struct Walk<'a> {
 impl Walk<'_> {
     async fn run<C: ConnectionTrait>(&self, connection: &C) -> Result<EntityList, StoreError> {
         let leader = self.shortest(connection).await?;
-        let others = self.terms.iter().filter(|term| !matches!(leader, Listed::Term(leads) if leads == *term));
+        let others = self
+            .terms
+            .iter()
+            .filter(|term| !matches!(leader, Listed::Term(leads) if leads == *term));
         let others: Vec<&String> = others.collect();
         let (mut list, mut after) = (EntityList::default(), self.page.after.clone());
         for _ in 0..self.page.looked_at.div_ceil(STEP) {
             let mut places = self.next(connection, leader, after.as_ref()).await?;
             let is_last = places.len() < STEP;
             after = places.last().cloned().or(after);
-            places.retain(|place| self.filter.entity_type.as_ref().is_none_or(|of| *of == place.entity_type));
+            places.retain(|place| {
+                self.filter
+                    .entity_type
+                    .as_ref()
+                    .is_none_or(|of| *of == place.entity_type)
+            });
             for other in &others {
                 places = self.having(connection, other, places).await?;
             }
-            list.rows.extend(self.load(connection, places, list.rows.len()).await?);
+            list.rows
+                .extend(self.load(connection, places, list.rows.len()).await?);
             if list.rows.len() > self.page.limit {
                 return Ok(EntityList::of(list.rows, self.page.limit));
             }
@@ -133,7 +151,12 @@ impl Walk<'_> {
     /// The shortest of the lists that all have to have the entity in them, as far as they are counted.
     async fn shortest<C: ConnectionTrait>(&self, connection: &C) -> Result<Listed<'_>, StoreError> {
         let of_type = self.filter.entity_type.as_deref().map(Listed::Type);
-        let lists: Vec<Listed<'_>> = self.terms.iter().map(|term| Listed::Term(term)).chain(of_type).collect();
+        let lists: Vec<Listed<'_>> = self
+            .terms
+            .iter()
+            .map(|term| Listed::Term(term))
+            .chain(of_type)
+            .collect();
         let mut shortest = *lists.first().expect("a search has a term");
         if lists.len() == 1 {
             return Ok(shortest);
@@ -282,7 +305,10 @@ fn has_fields(row: &EntityRow, wanted: &[(String, String)]) -> bool {
     let fields = row.fields.parse::<Json>().unwrap_or_default();
     let is = |field: &Json, value: &str| {
         let items = field.as_array().unwrap_or_default();
-        field.bare_text() == value || items.iter().any(|item| item.is_scalar() && item.bare_text() == value)
+        field.bare_text() == value
+            || items
+                .iter()
+                .any(|item| item.is_scalar() && item.bare_text() == value)
     };
     wanted
         .iter()

@@ -52,5 +52,8 @@ pub async fn list<C: ConnectionTrait>(
         conditions.text()
     );
     let found = statement::all(connection, &sql, conditions.into_values()).await?;
-    found.iter().map(|row| Ok(VersionRow::from_query_result(row, "")?)).collect()
+    found
+        .iter()
+        .map(|row| Ok(VersionRow::from_query_result(row, "")?))
+        .collect()
 }

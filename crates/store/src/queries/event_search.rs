@@ -73,7 +73,10 @@ async fn one<C: ConnectionTrait>(
     let found = find(connection, &filter.workspace, id).await?;
     let wanted = |row: &EventRow| {
         filter.status.as_ref().is_none_or(|status| *status == row.status)
-            && filter.source.as_ref().is_none_or(|source| Some(source) == row.source.as_ref())
+            && filter
+                .source
+                .as_ref()
+                .is_none_or(|source| Some(source) == row.source.as_ref())
             && filter.span.since.is_none_or(|since| row.accepted_at >= since)
             && filter.span.until.is_none_or(|until| row.accepted_at < until)
     };
@@ -92,7 +95,10 @@ struct EventSearch<'a> {
 
 impl EventSearch<'_> {
     /// The entities that have to do with the text; `None` = they are many.
-    async fn entities<C: ConnectionTrait>(&self, connection: &C) -> Result<Option<Vec<EntityKey>>, StoreError> {
+    async fn entities<C: ConnectionTrait>(
+        &self,
+        connection: &C,
+    ) -> Result<Option<Vec<EntityKey>>, StoreError> {
         let of_workspace = EntityFilter {
             workspace: self.filter.workspace.clone(),
             ..EntityFilter::default()
@@ -111,8 +117,10 @@ impl EventSearch<'_> {
             newest_first: true,
             looked_at: LOOKED_AT,
         };
-        let mut keys: BTreeSet<EntityKey> =
-            entity_search::with_id(connection, self.workspace, self.text).await?.into_iter().collect();
+        let mut keys: BTreeSet<EntityKey> = entity_search::with_id(connection, self.workspace, self.text)
+            .await?
+            .into_iter()
+            .collect();
         for wanted in [with_text, of_type] {
             let found = entity_lists::list(connection, &wanted, &page).await?;
             if found.next.is_some() {
@@ -197,7 +205,11 @@ impl EventSearch<'_> {
             let terms = entity_terms::of_row(row);
             key.entity_type == self.text || alternatives.iter().any(|all| terms.is_superset(all))
         };
-        Ok(pairs.into_iter().filter(|(_, key)| has(key)).map(|(event, _)| event).collect())
+        Ok(pairs
+            .into_iter()
+            .filter(|(_, key)| has(key))
+            .map(|(event, _)| event)
+            .collect())
     }
 
     /// The next ids, at most [`STEP`], of events of the type and of those about the entities.
@@ -246,7 +258,11 @@ impl EventSearch<'_> {
     }
 
     /// Those of these events that the filter takes, in order.
-    async fn those<C: ConnectionTrait>(&self, connection: &C, ids: &[String]) -> Result<Vec<EventRow>, StoreError> {
+    async fn those<C: ConnectionTrait>(
+        &self,
+        connection: &C,
+        ids: &[String],
+    ) -> Result<Vec<EventRow>, StoreError> {
         let mut conditions = conditions_of(self.filter);
         let places = vec!["?"; ids.len()].join(", ");
         conditions.add(&format!("id IN ({places})"), ids.iter().map(rows::text));
@@ -277,5 +293,8 @@ async fn event_rows<C: ConnectionTrait>(
     values: Vec<Value>,
 ) -> Result<Vec<EventRow>, StoreError> {
     let found = statement::all(connection, sql, values).await?;
-    found.iter().map(|row| Ok(EventRow::from_query_result(row, "")?)).collect()
+    found
+        .iter()
+        .map(|row| Ok(EventRow::from_query_result(row, "")?))
+        .collect()
 }

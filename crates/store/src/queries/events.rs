@@ -70,7 +70,11 @@ pub(super) fn conditions_of(filter: &EventFilter) -> Conditions {
 }
 
 /// The page of the events about an entity, walked by the index that has them in order.
-fn of_entity(filter: &EventFilter, (entity_type, unique_id): (&str, &str), page: &IdPage) -> (String, Vec<Value>) {
+fn of_entity(
+    filter: &EventFilter,
+    (entity_type, unique_id): (&str, &str),
+    page: &IdPage,
+) -> (String, Vec<Value>) {
     let (comparison, direction) = page.direction();
     let mut conditions = conditions_of(filter);
     let about = [

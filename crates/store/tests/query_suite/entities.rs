@@ -80,7 +80,9 @@ fn ids(rows: &[EntityRow]) -> Vec<String> {
 }
 
 async fn found(store: &Store, wanted: &EntityFilter) -> Vec<String> {
-    let list = queries::entities::list(store.reader(), wanted, &newest(10)).await.unwrap();
+    let list = queries::entities::list(store.reader(), wanted, &newest(10))
+        .await
+        .unwrap();
     assert_eq!(list.next, None);
     ids(&list.rows)
 }
@@ -93,7 +95,9 @@ async fn all_pages(store: &Store, wanted: &EntityFilter, limit: usize, newest_fi
     };
     let mut all = Vec::new();
     for _ in 0..100 {
-        let list = queries::entities::list(store.reader(), wanted, &page).await.unwrap();
+        let list = queries::entities::list(store.reader(), wanted, &page)
+            .await
+            .unwrap();
         assert!(list.rows.len() <= limit);
         all.extend(ids(&list.rows));
         match list.next {
@@ -131,15 +135,43 @@ async fn entities_are_found_by_id_by_words_and_by_exact_fields() {
             ("a\0b'%", vec![]),
         ] {
             check(text(q), &expected).await;
-            check(EntityFilter { entity_type: Some("customer".into()), ..text(q) }, &expected).await;
-            check(EntityFilter { entity_type: Some("order".into()), ..text(q) }, &[]).await;
-            check(EntityFilter { workspace: OTHER_WORKSPACE.to_string(), ..text(q) }, &[]).await;
+            check(
+                EntityFilter {
+                    entity_type: Some("customer".into()),
+                    ..text(q)
+                },
+                &expected,
+            )
+            .await;
+            check(
+                EntityFilter {
+                    entity_type: Some("order".into()),
+                    ..text(q)
+                },
+                &[],
+            )
+            .await;
+            check(
+                EntityFilter {
+                    workspace: OTHER_WORKSPACE.to_string(),
+                    ..text(q)
+                },
+                &[],
+            )
+            .await;
         }
         check(field("city", "Bonn"), &["b", "a"]).await;
         check(field("n", "9007199254740993"), &["b"]).await;
         check(field("n", "9007199254740992"), &[]).await;
         check(field("city", "bonn"), &[]).await;
-        check(EntityFilter { text: Some("bob".into()), ..field("city", "Bonn") }, &["b"]).await;
+        check(
+            EntityFilter {
+                text: Some("bob".into()),
+                ..field("city", "Bonn")
+            },
+            &["b"],
+        )
+        .await;
     })
     .await;
 }
@@ -147,8 +179,9 @@ async fn entities_are_found_by_id_by_words_and_by_exact_fields() {
 #[tokio::test]
 async fn pages_follow_each_other_whatever_happens_to_the_entities_meanwhile() {
     each_database(async |store| {
-        let many: Vec<EntityWrite> =
-            (1..=25).map(|n| entity(&format!("{n:02}"), "Ann", r#"{"city":"Bonn"}"#, 1000 + n / 3)).collect();
+        let many: Vec<EntityWrite> = (1..=25)
+            .map(|n| entity(&format!("{n:02}"), "Ann", r#"{"city":"Bonn"}"#, 1000 + n / 3))
+            .collect();
         let tx = store.write().await.unwrap();
         entities::upsert(&*tx, many.clone()).await.unwrap();
         tx.commit().await.unwrap();
@@ -156,7 +189,12 @@ async fn pages_follow_each_other_whatever_happens_to_the_entities_meanwhile() {
             entity_type: Some("customer".into()),
             ..filter(EntityFilter::default())
         };
-        for wanted in [filter(EntityFilter::default()), of_type, text("ann bonn"), field("city", "Bonn")] {
+        for wanted in [
+            filter(EntityFilter::default()),
+            of_type,
+            text("ann bonn"),
+            field("city", "Bonn"),
+        ] {
             for newest_first in [true, false] {
                 let mut expected: Vec<String> = (1..=25).map(|n| format!("{n:02}")).collect();
                 if newest_first {
@@ -164,21 +202,31 @@ async fn pages_follow_each_other_whatever_happens_to_the_entities_meanwhile() {
                 }
                 assert_eq!(all_pages(&store, &wanted, 4, newest_first).await, expected);
             }
-            let first = queries::entities::list(store.reader(), &wanted, &newest(5)).await.unwrap();
+            let first = queries::entities::list(store.reader(), &wanted, &newest(5))
+                .await
+                .unwrap();
             // One of the first page and one of the next change, and nothing moves.
             let tx = store.write().await.unwrap();
             for n in [24, 18] {
                 let stored = &many[n - 1];
                 let newer = EntityWrite {
-                    version: EntityVersion { sequence: stored.version.sequence + 10_000, ..stored.version },
+                    version: EntityVersion {
+                        sequence: stored.version.sequence + 10_000,
+                        ..stored.version
+                    },
                     at: 9000,
                     ..stored.clone()
                 };
                 entities::upsert(&*tx, vec![newer]).await.unwrap();
             }
             tx.commit().await.unwrap();
-            let page = EntityPage { after: first.next, ..newest(5) };
-            let second = queries::entities::list(store.reader(), &wanted, &page).await.unwrap();
+            let page = EntityPage {
+                after: first.next,
+                ..newest(5)
+            };
+            let second = queries::entities::list(store.reader(), &wanted, &page)
+                .await
+                .unwrap();
             assert_eq!(ids(&second.rows), ["20", "19", "18", "17", "16"]);
         }
     })
@@ -193,14 +241,21 @@ async fn the_one_entity_with_two_common_words_is_found_though_pages_before_it_ar
             n if n % 2 == 0 => "red",
             _ => "round",
         };
-        let many = (1..=5_000).map(|n| entity(&n.to_string(), titled(n), "{}", n)).collect();
+        let many = (1..=5_000)
+            .map(|n| entity(&n.to_string(), titled(n), "{}", n))
+            .collect();
         let tx = store.write().await.unwrap();
         entities::upsert(&*tx, many).await.unwrap();
         tx.commit().await.unwrap();
-        let first = queries::entities::list(store.reader(), &text("round red"), &newest(50)).await.unwrap();
+        let first = queries::entities::list(store.reader(), &text("round red"), &newest(50))
+            .await
+            .unwrap();
         assert!(first.rows.is_empty() && first.next.is_some(), "{first:?}");
         for newest_first in [true, false] {
-            assert_eq!(all_pages(&store, &text("round red"), 50, newest_first).await, ["7"]);
+            assert_eq!(
+                all_pages(&store, &text("round red"), 50, newest_first).await,
+                ["7"]
+            );
         }
         assert_eq!(all_pages(&store, &text("red"), 200, true).await.len(), 2_501);
     })

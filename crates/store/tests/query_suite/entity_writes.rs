@@ -27,7 +27,9 @@ async fn put(store: &Store, write: &EntityWrite) -> bool {
 
 /// The write with what is stored now as what it replaces.
 async fn over_stored(store: &Store, write: EntityWrite) -> EntityWrite {
-    let stored = entities::load(store.reader(), std::slice::from_ref(&write.key)).await.unwrap();
+    let stored = entities::load(store.reader(), std::slice::from_ref(&write.key))
+        .await
+        .unwrap();
     let before = stored.get(&write.key).map(|row| row.before());
     let lives = before.as_ref().filter(|before| !before.is_deleted);
     EntityWrite {
@@ -49,7 +51,9 @@ async fn finds(store: &Store, text: Option<&str>) -> Vec<String> {
         newest_first: true,
         looked_at: 1_000,
     };
-    let list = queries::entities::list(store.reader(), &filter, &page).await.unwrap();
+    let list = queries::entities::list(store.reader(), &filter, &page)
+        .await
+        .unwrap();
     list.rows.into_iter().map(|row| row.unique_id).collect()
 }
 
@@ -80,7 +84,9 @@ fn version(number: u64, at: Millis) -> VersionWrite {
 async fn versions(store: &Store, page: VersionPage) -> Vec<i64> {
     let workspace = WORKSPACE.to_string();
     let of = (workspace.as_str(), "customer", "a");
-    let rows = queries::entity_versions::list(store.reader(), of, &page).await.unwrap();
+    let rows = queries::entity_versions::list(store.reader(), of, &page)
+        .await
+        .unwrap();
     rows.iter().map(|row| row.at).collect()
 }
 
@@ -102,10 +108,15 @@ async fn no_older_event_brings_a_deleted_entity_back_and_a_newer_one_makes_it_an
         };
         assert!(put(&store, &gone).await);
         let workspace = WORKSPACE.to_string();
-        let find = async || queries::entities::find(store.reader(), &workspace, "customer", "a").await.unwrap();
+        let find = async || {
+            queries::entities::find(store.reader(), &workspace, "customer", "a")
+                .await
+                .unwrap()
+        };
         assert_eq!(find().await, None);
-        let tombstone =
-            queries::entities::find_or_tombstone(store.reader(), &workspace, "customer", "a").await.unwrap();
+        let tombstone = queries::entities::find_or_tombstone(store.reader(), &workspace, "customer", "a")
+            .await
+            .unwrap();
         assert_eq!(tombstone.unwrap().deleted_at, Some(20));
         for text in [None, Some("ann"), Some("a")] {
             assert_eq!(finds(&store, text).await, [""; 0]);
@@ -115,7 +126,11 @@ async fn no_older_event_brings_a_deleted_entity_back_and_a_newer_one_makes_it_an
         assert_eq!(find().await, None);
         assert!(put(&store, &over_stored(&store, entity("a", "Anna", "{}", 30)).await).await);
         assert_eq!(find().await.unwrap().first_seen_at, 30);
-        for (text, expected) in [(None, vec!["a"]), (Some("anna"), vec!["a"]), (Some("ann"), vec![])] {
+        for (text, expected) in [
+            (None, vec!["a"]),
+            (Some("anna"), vec!["a"]),
+            (Some("ann"), vec![]),
+        ] {
             assert_eq!(finds(&store, text).await, expected, "{text:?}");
         }
     })
@@ -133,7 +148,9 @@ async fn a_tombstone_is_swept_with_all_that_is_left_of_its_entity() {
             put(&store, &write).await;
         }
         let tx = store.write().await.unwrap();
-        entity_versions::write(&*tx, &[&version(1, 10), &version(2, 20)], &[]).await.unwrap();
+        entity_versions::write(&*tx, &[&version(1, 10), &version(2, 20)], &[])
+            .await
+            .unwrap();
         assert_eq!(entities::sweep_deleted(&*tx, 40, 10).await.unwrap(), 1);
         tx.commit().await.unwrap();
         assert_eq!(count(&store, "entities").await, 2);
@@ -141,7 +158,11 @@ async fn a_tombstone_is_swept_with_all_that_is_left_of_its_entity() {
         assert_eq!(count(&store, "entity_terms WHERE unique_id = 'a'").await, 0);
         assert_eq!(finds(&store, Some("ann")).await, ["c"]);
         let tx = store.write().await.unwrap();
-        assert_eq!(entities::sweep_deleted(&*tx, 1000, 0).await.unwrap(), 0, "no more than asked for");
+        assert_eq!(
+            entities::sweep_deleted(&*tx, 1000, 0).await.unwrap(),
+            0,
+            "no more than asked for"
+        );
         tx.commit().await.unwrap();
     })
     .await;
@@ -175,7 +196,10 @@ async fn terms_follow_the_entity_and_none_is_lost_where_two_events_change_it_at_
         let tx = store.write().await.unwrap();
         entities::upsert(&*tx, vec![first, second]).await.unwrap();
         tx.commit().await.unwrap();
-        assert_eq!(count(&store, "entity_terms WHERE term IN ('xenia', 'wim', 'bonn')").await, 0);
+        assert_eq!(
+            count(&store, "entity_terms WHERE term IN ('xenia', 'wim', 'bonn')").await,
+            0
+        );
         assert_eq!(finds(&store, Some("vera")).await, ["a"]);
     })
     .await;
@@ -188,7 +212,10 @@ async fn entities_that_an_older_version_stored_get_their_terms() {
             put(&store, &entity(name, "Ann", "{}", 10)).await;
         }
         let tx = store.write().await.unwrap();
-        for sql in ["DELETE FROM entity_terms", "UPDATE entities SET terms_rules = NULL"] {
+        for sql in [
+            "DELETE FROM entity_terms",
+            "UPDATE entities SET terms_rules = NULL",
+        ] {
             tx.execute_unprepared(sql).await.unwrap();
         }
         tx.commit().await.unwrap();
@@ -221,7 +248,10 @@ async fn versions_are_kept_once_listed_in_pages_and_trimmed() {
         write(&[&beside, &all[0]], &[]).await;
         assert_eq!(versions(&store, newest(10)).await, [61, 60, 50, 40, 30, 20, 10]);
         let after = Some((6, 0, 60));
-        assert_eq!(versions(&store, VersionPage { after, ..newest(2) }).await, [50, 40]);
+        assert_eq!(
+            versions(&store, VersionPage { after, ..newest(2) }).await,
+            [50, 40]
+        );
         let upwards = VersionPage {
             after,
             newest_first: false,

@@ -260,7 +260,9 @@ async fn a_common_word_finds_the_newest_events_about_entities_that_have_it() {
         let tx = store.write().await.unwrap();
         events::insert(&*tx, &writes).await.unwrap();
         event_entities::insert(&*tx, &about).await.unwrap();
-        let all = (1..=300).map(|n| entity(&n.to_string(), titled(n), "{}", n)).collect();
+        let all = (1..=300)
+            .map(|n| entity(&n.to_string(), titled(n), "{}", n))
+            .collect();
         entities::upsert(&*tx, all).await.unwrap();
         tx.commit().await.unwrap();
         let found = searched(&store, "ann", EventFilter::default()).await;

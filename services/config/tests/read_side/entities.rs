@@ -83,8 +83,15 @@ async fn entities_are_listed_and_read_under_any_id() {
     assert_eq!(by_field["items"][0]["unique_id"], json!(r#"["x",1]"#));
     let by_title = running.api.get("/entities?q=customer%2042").await.unwrap();
     assert_eq!(by_title["items"].as_array().unwrap().len(), 1);
-    for wrong in ["/entities?q=a%20b%20c%20d%20e%20f%20g%20h%20i%20j%20k%20l%20m%20n%20o%20p%20q", "/entities?cursor=eA"] {
-        assert_eq!(running.api.call("GET", wrong, None).await.unwrap().status, 422, "{wrong}");
+    for wrong in [
+        "/entities?q=a%20b%20c%20d%20e%20f%20g%20h%20i%20j%20k%20l%20m%20n%20o%20p%20q",
+        "/entities?cursor=eA",
+    ] {
+        assert_eq!(
+            running.api.call("GET", wrong, None).await.unwrap().status,
+            422,
+            "{wrong}"
+        );
     }
 }
 
@@ -95,14 +102,31 @@ async fn a_deletion_is_an_event_behind_the_entity_s_own_and_says_when_it_is_not_
     let event = running.send(&source, json!({})).await;
     store(&running, &event, &["42"]).await;
     // Nobody processes here.
-    let answer = running.api.call("DELETE", "/entities/customer/42", None).await.unwrap();
+    let answer = running
+        .api
+        .call("DELETE", "/entities/customer/42", None)
+        .await
+        .unwrap();
     let accepted = answer.expect(202).unwrap();
     let (deletion, _) = running.logged(accepted["event_id"].as_str().unwrap()).await;
-    assert_eq!((deletion.event_type.as_str(), deletion.internal), ("entity.deleted", true));
-    assert_eq!((deletion.id.partition(), deletion.source.map(|id| id.to_string())), (1, Some(source)));
-    assert_eq!(&deletion.body.bytes().unwrap()[..], br#"{"type":"customer","unique_id":"42"}"#);
+    assert_eq!(
+        (deletion.event_type.as_str(), deletion.internal),
+        ("entity.deleted", true)
+    );
+    assert_eq!(
+        (deletion.id.partition(), deletion.source.map(|id| id.to_string())),
+        (1, Some(source))
+    );
+    assert_eq!(
+        &deletion.body.bytes().unwrap()[..],
+        br#"{"type":"customer","unique_id":"42"}"#
+    );
     running.api.get("/entities/customer/42").await.unwrap();
-    let unknown = running.api.call("DELETE", "/entities/customer/43", None).await.unwrap();
+    let unknown = running
+        .api
+        .call("DELETE", "/entities/customer/43", None)
+        .await
+        .unwrap();
     assert_eq!(unknown.status, 404);
 }
 
@@ -110,7 +134,10 @@ fn version(write: &EntityWrite, number: u64, change: &'static str, data: &str) -
     VersionWrite {
         key: write.key.clone(),
         number,
-        version: EntityVersion { sequence: number, ..write.version },
+        version: EntityVersion {
+            sequence: number,
+            ..write.version
+        },
         change,
         event: write.event,
         at: number as i64,
@@ -141,25 +168,58 @@ async fn the_history_shows_each_version_with_what_changed_in_it() {
     let path = "/entities/customer/42/history";
     let page = running.api.get(&format!("{path}?limit=3")).await.unwrap();
     let changes = |page: &Value| -> Vec<Value> {
-        page["items"].as_array().unwrap().iter().map(|item| item["change"].clone()).collect()
+        page["items"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|item| item["change"].clone())
+            .collect()
     };
     assert_eq!(changes(&page), ["created", "deleted", "updated"]);
     let updated = &page["items"][2];
     assert_eq!(updated["changed_fields"], json!(["b", "c"]));
     assert_eq!(updated["previous_fields"], json!({"b": 1, "c": null}));
-    assert_eq!((&updated["version"], &updated["event_id"]), (&json!("1.2"), &json!(event)));
+    assert_eq!(
+        (&updated["version"], &updated["event_id"]),
+        (&json!("1.2"), &json!(event))
+    );
     let cursor = page["next_cursor"].as_str().unwrap();
-    let next = running.api.get(&format!("{path}?limit=3&cursor={cursor}")).await.unwrap();
-    assert_eq!((changes(&next), &next["next_cursor"]), (vec![json!("created")], &json!(null)));
-    let first = running.api.get(&format!("{path}?limit=1&order=asc")).await.unwrap();
+    let next = running
+        .api
+        .get(&format!("{path}?limit=3&cursor={cursor}"))
+        .await
+        .unwrap();
+    assert_eq!(
+        (changes(&next), &next["next_cursor"]),
+        (vec![json!("created")], &json!(null))
+    );
+    let first = running
+        .api
+        .get(&format!("{path}?limit=1&order=asc"))
+        .await
+        .unwrap();
     let cursor = first["next_cursor"].as_str().unwrap();
-    let second = running.api.get(&format!("{path}?limit=1&order=asc&cursor={cursor}")).await.unwrap();
+    let second = running
+        .api
+        .get(&format!("{path}?limit=1&order=asc&cursor={cursor}"))
+        .await
+        .unwrap();
     assert_eq!(second["items"][0]["previous_fields"], json!({"b": 1, "c": null}));
     // One that never changed is its own only version.
     let only = running.api.get("/entities/customer/41/history").await.unwrap();
-    assert_eq!(only["items"][0]["data"], json!({"price": 1.10, "n": 12_345_678_901_234_567_890_u64}));
+    assert_eq!(
+        only["items"][0]["data"],
+        json!({"price": 1.10, "n": 12_345_678_901_234_567_890_u64})
+    );
     assert_eq!(changes(&only), ["created"]);
-    for (path, status) in [("/entities/customer/43/history", 404), ("/entities/customer/42/history?cursor=eA", 422)] {
-        assert_eq!(running.api.call("GET", path, None).await.unwrap().status, status, "{path}");
+    for (path, status) in [
+        ("/entities/customer/43/history", 404),
+        ("/entities/customer/42/history?cursor=eA", 422),
+    ] {
+        assert_eq!(
+            running.api.call("GET", path, None).await.unwrap().status,
+            status,
+            "{path}"
+        );
     }
 }

@@ -13,7 +13,9 @@ fn items(page: &Value) -> Vec<Value> {
 }
 
 fn column(page: &Value, name: &str) -> Vec<String> {
-    let texts = items(page).into_iter().map(|item| item[name].as_str().unwrap_or_default().to_owned());
+    let texts = items(page)
+        .into_iter()
+        .map(|item| item[name].as_str().unwrap_or_default().to_owned());
     texts.collect()
 }
 
@@ -38,7 +40,10 @@ pub(crate) async fn a_deleted_entity_is_told_of_stays_away_and_keeps_its_history
     let last = send("user.deleted", "Rome").await?;
     let event = settled_event(api, &last).await?;
     ensure!(event["entities"][0]["change"] == "deleted", "{event}");
-    let (path, history) = (format!("/entities/{kind}/42"), format!("/entities/{kind}/42/history"));
+    let (path, history) = (
+        format!("/entities/{kind}/42"),
+        format!("/entities/{kind}/42/history"),
+    );
     api.call("GET", &path, None).await?.expect(404)?;
     let nothing = api.get(&format!("/entities?type={kind}")).await?;
     ensure!(items(&nothing).is_empty(), "{nothing}");
@@ -47,14 +52,20 @@ pub(crate) async fn a_deleted_entity_is_told_of_stays_away_and_keeps_its_history
     ensure!(items(&events).len() == 3, "{events}");
 
     let arrivals = receiver.wait_for(3, SOON).await?;
-    let told: Vec<Value> = arrivals.iter().map(|arrival| arrival.json()["event_type"].clone()).collect();
+    let told: Vec<Value> = arrivals
+        .iter()
+        .map(|arrival| arrival.json()["event_type"].clone())
+        .collect();
     ensure!(told == changes, "{told:?}");
     let deleted = arrivals[2].json();
     ensure!(
         deleted["data"]["city"] == "Bonn" && deleted["data"]["n"] == 9_007_199_254_740_993_u64,
         "what it was last: {deleted}"
     );
-    ensure!(deleted["current_context"]["previous_fields"]["city"] == "Bonn", "{deleted}");
+    ensure!(
+        deleted["current_context"]["previous_fields"]["city"] == "Bonn",
+        "{deleted}"
+    );
 
     // A deletion of what is gone says nothing; a new event makes it anew; and a person deletes it.
     send("user.deleted", "Rome").await?;
@@ -64,25 +75,41 @@ pub(crate) async fn a_deleted_entity_is_told_of_stays_away_and_keeps_its_history
     api.call("GET", &path, None).await?.expect(404)?;
     api.call("DELETE", &path, None).await?.expect(404)?;
     let arrivals = receiver.wait_for(5, SOON).await?;
-    let told: Vec<Value> = arrivals[3..].iter().map(|arrival| arrival.json()["event_type"].clone()).collect();
+    let told: Vec<Value> = arrivals[3..]
+        .iter()
+        .map(|arrival| arrival.json()["event_type"].clone())
+        .collect();
     ensure!(told == ["entity.created", "entity.deleted"], "{told:?}");
-    ensure!(arrivals[4].json()["data"]["city"] == "Oslo", "{}", arrivals[4].json());
+    ensure!(
+        arrivals[4].json()["data"]["city"] == "Oslo",
+        "{}",
+        arrivals[4].json()
+    );
 
     let page = api.get(&format!("{history}?limit=3")).await?;
-    ensure!(column(&page, "change") == ["deleted", "created", "deleted"], "{page}");
+    ensure!(
+        column(&page, "change") == ["deleted", "created", "deleted"],
+        "{page}"
+    );
     let cursor = page["next_cursor"].as_str().context("a next page")?;
     let rest = api.get(&format!("{history}?cursor={cursor}")).await?;
     ensure!(column(&rest, "change") == ["updated"], "four are kept: {rest}");
     ensure!(rest["items"][0]["data"]["city"] == "Bonn", "{rest}");
     let status = api.get(&format!("/sources/{}/status", source.id)).await?;
-    ensure!(status["received"] == 5 && status["processed"] == 5, "no sender sent the deletion: {status}");
+    ensure!(
+        status["received"] == 5 && status["processed"] == 5,
+        "no sender sent the deletion: {status}"
+    );
 
     // A replay of the first event brings nothing back.
     let replay = json!({"what": "events", "filter": {"source": source.id}, "dry_run": false});
     let replay = api.call("POST", "/replays", Some(&replay)).await?.expect(202)?;
     let of_replay = format!("/replays/{}", replay["id"].as_str().context("an id")?);
     eventually("the replay is done", SOON, || async {
-        api.get(&of_replay).await.ok().filter(|replay| replay["status"] == "done")
+        api.get(&of_replay)
+            .await
+            .ok()
+            .filter(|replay| replay["status"] == "done")
     })
     .await?;
     api.call("GET", &path, None).await?.expect(404)?;
@@ -90,7 +117,10 @@ pub(crate) async fn a_deleted_entity_is_told_of_stays_away_and_keeps_its_history
 }
 
 async fn found(api: &Api, query: &str) -> anyhow::Result<Vec<String>> {
-    Ok(column(&api.get(&format!("/entities?{query}")).await?, "unique_id"))
+    Ok(column(
+        &api.get(&format!("/entities?{query}")).await?,
+        "unique_id",
+    ))
 }
 
 pub(crate) async fn entities_and_their_events_are_found_by_what_they_have(
@@ -141,12 +171,17 @@ pub(crate) async fn entities_and_their_events_are_found_by_what_they_have(
     pages.sort();
     ensure!(pages == ["7", "Cus_A1", "Cus_B2"], "{pages:?}");
     // A name that changed is found by the new one alone.
-    let renamed = json!({"id": "Cus_B2", "name": format!("Rob {word}"), "city": "Bonn", "n": "42", "tags": []});
+    let renamed =
+        json!({"id": "Cus_B2", "name": format!("Rob {word}"), "city": "Bonn", "n": "42", "tags": []});
     let second = accepted(api, &source, &renamed.to_string()).await?;
     settled_event(api, &second).await?;
     check("q=bob", &[]).await?;
     check("q=rob", &["Cus_B2"]).await?;
-    for (q, expected) in [("cus_b2", vec![&second, &event]), ("rob", vec![&second, &event]), (&kind, vec![&second, &event])] {
+    for (q, expected) in [
+        ("cus_b2", vec![&second, &event]),
+        ("rob", vec![&second, &event]),
+        (&kind, vec![&second, &event]),
+    ] {
         let q = format!("/events?q={q}&source={}", source.id);
         let events = column(&api.get(&q).await?, "id");
         ensure!(events.iter().collect::<Vec<_>>() == expected, "{q}: {events:?}");
