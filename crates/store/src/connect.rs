@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use sea_orm::sqlx::Executor;
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{ConnectOptions, Database, DatabaseConnection, DbBackend};
 
@@ -18,6 +19,8 @@ const POSTGRES_CONNECTIONS: u32 = 16;
 const SQLITE_BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a transaction waits for a free connection (on SQLite: for the others that write).
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(30);
+/// Statements that each connection keeps prepared: those of all tables, each in its sizes.
+const PREPARED_STATEMENTS: usize = 512;
 /// How long a new connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -110,6 +113,13 @@ fn postgres(url: &str) -> ConnectOptions {
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .connect_timeout(CONNECT_TIMEOUT)
         .sqlx_logging(false)
+        .map_sqlx_postgres_opts(|options| options.statement_cache_capacity(PREPARED_STATEMENTS))
+        .map_sqlx_postgres_pool_opts(|options| {
+            // A plan that was made while a table was small would go on reading the whole of it.
+            options.after_connect(|connection, _| {
+                Box::pin(async { connection.execute("SET plan_cache_mode = force_custom_plan").await.map(drop) })
+            })
+        })
         .set_application_name("hookrail");
     options
 }
@@ -128,6 +138,7 @@ fn sqlite(url: &str, connections: u32, query_only: bool) -> ConnectOptions {
                 .foreign_keys(true)
                 .journal_mode(SqliteJournalMode::Wal)
                 .synchronous(SqliteSynchronous::Full)
+                .statement_cache_capacity(PREPARED_STATEMENTS)
                 .busy_timeout(SQLITE_BUSY_TIMEOUT);
             if query_only {
                 options.pragma("query_only", "ON")

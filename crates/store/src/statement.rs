@@ -2,7 +2,9 @@
 //!
 //! For tables whose queries are the same under several names, or are plainer as SQL than built.
 
-use sea_orm::{ConnectionTrait, ExecResult, QueryResult, Statement, TryGetable, Value};
+use std::borrow::Cow;
+
+use sea_orm::{ConnectionTrait, DbBackend, ExecResult, QueryResult, Statement, TryGetable, Value};
 
 use crate::StoreError;
 
@@ -44,5 +46,54 @@ pub(crate) fn column<T: TryGetable>(row: &QueryResult, name: &str) -> Result<T, 
 }
 
 fn prepared<C: ConnectionTrait>(connection: &C, sql: &str, values: Vec<Value>) -> Statement {
-    Statement::from_sql_and_values(connection.get_database_backend(), sql, values)
+    let backend = connection.get_database_backend();
+    let sql = match backend {
+        DbBackend::Sqlite => unnamed(sql, values.len()),
+        _ => sql.into(),
+    };
+    Statement::from_sql_and_values(backend, sql, values)
+}
+
+/// The same statement with `?` for `$1`, `$2`, …, where each is there once and in order. To SQLite `$1` is a
+/// name: it looks for it among all the names before, at parsing and at binding, which for thousands of
+/// values takes longer than writing them.
+fn unnamed(sql: &str, values: usize) -> Cow<'_, str> {
+    let mut written = String::with_capacity(sql.len());
+    let mut parts = sql.split('$');
+    written.push_str(parts.next().unwrap_or_default());
+    let mut seen = 0;
+    for part in parts {
+        let digits = part.bytes().take_while(u8::is_ascii_digit).count();
+        let (number, rest) = part.split_at(digits);
+        seen += 1;
+        if number.parse() != Ok(seen) {
+            return sql.into();
+        }
+        written.push('?');
+        written.push_str(rest);
+    }
+    if seen == values { written.into() } else { sql.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(sql: &str, values: usize, expected: &str) {
+        assert_eq!(unnamed(sql, values), expected);
+    }
+
+    #[test]
+    fn values_in_order_need_no_names() {
+        check("SELECT 1", 0, "SELECT 1");
+        check("INSERT INTO t VALUES ($1, $2), ($3, $4)", 4, "INSERT INTO t VALUES (?, ?), (?, ?)");
+        for (other, values) in [
+            ("SELECT $2, $1", 2),
+            ("SELECT $1, $1", 1),
+            ("SELECT $1 || '$'", 1),
+            ("SELECT $1", 2),
+        ] {
+            check(other, values, other);
+        }
+    }
 }

@@ -35,3 +35,10 @@ pub(crate) fn seconds_of(name: &str) -> f64 {
     };
     pids.filter(is_named).map(seconds).sum()
 }
+
+/// CPU time that this thread has used so far; the first number of the file is nanoseconds.
+pub(crate) fn of_this_thread() -> std::time::Duration {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    let nanoseconds = text.split_whitespace().next().and_then(|first| first.parse().ok());
+    std::time::Duration::from_nanos(nanoseconds.unwrap_or_default())
+}

@@ -8,6 +8,9 @@ use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::collections::HashMap;
 
+/// Looking a member up by its name to compare it.
+const LOOKUP_STEPS: usize = 3;
+
 /// Steps that compiling a pattern found in a payload costs, so that 20 of them use up a budget.
 const COMPILE_STEPS: usize = 100_000;
 
@@ -244,6 +247,7 @@ impl<'a> Evaluation<'a, '_> {
                 Ok(true)
             }
             (Json::Object(a), Json::Object(b)) if a.len() == b.len() => {
+                self.budget.spend(a.len() * LOOKUP_STEPS)?;
                 for (name, a) in a {
                     let Some(b) = b.get(name) else { return Ok(false) };
                     if !self.equal(a, b)? {
