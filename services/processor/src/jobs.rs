@@ -19,6 +19,7 @@ use crate::{
     replay::replay_shard,
     sweep_objects::sweep_objects,
     trim_dead_letters::trim_dead_letters,
+    trim_journal::trim_journal,
     worker_id,
 };
 
@@ -68,6 +69,7 @@ async fn work(workshop: Workshop, lease: Lease, stop: CancellationToken) -> Resu
         if lease.partition() == FIRST_SHARD {
             tokio::join!(
                 trim_dead_letters(workshop.clone(), lease.clone()),
+                trim_journal(workshop.clone(), lease.clone()),
                 publish_internal_events(workshop.clone(), lease.clone()),
                 sweep_objects(workshop.clone(), lease.clone()),
             );

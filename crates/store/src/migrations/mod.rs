@@ -6,6 +6,7 @@
 mod data;
 mod definitions;
 mod fetchers;
+mod trimming;
 
 use sea_orm::{ConnectionTrait, DbBackend, DbErr};
 use sea_orm_migration::{MigrationTrait, MigratorTrait, SchemaManager};
@@ -21,6 +22,7 @@ impl MigratorTrait for Migrations {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
         let mut steps = data::steps();
         steps.extend(definitions::steps());
+        steps.extend(trimming::steps());
         steps
     }
 }
