@@ -7,7 +7,7 @@ use actix_web::http::header::{
 use actix_web::{HttpResponse, web};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use hookrail_domain::event::Event;
+use hookrail_domain::event::{Event, EventStatus};
 use hookrail_domain::json::{Json, Members};
 use hookrail_runtime::Problem;
 use hookrail_store::events::EventRow;
@@ -22,6 +22,7 @@ use crate::found_event::FoundEvent;
 use crate::paging::{PageQuery, page};
 use crate::parameters::{Parameters, wrong};
 use crate::posted_events;
+use crate::queued_events;
 use crate::shown::{optional, pairs};
 use crate::state::ConfigState;
 
@@ -54,16 +55,18 @@ pub(crate) fn configure(config: &mut web::ServiceConfig) {
 #[openapi(paths(list, read, raw))]
 pub(crate) struct Docs;
 
-/// List processed events
+/// List processed events, or with `status=received` those that are queued
 #[utoipa::path(get, path = "/api/v1/events", tag = "events", operation_id = "listEvents",
     params(crate::openapi::ListParams,
         ("source" = Option<String>, Query, description = "A source's id"),
-        ("status" = Option<String>, Query, description = "received, processed, filtered, failed or duplicate"),
+        ("status" = Option<String>, Query, description = "processed, filtered, failed or duplicate; `received` lists what is queued instead: the other filters but `source`, `since` and `until` don't go with it"),
         ("since" = Option<String>, Query, description = "Accepted at or after this time"),
         ("until" = Option<String>, Query, description = "Accepted before this time"),
         ("entity" = Option<String>, Query, description = "About this entity: `type/unique_id` or `type:unique_id`"),
         ("q" = Option<String>, Query, description = "An event's id or type, an entity's type or unique id")),
-    responses((status = 200, description = "A page of events"), (status = 422, body = crate::openapi::ProblemDocument)))]
+    responses((status = 200, description = "A page of events; without `status` none that are queued"),
+        (status = 409, description = "`too-many-queued`: more are queued than can be listed", body = crate::openapi::ProblemDocument),
+        (status = 422, body = crate::openapi::ProblemDocument)))]
 async fn list(
     state: web::Data<ConfigState>,
     sender: Authenticated,
@@ -78,6 +81,9 @@ async fn list(
         entity: parameters.text("entity").map(entity).transpose()?,
         text: parameters.text("q").map(str::to_owned),
     };
+    if filter.status.as_deref() == Some(EventStatus::Received.as_str()) {
+        return queued_events::list(&state, sender.workspace.id, &filter, &query).await;
+    }
     let rows = queries::events::list(state.store.reader(), &filter, &query.by_id()).await?;
     Ok(page(
         &query,
@@ -190,7 +196,8 @@ pub(crate) fn summary(row: &EventRow) -> Members {
     ])
 }
 
-fn queued(event: &Event, status: &str) -> Members {
+/// An event that is not processed, without its request.
+pub(crate) fn queued(event: &Event, status: &str) -> Members {
     members([
         ("id", event.id.to_string().into()),
         (

@@ -55,6 +55,7 @@ mod owner;
 mod parameters;
 mod posted_events;
 mod preview;
+mod queued_events;
 mod replays;
 mod revive;
 mod shown;
