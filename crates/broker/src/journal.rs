@@ -71,24 +71,6 @@ pub struct JournalMessage {
     reply: Option<Subject>,
 }
 
-impl Broker {
-    /// The bytes in the journal's stream, and how many there may be.
-    ///
-    /// # Errors
-    /// When the broker can't be asked.
-    pub async fn journal_size(&self) -> Result<(u64, u64), BrokerError> {
-        let name = self.names().journal_stream();
-        let failed = |reason: String| BrokerError::request(format!("the state of {name}"), reason);
-        let stream = self.stream_ref(&name).await?;
-        let info = stream
-            .get_info()
-            .await
-            .map_err(|error| failed(error.to_string()))?;
-        let max_bytes = u64::try_from(info.config.max_bytes).unwrap_or(u64::MAX);
-        Ok((info.state.bytes, max_bytes))
-    }
-}
-
 /// One writer's reader of a journal queue.
 pub struct JournalReader {
     broker: Broker,

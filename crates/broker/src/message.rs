@@ -1,6 +1,7 @@
 //! Messages as they come from the broker: bytes, a sequence, and the headers that are ours.
 
 use async_nats::HeaderMap;
+use async_nats::datetime::DateTime;
 use bytes::Bytes;
 use hookrail_domain::Millis;
 
@@ -64,4 +65,9 @@ pub(crate) fn event_id(headers: Option<&HeaderMap>) -> Option<&str> {
 /// The last token of a subject.
 pub(crate) fn last_token(subject: &str) -> String {
     subject.rsplit('.').next().unwrap_or_default().to_owned()
+}
+
+/// A time as the server writes it.
+pub(crate) fn milliseconds(time: DateTime) -> Millis {
+    Millis::try_from(time.unix_timestamp_nanos() / 1_000_000).unwrap_or(Millis::MAX)
 }

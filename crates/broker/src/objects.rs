@@ -30,23 +30,6 @@ const CHUNKS_AT_ONCE: usize = 4;
 /// The unit of memory for large bodies, bytes.
 const MEMORY_UNIT_BYTES: u64 = 64 * 1024;
 
-/// How full the object store is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ObjectsState {
-    /// What is in it, bytes.
-    pub bytes: u64,
-    /// The size at which it refuses.
-    pub max_bytes: u64,
-}
-
-impl ObjectsState {
-    /// How full it is, in percent.
-    pub fn percent(&self) -> u64 {
-        let percent = u128::from(self.bytes) * 100 / u128::from(self.max_bytes.max(1));
-        u64::try_from(percent).unwrap_or(u64::MAX)
-    }
-}
-
 /// Memory for large bodies that somebody has until this is dropped.
 #[derive(Debug)]
 pub struct LargeMemory(#[expect(dead_code, reason = "held, not read")] OwnedSemaphorePermit);
@@ -168,20 +151,6 @@ impl Broker {
             .map_err(|error| BrokerError::request(format!("removing the body {name}"), error))
     }
 
-    /// How full the object store is.
-    ///
-    /// # Errors
-    /// The broker can't be asked now.
-    pub async fn objects_state(&self) -> Result<ObjectsState, BrokerError> {
-        let stream = self.stream_ref(&self.names().object_stream()).await?;
-        let info = stream.get_info().await;
-        let info = info.map_err(|error| BrokerError::request("the state of the object store", error))?;
-        Ok(ObjectsState {
-            bytes: info.state.bytes,
-            max_bytes: u64::try_from(info.config.max_bytes).unwrap_or(u64::MAX),
-        })
-    }
-
     /// A chunk, from any replica, or from the leader where that one has it not yet.
     async fn get_chunk(&self, name: &str, index: usize) -> Result<Option<StreamMessage>, BrokerError> {
         let stream = self.stream_ref(&self.names().object_stream()).await?;
@@ -212,10 +181,5 @@ mod tests {
         let small = memory.take(1).await;
         assert_eq!(memory.free.available_permits(), 9);
         drop(small);
-        let state = ObjectsState {
-            bytes: 85,
-            max_bytes: 100,
-        };
-        assert_eq!(state.percent(), 85);
     }
 }

@@ -6,23 +6,19 @@
 
 use std::time::Duration;
 
-use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, pull};
+use async_nats::jetstream::consumer::DeliverPolicy;
 use hookrail_domain::lane::{ParkedSubject, Target};
 
 use crate::error::{BrokerError, ReaderError};
-use crate::group_consumer::delete_consumer;
+use crate::look::{Look, LookPlan};
 use crate::names::ParkedName;
 use crate::parked_read::StoredParked;
 use crate::parked_store::{HEADER_DELIVERY, ParkedStore};
-use crate::pull::{PullFeed, PullSettings, Pulled};
-use crate::random::random_bits;
 
 /// How many messages a search has on the way.
 const WINDOW_MESSAGES: usize = 2_000;
 /// How long one search may take: about a million messages.
 const SEARCH_TIME_MAX: Duration = Duration::from_secs(8);
-/// When the server removes a search's consumer that nobody removed.
-const SEARCH_INACTIVE: Duration = Duration::from_secs(30);
 
 impl ParkedStore {
     /// Where the delivery lies parked, and its message; none where it is not, or was not yet stored
@@ -33,68 +29,37 @@ impl ParkedStore {
     /// come to its end.
     pub async fn find(&self, target: &Target) -> Result<Option<(ParkedSubject, StoredParked)>, ReaderError> {
         self.check_lease()?;
-        let name = format!("find-{:016x}", random_bits());
-        let pending = self.open_search(&name, target).await?;
-        let found = match pending {
-            0 => Ok(None),
-            _ => tokio::time::timeout(SEARCH_TIME_MAX, self.search(&name, target))
-                .await
-                .unwrap_or_else(|_| Err(self.search_failed("it took too long").into())),
-        };
-        if let Err(error) = delete_consumer(&self.broker, &self.stream, &name).await {
-            tracing::debug!(%error, "a search's consumer is left to the server");
-        }
+        let mut look = self.open_search(target).await?;
+        let found = tokio::time::timeout(SEARCH_TIME_MAX, self.search(&mut look, target))
+            .await
+            .unwrap_or_else(|_| Err(self.search_failed("it took too long").into()));
+        look.close().await;
         found
     }
 
-    /// Creates the consumer; gives how many messages there are to look at.
-    async fn open_search(&self, name: &str, target: &Target) -> Result<u64, BrokerError> {
+    async fn open_search(&self, target: &Target) -> Result<Look, BrokerError> {
         let (names, partition) = (self.broker.names(), self.lease.partition());
         let subject = match target.lane_id() {
             Some(lane) => names.parked_subject(partition, ParkedSubject::Lane(lane)),
             None => names.tier_subjects(partition, target.destination),
         };
-        let config = pull::Config {
-            name: Some(name.to_owned()),
-            deliver_policy: DeliverPolicy::All,
-            ack_policy: AckPolicy::None,
-            filter_subject: subject,
+        let plan = LookPlan {
+            stream: self.stream.to_string(),
+            from: DeliverPolicy::All,
+            filters: vec![subject],
             headers_only: true,
-            memory_storage: true,
-            num_replicas: 1,
-            inactive_threshold: SEARCH_INACTIVE,
-            ..pull::Config::default()
+            window_messages: WINDOW_MESSAGES,
         };
-        let created = self
-            .broker
-            .jetstream()
-            .create_consumer_on_stream(config, &*self.stream)
-            .await;
-        let created = created.map_err(|error| self.search_failed(error))?;
-        Ok(created.cached_info().num_pending)
+        Look::open(&self.broker, plan).await
     }
 
     async fn search(
         &self,
-        consumer: &str,
+        look: &mut Look,
         target: &Target,
     ) -> Result<Option<(ParkedSubject, StoredParked)>, ReaderError> {
-        let settings = PullSettings {
-            stream: self.stream.to_string(),
-            consumer: consumer.to_owned(),
-            group: None,
-            window_messages: WINDOW_MESSAGES,
-            window_bytes: 0,
-            check_gaps: true,
-        };
         let wanted = target.delivery.to_string();
-        let mut feed = PullFeed::open(&self.broker, settings).await?;
-        loop {
-            let (message, delivered) = match feed.next().await {
-                Pulled::Message(message, delivered) => (message, delivered),
-                Pulled::Interrupted(reason) => return Err(self.search_failed(reason).into()),
-                Pulled::Replaced => return Err(self.search_failed("refused").into()),
-            };
+        while let Some((message, delivered)) = look.next().await? {
             let id = message
                 .headers
                 .as_ref()
@@ -107,10 +72,8 @@ impl ParkedStore {
             {
                 return Ok(Some((subject, stored)));
             }
-            if delivered.pending == 0 {
-                return Ok(None);
-            }
         }
+        Ok(None)
     }
 
     fn search_failed(&self, reason: impl std::fmt::Display) -> BrokerError {

@@ -5,29 +5,22 @@
 //! own fence is missing, and the look does not count.
 
 use std::collections::{BTreeMap, HashMap};
-use std::time::Duration;
 
 use async_nats::Message;
-use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, pull};
+use async_nats::jetstream::consumer::DeliverPolicy;
 use futures::TryStreamExt;
 use hookrail_domain::lane::{FoundLane, LaneId, LaneState, ParkedSet, ParkedSubject};
 
 use crate::codec::decode_lane_state;
 use crate::error::{BrokerError, ReaderError};
-use crate::group_consumer::delete_consumer;
+use crate::look::{Look, LookPlan};
 use crate::names::ParkedName;
 use crate::parked_store::{HEADER_QUEUE_SEQUENCE, HEADER_REVISION, ParkedStore};
-use crate::pull::{PullFeed, PullSettings, Pulled};
-use crate::random::random_bits;
 
 /// The most lanes and tiers that one partition is loaded with.
 const SUBJECTS_MAX: usize = 4_000_000;
 /// How many messages a look has on the way.
 const LOOK_WINDOW: usize = 2_000;
-/// How long one look may take.
-const LOOK_TIME_MAX: Duration = Duration::from_secs(60);
-/// When the server removes a look's consumer that nobody removed.
-const LOOK_INACTIVE: Duration = Duration::from_secs(30);
 
 /// What was parked in a partition when it was taken over.
 #[derive(Clone, Debug, PartialEq, Default)]
@@ -85,9 +78,8 @@ impl ParkedStore {
 
     /// The mean size of the stream's messages, fences and lane states among them.
     async fn mean_bytes(&self) -> Result<u64, BrokerError> {
-        let stream = self.broker.stream_ref(&self.stream).await?;
-        let info = stream.get_info().await.map_err(|error| self.failed(error))?;
-        Ok(info.state.bytes / info.state.messages.max(1))
+        let fill = self.broker.stream_fill(&self.stream).await?;
+        Ok(fill.bytes / fill.messages.max(1))
     }
 
     /// Deliveries by lane and tier, in an order of their own.
@@ -147,64 +139,24 @@ impl ParkedStore {
         headers_only: bool,
         last: &mut Last,
     ) -> Result<(), ReaderError> {
-        let name = format!("load-{:016x}", random_bits());
-        let config = pull::Config {
-            name: Some(name.clone()),
-            deliver_policy: DeliverPolicy::LastPerSubject,
-            ack_policy: AckPolicy::None,
-            filter_subjects: filters,
+        let plan = LookPlan {
+            stream: self.stream.to_string(),
+            from: DeliverPolicy::LastPerSubject,
+            filters,
             headers_only,
-            memory_storage: true,
-            num_replicas: 1,
-            inactive_threshold: LOOK_INACTIVE,
-            ..pull::Config::default()
+            window_messages: LOOK_WINDOW,
         };
-        let created = self
-            .broker
-            .jetstream()
-            .create_consumer_on_stream(config, &*self.stream)
-            .await;
-        let pending = created
-            .map_err(|error| self.failed(error))?
-            .cached_info()
-            .num_pending;
-        let looked = match pending {
-            0 => Ok(()),
-            _ => {
-                let reading = tokio::time::timeout(LOOK_TIME_MAX, self.read_all(&name, last));
-                reading
-                    .await
-                    .unwrap_or_else(|_| Err(self.failed("it took too long")))
-            }
-        };
-        if let Err(error) = delete_consumer(&self.broker, &self.stream, &name).await {
-            tracing::debug!(%error, "a look's consumer is left to the server");
-        }
+        let mut look = Look::open(&self.broker, plan).await?;
+        let looked = self.read_all(&mut look, last).await;
+        look.close().await;
         Ok(looked?)
     }
 
-    async fn read_all(&self, consumer: &str, last: &mut Last) -> Result<(), BrokerError> {
-        let settings = PullSettings {
-            stream: self.stream.to_string(),
-            consumer: consumer.to_owned(),
-            group: None,
-            window_messages: LOOK_WINDOW,
-            window_bytes: 0,
-            check_gaps: true,
-        };
-        let mut feed = PullFeed::open(&self.broker, settings).await?;
-        loop {
-            match feed.next().await {
-                Pulled::Message(message, delivered) => {
-                    self.note(&message, delivered.stream_sequence, last)?;
-                    if delivered.pending == 0 {
-                        return Ok(());
-                    }
-                }
-                Pulled::Interrupted(reason) => return Err(self.failed(reason)),
-                Pulled::Replaced => return Err(self.failed("refused")),
-            }
+    async fn read_all(&self, look: &mut Look, last: &mut Last) -> Result<(), BrokerError> {
+        while let Some((message, delivered)) = look.next().await? {
+            self.note(&message, delivered.stream_sequence, last)?;
         }
+        Ok(())
     }
 
     fn note(&self, message: &Message, sequence: u64, last: &mut Last) -> Result<(), BrokerError> {

@@ -86,16 +86,11 @@ impl ParkedRoom {
 }
 
 async fn ask(broker: &Broker, stream: &str) -> Result<Seen, BrokerError> {
-    let info = broker
-        .stream_ref(stream)
-        .await?
-        .get_info()
-        .await
-        .map_err(|error| BrokerError::request(format!("the state of {stream}"), error))?;
+    let fill = broker.stream_fill(stream).await?;
     Ok(Seen {
         at: Instant::now(),
-        bytes: info.state.bytes,
-        max_bytes: u64::try_from(info.config.max_bytes).unwrap_or(u64::MAX),
+        bytes: fill.bytes,
+        max_bytes: fill.max_bytes,
         appended: 0,
         asking: false,
     })

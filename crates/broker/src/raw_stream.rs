@@ -2,17 +2,16 @@
 
 use std::time::Duration;
 
-use async_nats::datetime::{DateTime, from_nanos};
-use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, pull};
+use async_nats::datetime::from_nanos;
+use async_nats::jetstream::consumer::DeliverPolicy;
 use async_nats::jetstream::stream::{LastRawMessageErrorKind, Stream};
+use futures::TryStreamExt;
 use hookrail_domain::Millis;
 
 use crate::connection::Broker;
 use crate::error::BrokerError;
-use crate::group_consumer::delete_consumer;
-use crate::message::{MessageHeaders, RawMessage, last_token};
-use crate::pull::{PullFeed, PullSettings, Pulled};
-use crate::random::random_bits;
+use crate::look::{Look, LookPlan};
+use crate::message::{MessageHeaders, RawMessage, event_id, last_token, milliseconds};
 
 /// How far before its id's time an event may have been stored, by clocks that differ.
 const FIND_BEFORE_MS: Millis = 2_000;
@@ -24,43 +23,21 @@ const FIND_SCAN_MAX: usize = 100_000;
 const FIND_TIME_MAX: Duration = Duration::from_secs(5);
 /// How many headers a search has on the way.
 const FIND_WINDOW: usize = 1_000;
-/// When the server removes a search's consumer that nobody removed.
-const FIND_INACTIVE: Duration = Duration::from_secs(30);
+/// The most sources whose events one partition tells of.
+const SOURCES_MAX: usize = 100_000;
 
-/// How full a raw partition is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RawState {
-    /// Events in it.
-    pub messages: u64,
-    /// Their size, as the broker counts it.
-    pub bytes: u64,
-    /// The size at which it refuses.
-    pub max_bytes: u64,
-    /// The lowest sequence still there; last + 1 when empty.
-    pub first_sequence: u64,
-    /// The highest sequence ever given.
-    pub last_sequence: u64,
+/// A queued event, as far as its headers and its place tell of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueuedEvent {
+    /// Its place in the partition.
+    pub sequence: u64,
+    /// The token of its source, or of its workspace where it was posted.
+    pub source: String,
+    /// Its id.
+    pub event_id: String,
 }
 
 impl Broker {
-    /// How full a raw partition is.
-    pub async fn raw_state(&self, partition: u32) -> Result<RawState, BrokerError> {
-        let name = self.names().raw_stream(partition);
-        let info = self
-            .raw(partition)
-            .await?
-            .get_info()
-            .await
-            .map_err(|error| BrokerError::request(format!("the state of {name}"), error))?;
-        Ok(RawState {
-            messages: info.state.messages,
-            bytes: info.state.bytes,
-            max_bytes: u64::try_from(info.config.max_bytes).unwrap_or(u64::MAX),
-            first_sequence: info.state.first_sequence,
-            last_sequence: info.state.last_sequence,
-        })
-    }
-
     /// Removes all events up to and including a sequence. Gives how many there were.
     pub async fn trim_raw(&self, partition: u32, up_to_sequence: u64) -> Result<u64, BrokerError> {
         let stream = self.raw(partition).await?;
@@ -90,6 +67,61 @@ impl Broker {
         }
     }
 
+    /// Removes the events of one source up to and including a sequence. Gives how many there were.
+    ///
+    /// # Errors
+    /// The broker can't be asked now; they may be gone.
+    pub async fn trim_raw_source(
+        &self,
+        partition: u32,
+        source: &str,
+        up_to_sequence: u64,
+    ) -> Result<u64, BrokerError> {
+        let stream = self.raw(partition).await?;
+        let purge = stream
+            .purge()
+            .filter(self.names().raw_subject(partition, source))
+            .sequence(up_to_sequence + 1);
+        let failed =
+            |error| BrokerError::request(format!("trimming {source} in raw partition {partition}"), error);
+        purge.await.map(|answer| answer.purged).map_err(failed)
+    }
+
+    /// The tokens of the sources that have events in a partition, at most 100,000 of them.
+    ///
+    /// # Errors
+    /// The broker can't be asked now.
+    pub async fn raw_sources(&self, partition: u32) -> Result<Vec<String>, BrokerError> {
+        let what = || format!("the sources in raw partition {partition}");
+        let stream = self.raw(partition).await?;
+        let listed = stream
+            .info_with_subjects(self.names().raw_subjects(partition))
+            .await;
+        let mut listed = listed.map_err(|error| BrokerError::request(what(), error))?;
+        let mut sources = Vec::new();
+        while let Some((subject, _)) = listed
+            .try_next()
+            .await
+            .map_err(|error| BrokerError::request(what(), error))?
+            && sources.len() < SOURCES_MAX
+        {
+            sources.push(last_token(&subject));
+        }
+        Ok(sources)
+    }
+
+    /// The sequence from which on events were stored at or after a time: all below it are older. The last
+    /// sequence + 1 where all are.
+    ///
+    /// # Errors
+    /// The broker can't be asked now.
+    pub async fn raw_since(&self, partition: u32, time: Millis) -> Result<u64, BrokerError> {
+        let look = self.look_at_raw(partition, since(time)?, &[]).await?;
+        let first = look.first_sequence();
+        look.close().await;
+        Ok(first)
+    }
+
     /// Finds an event by its id: looks at the headers of what was stored around the id's time.
     /// None also when there was too much to look at.
     pub async fn find_event(
@@ -98,14 +130,11 @@ impl Broker {
         event_id: &str,
         created_at_ms: Millis,
     ) -> Result<Option<RawMessage>, BrokerError> {
-        let from = from_nanos(i128::from(created_at_ms - FIND_BEFORE_MS) * 1_000_000)
-            .map_err(|error| BrokerError::request("the event's time", error))?;
-        let policy = DeliverPolicy::ByStartTime { start_time: from };
-        let name = format!("find-{:016x}", random_bits());
-        let pending = self.create_scan(partition, &name, policy, None).await?;
-        let scan = self.scan(partition, &name, pending, event_id, created_at_ms + FIND_AFTER_MS);
+        let from = since(created_at_ms - FIND_BEFORE_MS)?;
+        let mut look = self.look_at_raw(partition, from, &[]).await?;
+        let scan = scan(&mut look, event_id, created_at_ms + FIND_AFTER_MS);
         let found = tokio::time::timeout(FIND_TIME_MAX, scan).await;
-        self.delete_scan(partition, &name).await;
+        look.close().await;
         match found {
             Ok(Ok(Some(sequence))) => self.raw_get(partition, sequence).await,
             Ok(Ok(None)) | Err(_) => Ok(None),
@@ -120,90 +149,107 @@ impl Broker {
         source: &str,
         after_sequence: u64,
     ) -> Result<u64, BrokerError> {
-        let policy = DeliverPolicy::ByStartSequence {
-            start_sequence: after_sequence + 1,
+        let sources = [source.to_owned()];
+        let look = self
+            .look_at_raw(partition, after(after_sequence), &sources)
+            .await?;
+        let ahead = look.ahead();
+        look.close().await;
+        Ok(ahead)
+    }
+
+    /// The events above a sequence, of these sources (none = of all), in their order. Where there are more
+    /// than `most`, none are read, and their number is the error.
+    ///
+    /// # Errors
+    /// The broker can't be asked now.
+    pub async fn queued_events(
+        &self,
+        partition: u32,
+        sources: &[String],
+        after_sequence: u64,
+        most: u64,
+    ) -> Result<Result<Vec<QueuedEvent>, u64>, BrokerError> {
+        let mut look = self
+            .look_at_raw(partition, after(after_sequence), sources)
+            .await?;
+        let ahead = look.ahead();
+        let read = match ahead > most {
+            true => Ok(Err(ahead)),
+            false => read_queued(&mut look, ahead).await.map(Ok),
         };
-        let name = format!("count-{:016x}", random_bits());
-        let subject = self.names().raw_subject(partition, source);
-        let pending = self.create_scan(partition, &name, policy, Some(subject)).await?;
-        self.delete_scan(partition, &name).await;
-        Ok(pending)
+        look.close().await;
+        read
     }
 
     async fn raw(&self, partition: u32) -> Result<Stream<()>, BrokerError> {
         self.stream_ref(&self.names().raw_stream(partition)).await
     }
 
-    /// Creates a consumer that only looks; gives how many messages are ahead of it.
-    async fn create_scan(
+    async fn look_at_raw(
         &self,
         partition: u32,
-        name: &str,
-        deliver_policy: DeliverPolicy,
-        filter: Option<String>,
-    ) -> Result<u64, BrokerError> {
-        let config = pull::Config {
-            name: Some(name.to_owned()),
-            deliver_policy,
-            ack_policy: AckPolicy::None,
-            filter_subject: filter.unwrap_or_default(),
-            headers_only: true,
-            memory_storage: true,
-            num_replicas: 1,
-            inactive_threshold: FIND_INACTIVE,
-            ..pull::Config::default()
-        };
-        let stream = self.names().raw_stream(partition);
-        self.jetstream()
-            .create_consumer_on_stream(config, &stream)
-            .await
-            .map(|consumer| consumer.cached_info().num_pending)
-            .map_err(|error| BrokerError::request(format!("looking into {stream}"), error))
-    }
-
-    async fn delete_scan(&self, partition: u32, name: &str) {
-        let stream = self.names().raw_stream(partition);
-        if let Err(error) = delete_consumer(self, &stream, name).await {
-            tracing::debug!(%error, "a search's consumer is left to the server");
-        }
-    }
-
-    async fn scan(
-        &self,
-        partition: u32,
-        name: &str,
-        pending: u64,
-        event_id: &str,
-        until_ms: Millis,
-    ) -> Result<Option<u64>, BrokerError> {
-        let settings = PullSettings {
+        from: DeliverPolicy,
+        sources: &[String],
+    ) -> Result<Look, BrokerError> {
+        let filters = sources
+            .iter()
+            .map(|source| self.names().raw_subject(partition, source));
+        let plan = LookPlan {
             stream: self.names().raw_stream(partition),
-            consumer: name.to_owned(),
-            group: None,
+            from,
+            filters: filters.collect(),
+            headers_only: true,
             window_messages: FIND_WINDOW,
-            window_bytes: 0,
-            check_gaps: true,
         };
-        let scan_max = usize::try_from(pending).unwrap_or(usize::MAX).min(FIND_SCAN_MAX);
-        let mut feed = PullFeed::open(self, settings).await?;
-        for _ in 0..scan_max {
-            match feed.next().await {
-                Pulled::Message(_, delivered) if delivered.timestamp_ms > until_ms => break,
-                Pulled::Message(message, delivered) => {
-                    if crate::message::event_id(message.headers.as_ref()) == Some(event_id) {
-                        return Ok(Some(delivered.stream_sequence));
-                    }
-                }
-                Pulled::Interrupted(reason) => {
-                    return Err(BrokerError::request("searching an event", reason));
-                }
-                Pulled::Replaced => return Err(BrokerError::request("searching an event", "refused")),
-            }
-        }
-        Ok(None)
+        Look::open(self, plan).await
     }
 }
 
-fn milliseconds(time: DateTime) -> Millis {
-    Millis::try_from(time.unix_timestamp_nanos() / 1_000_000).unwrap_or(Millis::MAX)
+fn after(sequence: u64) -> DeliverPolicy {
+    DeliverPolicy::ByStartSequence {
+        start_sequence: sequence + 1,
+    }
+}
+
+fn since(time: Millis) -> Result<DeliverPolicy, BrokerError> {
+    let start_time = from_nanos(i128::from(time.max(0)) * 1_000_000);
+    let start_time = start_time.map_err(|error| BrokerError::request("an event's time", error))?;
+    Ok(DeliverPolicy::ByStartTime { start_time })
+}
+
+async fn scan(look: &mut Look, wanted: &str, until_ms: Millis) -> Result<Option<u64>, BrokerError> {
+    let scan_max = usize::try_from(look.ahead())
+        .unwrap_or(usize::MAX)
+        .min(FIND_SCAN_MAX);
+    for _ in 0..scan_max {
+        let Some((message, delivered)) = look.next().await? else {
+            break;
+        };
+        if delivered.timestamp_ms > until_ms {
+            break;
+        }
+        if event_id(message.headers.as_ref()) == Some(wanted) {
+            return Ok(Some(delivered.stream_sequence));
+        }
+    }
+    Ok(None)
+}
+
+async fn read_queued(look: &mut Look, count: u64) -> Result<Vec<QueuedEvent>, BrokerError> {
+    let mut events = Vec::new();
+    for _ in 0..count {
+        let Some((message, delivered)) = look.next().await? else {
+            break;
+        };
+        let Some(event_id) = event_id(message.headers.as_ref()) else {
+            continue;
+        };
+        events.push(QueuedEvent {
+            sequence: delivered.stream_sequence,
+            source: last_token(&message.subject),
+            event_id: event_id.to_owned(),
+        });
+    }
+    Ok(events)
 }

@@ -51,21 +51,6 @@ impl Broker {
             Err(error) => Err(BrokerError::request("looking up an answer", error)),
         }
     }
-
-    /// How full the stream of answers is, in percent of the size at which it refuses.
-    ///
-    /// # Errors
-    /// When the broker does not say.
-    pub async fn response_percent(&self) -> Result<u64, BrokerError> {
-        let name = self.names().response_stream();
-        let stream = self.stream_ref(&name).await?;
-        let info = stream
-            .get_info()
-            .await
-            .map_err(|error| BrokerError::request(format!("the state of {name}"), error))?;
-        let max_bytes = u64::try_from(info.config.max_bytes).unwrap_or(u64::MAX);
-        Ok(info.state.bytes.saturating_mul(100) / max_bytes.max(1))
-    }
 }
 
 impl Publisher {

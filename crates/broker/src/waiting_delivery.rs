@@ -4,27 +4,21 @@
 //! The queue takes no second consumer, so its messages are looked at one by one, those of the
 //! delivery's lane only. In doubt, and beyond a limit, it counts as waiting.
 
-use std::time::Duration;
-
-use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, pull};
+use async_nats::jetstream::consumer::DeliverPolicy;
 use async_nats::jetstream::stream::RawMessageErrorKind;
 use hookrail_domain::ids::{DeliveryId, DestinationId};
 use hookrail_domain::lane::{LaneId, LaneKey, ParkedSubject};
 
 use crate::connection::Broker;
 use crate::error::BrokerError;
-use crate::group_consumer::delete_consumer;
+use crate::look::{Look, LookPlan};
 use crate::message::HEADER_MESSAGE_ID;
 use crate::parked_store::HEADER_DELIVERY;
-use crate::pull::{PullFeed, PullSettings, Pulled};
-use crate::random::random_bits;
 
 /// Messages of one lane that are looked at.
 const QUEUED_MAX: usize = 1_000;
 /// How many headers of parked deliveries are on the way.
 const WINDOW_MESSAGES: usize = 2_000;
-/// When the server removes a search's consumer that nobody removed.
-const INACTIVE: Duration = Duration::from_secs(30);
 
 /// A delivery, as far as it can be looked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,8 +64,6 @@ impl Broker {
     }
 
     async fn is_parked(&self, partition: u32, delivery: &WaitingDelivery) -> Result<bool, BrokerError> {
-        let stream = self.names().parked_stream(partition);
-        let name = format!("look-{:016x}", random_bits());
         let filter = match delivery.is_ordered {
             true => self.names().parked_subject(
                 partition,
@@ -82,65 +74,31 @@ impl Broker {
             ),
             false => self.names().tier_subjects(partition, delivery.destination),
         };
-        let config = pull::Config {
-            name: Some(name.clone()),
-            deliver_policy: DeliverPolicy::All,
-            ack_policy: AckPolicy::None,
-            filter_subject: filter,
+        let plan = LookPlan {
+            stream: self.names().parked_stream(partition),
+            from: DeliverPolicy::All,
+            filters: vec![filter],
             headers_only: true,
-            memory_storage: true,
-            num_replicas: 1,
-            inactive_threshold: INACTIVE,
-            ..pull::Config::default()
+            window_messages: WINDOW_MESSAGES,
         };
-        let created = self.jetstream().create_consumer_on_stream(config, &stream).await;
-        let created =
-            created.map_err(|error| BrokerError::request(format!("looking into {stream}"), error))?;
-        let found = match created.cached_info().num_pending {
-            0 => Ok(false),
-            _ => self.search_parked(&stream, &name, delivery.delivery).await,
-        };
-        if let Err(error) = delete_consumer(self, &stream, &name).await {
-            tracing::debug!(%error, "a search's consumer is left to the server");
-        }
+        let mut look = Look::open(self, plan).await?;
+        let found = search_parked(&mut look, delivery.delivery).await;
+        look.close().await;
         found
     }
+}
 
-    async fn search_parked(
-        &self,
-        stream: &str,
-        consumer: &str,
-        delivery: DeliveryId,
-    ) -> Result<bool, BrokerError> {
-        let settings = PullSettings {
-            stream: stream.to_owned(),
-            consumer: consumer.to_owned(),
-            group: None,
-            window_messages: WINDOW_MESSAGES,
-            window_bytes: 0,
-            check_gaps: true,
-        };
-        let wanted = delivery.to_string();
-        let mut feed = PullFeed::open(self, settings).await?;
-        loop {
-            let (message, delivered) = match feed.next().await {
-                Pulled::Message(message, delivered) => (message, delivered),
-                Pulled::Interrupted(reason) => {
-                    return Err(BrokerError::request("looking for a delivery", reason));
-                }
-                Pulled::Replaced => return Err(BrokerError::request("looking for a delivery", "refused")),
-            };
-            let headers = message.headers.as_ref();
-            let id = headers.and_then(|headers| headers.get(HEADER_DELIVERY));
-            // One without the header was parked by an older version.
-            if id.is_none_or(|id| id.as_str() == wanted) {
-                return Ok(true);
-            }
-            if delivered.pending == 0 {
-                return Ok(false);
-            }
+async fn search_parked(look: &mut Look, delivery: DeliveryId) -> Result<bool, BrokerError> {
+    let wanted = delivery.to_string();
+    while let Some((message, _)) = look.next().await? {
+        let headers = message.headers.as_ref();
+        let id = headers.and_then(|headers| headers.get(HEADER_DELIVERY));
+        // One without the header was parked by an older version.
+        if id.is_none_or(|id| id.as_str() == wanted) {
+            return Ok(true);
         }
     }
+    Ok(false)
 }
 
 /// Whether a message's id is that of a delivery, or of one of its retries.

@@ -31,6 +31,7 @@ pub mod rate_limit;
 pub mod render;
 pub mod replay;
 pub mod respond;
+pub mod retention;
 pub mod retry;
 pub mod route;
 pub mod secret;

@@ -156,6 +156,21 @@ impl Snapshot {
         self.sources.get(&id).or_else(|| self.deleted_sources.get(&id))
     }
 
+    /// A source by its id, unless it was deleted.
+    pub fn live_source(&self, id: SourceId) -> Option<&Arc<Source>> {
+        self.sources.get(&id)
+    }
+
+    /// All sources but deleted ones.
+    pub fn sources(&self) -> impl Iterator<Item = &Arc<Source>> {
+        self.sources.values()
+    }
+
+    /// All sources that events may still be queued of, deleted ones among them.
+    pub fn known_sources(&self) -> impl Iterator<Item = &Arc<Source>> {
+        self.sources.values().chain(self.deleted_sources.values())
+    }
+
     /// The source that answers at `/{path}`, where `path` is `{workspace code}/{name}`: a current
     /// public name first, else a former one that still answers at `now`.
     pub fn source_at(&self, path: &str, now: Millis) -> Option<&Arc<Source>> {

@@ -10,6 +10,7 @@ pub mod query_params;
 mod signature_rules;
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -37,6 +38,8 @@ pub use signature_rules::{CUSTOM_SCHEME, SignatureAuth};
 
 /// Largest accepted body, bytes, whatever a source allows.
 pub const MAX_BODY_BYTES: u64 = 32 * 1024 * 1024;
+/// How long a source's events may be kept, seconds: a minute to ten years.
+pub const EVENTS_KEPT_S: RangeInclusive<u64> = 60..=315_360_000;
 /// How long a source's former name goes on answering, milliseconds.
 pub const OLD_NAME_MS: Millis = 30 * 24 * 3600 * 1000;
 
@@ -134,7 +137,7 @@ impl Default for Dedupe {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Retention {
-    /// Seconds that an event and its body are kept.
+    /// Seconds that an event and its body are kept once it is processed.
     pub events_s: u64,
 }
 
@@ -324,19 +327,14 @@ impl SourceSpec {
             entity.validate("/entity", faults.errors());
         }
         faults.require(
-            self.retention.events_s >= 60,
+            EVENTS_KEPT_S.contains(&self.retention.events_s),
             "/retention/events_s",
-            "has to be at least 60",
+            "has to be 60 to 315360000",
         );
     }
 
     fn check_later(&self, faults: &mut Faults) {
         faults.later(!self.paused, "/paused", "pausing");
-        faults.later(
-            self.retention == Retention::default(),
-            "/retention",
-            "another retention",
-        );
     }
 
     /// Every secret in the definition.

@@ -117,7 +117,12 @@ fn postgres(url: &str) -> ConnectOptions {
         .map_sqlx_postgres_pool_opts(|options| {
             // A plan that was made while a table was small would go on reading the whole of it.
             options.after_connect(|connection, _| {
-                Box::pin(async { connection.execute("SET plan_cache_mode = force_custom_plan").await.map(drop) })
+                Box::pin(async {
+                    connection
+                        .execute("SET plan_cache_mode = force_custom_plan")
+                        .await
+                        .map(drop)
+                })
             })
         })
         .set_application_name("hookrail");

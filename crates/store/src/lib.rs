@@ -23,6 +23,10 @@ pub mod source_counters;
 pub mod source_refusals;
 pub mod source_warnings;
 
+// keeping the journal bounded
+pub mod size;
+pub mod trim;
+
 mod connect;
 mod error;
 mod migrations;

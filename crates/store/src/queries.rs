@@ -1,6 +1,6 @@
 //! What people look for: lists with filters and single rows, as the API shows them. Reads only.
 
-mod conditions;
+pub(crate) mod conditions;
 pub mod dead_letters;
 pub mod deliveries;
 pub mod entities;
@@ -25,7 +25,7 @@ pub struct Span {
 
 impl Span {
     /// The first possible id in it, and the first one after it.
-    fn ids<I: Id>(&self) -> (Option<String>, Option<String>) {
+    pub fn ids<I: Id>(&self) -> (Option<String>, Option<String>) {
         let first = |at: Option<Millis>| at.map(|at| I::from_parts(at.max(0), 0).to_string());
         (first(self.since), first(self.until))
     }

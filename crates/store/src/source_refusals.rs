@@ -59,17 +59,19 @@ async fn remember<C: ConnectionTrait>(
     Ok(new)
 }
 
-/// Forgets the records noted before `before`: what the journal holds no longer can't come again.
+/// Forgets at most `most` of the records noted before `before`: what the journal holds no longer can't come
+/// again. Gives how many there were.
 ///
 /// # Errors
 /// When the database cannot be used now.
-pub async fn forget<C: ConnectionTrait>(connection: &C, before: Millis) -> Result<u64, StoreError> {
-    statement::change(
-        connection,
-        "DELETE FROM refusal_records WHERE counted_at < $1",
-        vec![before.into()],
-    )
-    .await
+pub async fn forget<C: ConnectionTrait>(
+    connection: &C,
+    before: Millis,
+    most: u32,
+) -> Result<u64, StoreError> {
+    let sql = "DELETE FROM refusal_records WHERE (instance, number) IN (SELECT instance, number \
+               FROM refusal_records WHERE counted_at < $1 ORDER BY counted_at LIMIT $2)";
+    statement::change(connection, sql, vec![before.into(), i64::from(most).into()]).await
 }
 
 /// Refused requests of a source, by cause.

@@ -72,7 +72,11 @@ fn unnamed(sql: &str, values: usize) -> Cow<'_, str> {
         written.push('?');
         written.push_str(rest);
     }
-    if seen == values { written.into() } else { sql.into() }
+    if seen == values {
+        written.into()
+    } else {
+        sql.into()
+    }
 }
 
 #[cfg(test)]
@@ -86,7 +90,11 @@ mod tests {
     #[test]
     fn values_in_order_need_no_names() {
         check("SELECT 1", 0, "SELECT 1");
-        check("INSERT INTO t VALUES ($1, $2), ($3, $4)", 4, "INSERT INTO t VALUES (?, ?), (?, ?)");
+        check(
+            "INSERT INTO t VALUES ($1, $2), ($3, $4)",
+            4,
+            "INSERT INTO t VALUES (?, ?), (?, ?)",
+        );
         for (other, values) in [
             ("SELECT $2, $1", 2),
             ("SELECT $1, $1", 1),

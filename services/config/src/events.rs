@@ -7,7 +7,7 @@ use actix_web::http::header::{
 use actix_web::{HttpResponse, web};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use hookrail_domain::event::Event;
+use hookrail_domain::event::{Event, EventStatus};
 use hookrail_domain::json::{Json, Members};
 use hookrail_runtime::Problem;
 use hookrail_store::IdPage;
@@ -24,6 +24,7 @@ use crate::found_event::FoundEvent;
 use crate::paging::{PageQuery, page, page_up_to};
 use crate::parameters::{Parameters, wrong};
 use crate::posted_events;
+use crate::queued_events;
 use crate::shown::{optional, pairs};
 use crate::state::ConfigState;
 
@@ -56,17 +57,19 @@ pub(crate) fn configure(config: &mut web::ServiceConfig) {
 #[openapi(paths(list, read, raw))]
 pub(crate) struct Docs;
 
-/// List processed events. A page of a search by `q` may be shorter than the limit: the list ends where
-/// `next_cursor` is null
+/// List processed events, or with `status=received` those that are queued. A page of a search by `q` may be
+/// shorter than the limit: the list ends where `next_cursor` is null
 #[utoipa::path(get, path = "/api/v1/events", tag = "events", operation_id = "listEvents",
     params(crate::openapi::ListParams,
         ("source" = Option<String>, Query, description = "A source's id"),
-        ("status" = Option<String>, Query, description = "received, processed, filtered, failed or duplicate"),
+        ("status" = Option<String>, Query, description = "processed, filtered, failed or duplicate; `received` lists what is queued instead: the other filters but `source`, `since` and `until` don't go with it"),
         ("since" = Option<String>, Query, description = "Accepted at or after this time"),
         ("until" = Option<String>, Query, description = "Accepted before this time"),
         ("entity" = Option<String>, Query, description = "About this entity: `type/unique_id` or `type:unique_id`"),
-        ("q" = Option<String>, Query, description = "An event's id or type, or what its entities have: a type, a unique id, or words of their title and fields. Not together with `entity`")),
-    responses((status = 200, description = "A page of events"), (status = 422, body = crate::openapi::ProblemDocument)))]
+        ("q" = Option<String>, Query, description = "An event's id or type, or what its entities have: a type, a unique id, or words of their title and fields. Not together with `entity` or `status=received`")),
+    responses((status = 200, description = "A page of events; without `status` none that are queued"),
+        (status = 409, description = "`too-many-queued`: more are queued than can be listed", body = crate::openapi::ProblemDocument),
+        (status = 422, body = crate::openapi::ProblemDocument)))]
 async fn list(
     state: web::Data<ConfigState>,
     sender: Authenticated,
@@ -80,7 +83,16 @@ async fn list(
         span: parameters.span()?,
         entity: parameters.text("entity").map(entity).transpose()?,
     };
-    if let Some(text) = searched(&parameters)? {
+    let text = searched(&parameters)?;
+    if filter.status.as_deref() == Some(EventStatus::Received.as_str()) {
+        if text.is_some() {
+            return Err(wrong(
+                "q finds processed events: what is queued has not been read yet",
+            ));
+        }
+        return queued_events::list(&state, sender.workspace.id, &filter, &query).await;
+    }
+    if let Some(text) = text {
         if filter.entity.is_some() {
             return Err(wrong("q and entity don't go together"));
         }
@@ -205,7 +217,8 @@ pub(crate) fn summary(row: &EventRow) -> Members {
     ])
 }
 
-fn queued(event: &Event, status: &str) -> Members {
+/// An event that is not processed, without its request.
+pub(crate) fn queued(event: &Event, status: &str) -> Members {
     members([
         ("id", event.id.to_string().into()),
         (

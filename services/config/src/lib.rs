@@ -57,6 +57,7 @@ mod owner;
 mod parameters;
 mod posted_events;
 mod preview;
+mod queued_events;
 mod replays;
 mod revive;
 mod shown;

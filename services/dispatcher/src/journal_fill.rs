@@ -55,8 +55,8 @@ pub(crate) async fn watch(broker: Broker, fill: Arc<JournalFill>) {
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        match broker.journal_size().await {
-            Ok((bytes, max_bytes)) => fill.note(bytes, max_bytes),
+        match broker.journal_state().await {
+            Ok(state) => fill.note(state.bytes, state.max_bytes),
             Err(error) => tracing::debug!(%error, "the journal's stream could not be looked at"),
         }
     }

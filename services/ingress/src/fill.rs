@@ -7,7 +7,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures::StreamExt;
-use hookrail_broker::RawState;
 
 use crate::state::Ingress;
 
@@ -66,17 +65,17 @@ pub(crate) async fn look(ingress: &Arc<Ingress>) -> Result<(), String> {
         .map(|partition| async move { (partition, ingress.broker.raw_state(partition).await) })
         .buffer_unordered(ASKED_AT_ONCE);
     let mut result = Ok(());
-    match ingress.broker.response_percent().await {
-        Ok(percent) => ingress
-            .fill
-            .answers
-            .store(percent >= FULL_PERCENT, Ordering::Relaxed),
+    match ingress.broker.responses_state().await {
+        Ok(state) => {
+            let is_full = state.percent() >= FULL_PERCENT;
+            ingress.fill.answers.store(is_full, Ordering::Relaxed);
+        }
         Err(error) => result = Err(error.to_string()),
     }
     let mut answers = std::pin::pin!(asked);
     while let Some((partition, state)) = answers.next().await {
         match state {
-            Ok(state) => ingress.fill.set(partition, is_full(&state)),
+            Ok(state) => ingress.fill.set(partition, state.percent() >= FULL_PERCENT),
             Err(error) => result = Err(error.to_string()),
         }
     }
@@ -88,31 +87,4 @@ pub(crate) async fn look(ingress: &Arc<Ingress>) -> Result<(), String> {
         Err(error) => result = Err(error.to_string()),
     }
     result
-}
-
-fn is_full(state: &RawState) -> bool {
-    u128::from(state.bytes) * 100 >= u128::from(state.max_bytes) * u128::from(FULL_PERCENT)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn check(bytes: u64, max_bytes: u64, expected: bool) {
-        let state = RawState {
-            messages: 0,
-            bytes,
-            max_bytes,
-            first_sequence: 1,
-            last_sequence: 0,
-        };
-        assert_eq!(is_full(&state), expected, "{bytes} of {max_bytes}");
-    }
-
-    #[test]
-    fn senders_are_refused_from_85_per_cent_on() {
-        check(849, 1000, false);
-        check(850, 1000, true);
-        check(u64::MAX / 2, u64::MAX, false);
-    }
 }

@@ -8,7 +8,7 @@ use hookrail_store::{Store, StoreError, event_keys, source_refusals};
 
 /// How often.
 const INTERVAL: Duration = Duration::from_secs(600);
-/// Keys forgotten in one transaction.
+/// Keys, and refusals, forgotten in one transaction.
 const STEP: u32 = 1_000;
 /// The pause between two steps of which the first was full.
 const BREATH: Duration = Duration::from_millis(50);
@@ -29,14 +29,12 @@ pub(crate) async fn forget_regularly(store: Store) {
 async fn forget(store: &Store, now: i64) -> Result<(), StoreError> {
     loop {
         let transaction = store.write().await?;
-        let forgotten = event_keys::forget(&*transaction, now, STEP).await?;
+        let keys = event_keys::forget(&*transaction, now, STEP).await?;
+        let refusals = source_refusals::forget(&*transaction, now - REFUSALS_MS, STEP).await?;
         transaction.commit().await?;
-        if forgotten < u64::from(STEP) {
-            break;
+        if keys.max(refusals) < u64::from(STEP) {
+            return Ok(());
         }
         tokio::time::sleep(BREATH).await;
     }
-    let transaction = store.write().await?;
-    source_refusals::forget(&*transaction, now - REFUSALS_MS).await?;
-    transaction.commit().await
 }

@@ -20,6 +20,7 @@ use crate::{
     sweep_objects::sweep_objects,
     tend_entities::tend_entities,
     trim_dead_letters::trim_dead_letters,
+    trim_journal::trim_journal,
     worker_id,
 };
 
@@ -69,6 +70,7 @@ async fn work(workshop: Workshop, lease: Lease, stop: CancellationToken) -> Resu
         if lease.partition() == FIRST_SHARD {
             tokio::join!(
                 trim_dead_letters(workshop.clone(), lease.clone()),
+                trim_journal(workshop.clone(), lease.clone()),
                 publish_internal_events(workshop.clone(), lease.clone()),
                 sweep_objects(workshop.clone(), lease.clone()),
                 tend_entities(workshop.clone(), lease.clone()),

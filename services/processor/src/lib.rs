@@ -33,6 +33,7 @@ mod readiness;
 mod tell_events;
 mod tend_entities;
 mod tend_partition;
+mod trim_log;
 
 mod jobs;
 mod known_entity;
@@ -45,7 +46,12 @@ mod replay_page;
 mod replay_selection;
 mod replayed_body;
 mod sweep_objects;
+mod trim_by_age;
+mod trim_by_size;
 mod trim_dead_letters;
+mod trim_journal;
+mod trim_leftovers;
+mod trim_pages;
 
 mod back_off;
 mod error;

@@ -28,6 +28,9 @@ pub(crate) struct ProcessorMetrics {
     pub(crate) job_takeovers: IntCounterVec,
     pub(crate) replayed: IntCounterVec,
     pub(crate) dead_letters_trimmed: IntCounter,
+    pub(crate) journal_trimmed: IntCounterVec,
+    pub(crate) store_bytes: IntGauge,
+    pub(crate) store_over_limit: IntGauge,
     pub(crate) objects_swept: IntCounter,
     pub(crate) tombstones_swept: IntCounter,
     pub(crate) internal_events: IntCounter,
@@ -89,6 +92,19 @@ impl ProcessorMetrics {
                 "replayed_total",
                 "Deliveries and events of replays, by result",
                 &["result"],
+            ),
+            journal_trimmed: metrics.counter_vec(
+                "journal_trimmed_rows_total",
+                "Rows removed from the database, by table, and by whether their time was up or room was needed",
+                &["table", "reason"],
+            ),
+            store_bytes: metrics.gauge(
+                "store_bytes",
+                "Bytes in use in the database, estimated on PostgreSQL; on the worker that trims it",
+            ),
+            store_over_limit: metrics.gauge(
+                "store_over_limit",
+                "1 while the database is over its limit and the oldest go early",
             ),
             objects_swept: metrics.counter(
                 "objects_swept_total",

@@ -125,7 +125,7 @@ pub(crate) async fn has_room<'d>(
         .map(|delivery| partition::of_lane(delivery.destination, delivery.lane(), spread(delivery), of))
         .collect();
     for partition in partitions {
-        if workshop.broker.delivery_percent(partition).await? >= FULL_PERCENT {
+        if workshop.broker.delivery_state(partition).await?.percent() >= FULL_PERCENT {
             return Ok(false);
         }
     }

@@ -1,7 +1,18 @@
 //! The processor's settings.
 
+use std::time::Duration;
+
 use clap::Args;
 use hookrail_runtime::SettingsError;
+
+/// Bytes of the database from which on the oldest go early, unless set.
+const STORE_MAX_BYTES: u64 = 32 * 1024 * 1024 * 1024;
+/// Seconds that what is settled stays, unless set: ten times as long as a record of the journal that nobody
+/// confirmed takes to come again, since a late one would bring back what is gone.
+const SETTLED_KEPT_S: u64 = 600;
+
+/// The pause between two rounds of trimming; a test's is shorter.
+const TRIM_PAUSE: Duration = Duration::from_secs(5);
 
 /// How the processor works through events.
 #[derive(Clone, Debug, Args)]
@@ -15,7 +26,7 @@ pub struct ProcessorSettings {
     /// Journal records that are committed together at the most
     #[arg(long, value_name = "N", default_value_t = 500, help_heading = "Processor")]
     pub processor_journal_batch: usize,
-    /// Seconds that processed events and their bodies are kept in the log
+    /// Seconds that events are kept that no source speaks for: posted ones, Hookrail's own, and those of deleted sources
     #[arg(
         long,
         value_name = "SECONDS",
@@ -31,6 +42,26 @@ pub struct ProcessorSettings {
         help_heading = "Processor"
     )]
     pub processor_trim_percent: u64,
+    /// Bytes of the database beyond which the oldest settled deliveries and events go early; 0 = no limit
+    #[arg(
+        long,
+        value_name = "BYTES",
+        default_value_t = STORE_MAX_BYTES,
+        help_heading = "Processor"
+    )]
+    pub processor_store_max_bytes: u64,
+    /// Seconds that events and settled deliveries stay in the database at the least, whatever the retention
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value_t = SETTLED_KEPT_S,
+        help_heading = "Processor",
+        hide_short_help = true
+    )]
+    pub processor_settled_kept_s: u64,
+    /// The pause between two rounds of trimming, of the log and of the database
+    #[arg(skip = TRIM_PAUSE)]
+    pub processor_trim_pause: Duration,
     /// Seconds that a large body without an owner is kept
     #[arg(
         long,
@@ -59,6 +90,9 @@ impl Default for ProcessorSettings {
             processor_journal_batch: 500,
             processor_retention_s: 604_800,
             processor_trim_percent: 70,
+            processor_store_max_bytes: STORE_MAX_BYTES,
+            processor_settled_kept_s: SETTLED_KEPT_S,
+            processor_trim_pause: TRIM_PAUSE,
             processor_orphan_body_s: 604_800,
             processor_replay_per_second: 500,
             processor_worker: None,
@@ -96,6 +130,11 @@ impl ProcessorSettings {
             self.processor_retention_s >= 60,
             "processor-retention-s",
             "has to be at least 60",
+        )?;
+        require(
+            self.processor_settled_kept_s > 0,
+            "processor-settled-kept-s",
+            "has to be above 0",
         )?;
         require(
             self.processor_orphan_body_s > 0,

@@ -11,6 +11,7 @@ use hookrail_domain::{
     ids::{DeliveryId, EventId},
     large_body::owner_in,
     partition,
+    retention::RetentionRules,
 };
 use hookrail_runtime::clock;
 use hookrail_store::{
@@ -120,7 +121,7 @@ impl Sweep<'_> {
     ) -> Result<bool, JobError> {
         if let Some(row) = row {
             let partition = u32::try_from(row.partition).unwrap_or(u32::MAX);
-            let is_in_log = row.sequence.unsigned_abs() >= self.first_sequence(partition).await?;
+            let is_in_log = self.is_in_log(object, row, partition).await?;
             let is_too_much = self.too_much > 0;
             if is_in_log && is_too_much {
                 self.too_much = self.too_much.saturating_sub(row.size.unsigned_abs());
@@ -140,6 +141,27 @@ impl Sweep<'_> {
             .find_event(id.partition(), owner, id.time())
             .await?;
         Ok(found.is_some())
+    }
+
+    /// Whether an event is still in the log. Those of one source may go before others' that are older, so only
+    /// the log itself knows of one that is older than its source keeps it.
+    async fn is_in_log(
+        &mut self,
+        object: &FoundObject,
+        row: &EventRow,
+        partition: u32,
+    ) -> Result<bool, JobError> {
+        let sequence = row.sequence.unsigned_abs();
+        if sequence < self.first_sequence(partition).await? {
+            return Ok(false);
+        }
+        let snapshot = self.workshop.snapshots.current();
+        let rules = RetentionRules::new(&snapshot, self.workshop.settings.processor_retention_s);
+        let keep = rules.of(row.source.as_deref().and_then(|source| source.parse().ok()));
+        if object.put_at >= clock::now_ms().saturating_sub(keep) {
+            return Ok(true);
+        }
+        Ok(self.workshop.broker.raw_get(partition, sequence).await?.is_some())
     }
 
     async fn first_sequence(&mut self, partition: u32) -> Result<u64, JobError> {

@@ -39,6 +39,9 @@ pub(crate) fn seconds_of(name: &str) -> f64 {
 /// CPU time that this thread has used so far; the first number of the file is nanoseconds.
 pub(crate) fn of_this_thread() -> std::time::Duration {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-    let nanoseconds = text.split_whitespace().next().and_then(|first| first.parse().ok());
+    let nanoseconds = text
+        .split_whitespace()
+        .next()
+        .and_then(|first| first.parse().ok());
     std::time::Duration::from_nanos(nanoseconds.unwrap_or_default())
 }

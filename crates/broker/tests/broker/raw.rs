@@ -129,6 +129,76 @@ async fn events_are_found_counted_and_trimmed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_source_is_trimmed_alone_and_what_is_old_is_found_past_the_gaps() {
+    let nats = Nats::start();
+    let broker = nats.broker().await;
+    publish(&broker, "src_1", 0..10).await;
+    publish(&broker, "src_2", 10..40).await;
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let between = now_ms();
+    assert_eq!(broker.raw_since(0, between).await.unwrap(), 41, "all are older");
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    publish(&broker, "src_1", 40..50).await;
+    publish(&broker, "src_2", 50..60).await;
+    let mut sources = broker.raw_sources(0).await.unwrap();
+    sources.sort();
+    assert_eq!(sources, ["src_1", "src_2"]);
+    for (time, expected) in [(0, 1), (between, 41), (now_ms() + 1_000, 61)] {
+        assert_eq!(broker.raw_since(0, time).await.unwrap(), expected, "{time}");
+    }
+
+    assert_eq!(broker.trim_raw_source(0, "src_2", 45).await.unwrap(), 30);
+    assert_eq!(broker.trim_raw_source(0, "src_2", 45).await.unwrap(), 0);
+    assert_eq!(broker.trim_raw_source(0, "src_3", 45).await.unwrap(), 0);
+    let state = broker.raw_state(0).await.unwrap();
+    assert_eq!((state.messages, state.first_sequence), (30, 1));
+    assert!((between - 10_000..between).contains(&state.first_at));
+    // The gap is between the old and the young: where it ends, the young begin.
+    assert_eq!(broker.raw_since(0, between).await.unwrap(), 41);
+    assert_eq!(broker.raw_get(0, 30).await.unwrap(), None);
+    assert!(broker.raw_get(0, 10).await.unwrap().is_some());
+    assert_eq!(broker.pending_by_source(0, "src_2", 0).await.unwrap(), 10);
+    let found = broker.find_event(0, "evt_55", now_ms()).await.unwrap().unwrap();
+    assert_eq!(found.sequence, 56);
+    assert_eq!(broker.find_event(0, "evt_30", between).await.unwrap(), None);
+
+    // With the young of a source gone too, nothing of another is taken for old.
+    assert_eq!(broker.trim_raw_source(0, "src_1", 50).await.unwrap(), 20);
+    assert_eq!(broker.raw_since(0, between).await.unwrap(), 51);
+    assert_eq!(broker.raw_state(0).await.unwrap().first_sequence, 51);
+    assert_eq!(broker.trim_raw(0, 60).await.unwrap(), 10);
+    assert_eq!(
+        broker.raw_since(0, between).await.unwrap(),
+        61,
+        "an empty log has nothing young"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn queued_events_are_listed_by_source_up_to_a_limit() {
+    let nats = Nats::start();
+    let broker = nats.broker().await;
+    publish(&broker, "src_1", 0..3).await;
+    publish(&broker, "src_2", 3..8).await;
+    let queued = async |sources: &[&str], after, most| {
+        let sources: Vec<String> = sources.iter().map(|source| (*source).to_owned()).collect();
+        let queued = broker.queued_events(0, &sources, after, most).await.unwrap();
+        queued.map(|events| {
+            events
+                .into_iter()
+                .map(|event| (event.sequence, event.event_id))
+                .collect::<Vec<_>>()
+        })
+    };
+    let event = |number: u64| (number + 1, format!("evt_{number}"));
+    assert_eq!(queued(&[], 6, 9).await, Ok(vec![event(6), event(7)]));
+    assert_eq!(queued(&["src_1"], 1, 2).await, Ok(vec![event(1), event(2)]));
+    assert_eq!(queued(&["src_1", "src_2"], 0, 7).await, Err(8));
+    assert_eq!(queued(&["src_3"], 0, 7).await, Ok(vec![]));
+    assert_eq!(queued(&[], 8, 0).await, Ok(vec![]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_partitions_mark_is_read_as_it_was_set() {
     let nats = Nats::start();
     let broker = nats.broker().await;

@@ -131,7 +131,7 @@ async fn what_can_not_be_stored_is_told_to_who_still_waits() {
     }
     let refused = refused.expect("five of them are more than the stream holds");
     assert_eq!(broker.response(&refused).await.unwrap(), None);
-    assert!(broker.response_percent().await.unwrap() > 50);
+    assert!(broker.responses_state().await.unwrap().percent() > 50);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,6 +7,7 @@ mod data;
 mod definitions;
 mod entities;
 mod fetchers;
+mod trimming;
 
 use sea_orm::{ConnectionTrait, DbBackend, DbErr};
 use sea_orm_migration::{MigrationTrait, MigratorTrait, SchemaManager};
@@ -23,6 +24,7 @@ impl MigratorTrait for Migrations {
         let mut steps = data::steps();
         steps.extend(entities::steps());
         steps.extend(definitions::steps());
+        steps.extend(trimming::steps());
         steps
     }
 }

@@ -6,14 +6,20 @@ use crate::{IdPage, rows};
 
 /// Conditions that all hold, and their values.
 #[derive(Default)]
-pub(super) struct Conditions {
+pub(crate) struct Conditions {
     clauses: Vec<String>,
     values: Vec<Value>,
 }
 
 impl Conditions {
     /// Adds a clause; each `?` in it stands for the next of `values`.
-    pub(super) fn add(&mut self, clause: &str, values: impl IntoIterator<Item = Value>) {
+    pub(crate) fn add(&mut self, clause: &str, values: impl IntoIterator<Item = Value>) {
+        let numbered = self.numbered(clause, values);
+        self.clauses.push(numbered);
+    }
+
+    /// A clause for another part of the statement; each `?` in it stands for the next of `values`.
+    pub(crate) fn numbered(&mut self, clause: &str, values: impl IntoIterator<Item = Value>) -> String {
         let mut numbered = String::with_capacity(clause.len() + 8);
         let mut values = values.into_iter();
         for part in clause.split_inclusive('?') {
@@ -25,11 +31,11 @@ impl Conditions {
             numbered.push_str(before);
             numbered.push_str(&self.place(value));
         }
-        self.clauses.push(numbered);
+        numbered
     }
 
     /// Adds `column = value` where there is a value.
-    pub(super) fn equal(&mut self, column: &str, value: Option<&str>) {
+    pub(crate) fn equal(&mut self, column: &str, value: Option<&str>) {
         if let Some(value) = value {
             self.add(&format!("{column} = ?"), [rows::text(value)]);
         }
@@ -57,17 +63,17 @@ impl Conditions {
     }
 
     /// The conditions as text, then whatever is added with [`Conditions::place`], and the values.
-    pub(super) fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         self.clauses.join(" AND ")
     }
 
     /// Adds a value; gives the text that stands for it.
-    pub(super) fn place(&mut self, value: Value) -> String {
+    pub(crate) fn place(&mut self, value: Value) -> String {
         self.values.push(value);
         format!("${}", self.values.len())
     }
 
-    pub(super) fn into_values(self) -> Vec<Value> {
+    pub(crate) fn into_values(self) -> Vec<Value> {
         self.values
     }
 }

@@ -182,3 +182,73 @@ async fn an_own_event_that_can_not_be_meant_is_refused_by_field() {
         );
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn queued_events_are_listed_until_they_are_processed() {
+    let running = Running::start().await;
+    let source = running.source(json!({"ordering": {"mode": "source"}})).await;
+    let mut ids = Vec::new();
+    for number in 0..5 {
+        ids.push(running.send(&source, json!({ "number": number })).await);
+    }
+    ids.sort();
+    let posted = json!({"event_type": "order.paid", "data": {}});
+    let answer = running.api.call("POST", "/events", Some(&posted)).await.unwrap();
+    let posted = answer.expect(202).unwrap()["event_id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let listed = async |query: String| {
+        let list = running
+            .api
+            .get(&format!("/events?status=received{query}"))
+            .await
+            .unwrap();
+        let items = list["items"].as_array().unwrap().clone();
+        let ids: Vec<String> = items
+            .iter()
+            .map(|item| item["id"].as_str().unwrap().to_owned())
+            .collect();
+        (ids, list["next_cursor"].as_str().map(str::to_owned), items)
+    };
+    let (all, next, items) = listed("&order=asc".to_owned()).await;
+    let mut wanted = ids.clone();
+    wanted.push(posted.clone());
+    wanted.sort();
+    assert_eq!((&all, next), (&wanted, None));
+    let first = items.iter().find(|item| item["id"] == json!(ids[0])).unwrap();
+    assert_eq!(
+        (&first["status"], &first["source"]),
+        (&json!("received"), &json!(source))
+    );
+    assert_eq!(
+        (&first["processed_at"], &first["size"]),
+        (&json!(null), &json!(12))
+    );
+
+    // Pages, from the newest on; processed ones leave the list at once.
+    let (page, next, _) = listed(format!("&source={source}&limit=2")).await;
+    assert_eq!(page, [ids[4].clone(), ids[3].clone()]);
+    running.process(&ids[0], EventStatus::Processed).await;
+    let (page, next, _) = listed(format!("&source={source}&limit=2&cursor={}", next.unwrap())).await;
+    assert_eq!((page, next), (vec![ids[2].clone(), ids[1].clone()], None));
+    let (since, _, _) = listed("&since=2099-01-01T00:00:00Z".to_owned()).await;
+    assert_eq!(since, Vec::<String>::new());
+    let (other, _, _) = listed("&source=src_01ARZ3NDEKTSV4RRFFQ69G5FAV".to_owned()).await;
+    assert_eq!(other, Vec::<String>::new());
+    for query in ["&q=x", "&entity=customer/42"] {
+        let path = format!("/events?status=received{query}");
+        assert_eq!(
+            running.api.call("GET", &path, None).await.unwrap().status,
+            422,
+            "{path}"
+        );
+    }
+    let workspace = running
+        .api
+        .create("/workspaces", json!({"code": "else"}))
+        .await
+        .unwrap();
+    let (elsewhere, _, _) = listed(format!("&workspace={}", workspace["code"].as_str().unwrap())).await;
+    assert_eq!(elsewhere, Vec::<String>::new(), "nothing of another workspace");
+}
