@@ -4,6 +4,7 @@ use hookrail_domain::{
     delivery::EntityRef,
     entity::{Build, Warning},
     event::Event,
+    fetcher::answer::FetchAnswer,
     plan::Planned,
     snapshot::Snapshot,
     source::{OrderingMode, Source},
@@ -76,7 +77,7 @@ pub(crate) fn of_lane_key(
         .source(source)
         .map(|source| source.spec.effective_ordering().mode);
     // A fetcher's answers are in order by their entity, and by nothing else.
-    let mode = if event.internal {
+    let mode = if FetchAnswer::of(event).is_some() {
         Some(OrderingMode::Key)
     } else {
         mode

@@ -68,6 +68,7 @@ const SCENARIOS: &[(&str, Scenario)] = scenarios! {
         a_filter_leaves_events_out_and_says_so,
         a_payload_without_the_id_fails_and_the_source_warns;
     fetchers: a_thousand_ids_end_in_their_newest_state_and_in_order,
+        a_burst_about_one_entity_costs_few_calls,
         fetches_survive_the_death_of_who_makes_them,
         answers_that_give_no_entity_are_told_and_mended,
         an_entity_that_its_api_has_no_more_is_deleted_or_marked;
