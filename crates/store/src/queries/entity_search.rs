@@ -13,14 +13,15 @@ use hookrail_domain::json::Json;
 use sea_orm::{ConnectionTrait, QueryResult, Value};
 
 use super::conditions::Conditions;
-use super::entities::{EntityFilter, EntityList, EntityPage, EntityPlace};
+use super::entities::{EntityFilter, EntityList, EntityPage, EntityPlace, LOOKED_AT};
 use crate::entities::{EntityKey, EntityRow};
 use crate::{StoreError, entities, entity_terms, rows, statement};
 
 /// Entities of a term's list that are looked at together.
 const STEP: usize = 500;
-/// How far a term's list is counted to see which is the shortest.
-const COUNTED: i64 = 1_000;
+/// How far a term's list is counted to see which is the shortest: one that a request looks at as a whole is
+/// always told from longer ones.
+const COUNTED: usize = LOOKED_AT;
 
 /// One page of the entities that have what is wanted.
 pub(super) async fn search<C: ConnectionTrait>(
