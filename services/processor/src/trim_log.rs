@@ -86,13 +86,14 @@ impl LogTrimmer {
             let listed: HashSet<&String> = self.round.iter().collect();
             self.through.retain(|source, _| listed.contains(source));
         }
+        let longest = rules.longest();
         let (mut trimmed, mut left) = (0, SOURCES_AT_ONCE);
         while left > 0
             && log.lease.holds()
             && let Some(source) = self.round.pop()
         {
             let keep = rules.of(source.parse::<SourceId>().ok());
-            if keep >= rules.longest() {
+            if keep >= longest {
                 continue;
             }
             let done = self.through.get(&source).copied().unwrap_or_default();

@@ -50,6 +50,16 @@ async fn bad_fields_are_refused_by_name(client: &Client) {
             "/ordering/key",
         ),
         (r#"{"name": "a", "paused": true}"#, "not-yet-supported", "/paused"),
+        (
+            r#"{"name": "a", "retention": {"events_s": 59}}"#,
+            "invalid",
+            "/retention/events_s",
+        ),
+        (
+            r#"{"name": "a", "retention": {"events_s": 315360001}}"#,
+            "invalid",
+            "/retention/events_s",
+        ),
         (r#"{"name": "a", "auth": {"type": "jwt"}}"#, "invalid", "/auth"),
         (
             r#"{"name": "a", "request_response": {"enabled": true, "timeout_ms": 99}}"#,
