@@ -401,7 +401,7 @@ pub(crate) async fn an_entity_that_its_api_has_no_more_is_deleted_or_marked(
         sources.push((source, kind));
     }
     let webhook = r#"{"shop":"a\"b","item":7}"#;
-    let unique_id = "%5B%22a%5C%22b%22,7%5D";
+    let unique_id = COMPOSITE_ID;
     for (source, kind) in &sources {
         accepted(api, source, webhook).await?;
         let found = entity(api, kind, unique_id).await?;
@@ -420,15 +420,14 @@ pub(crate) async fn an_entity_that_its_api_has_no_more_is_deleted_or_marked(
     types.sort_by_key(Value::to_string);
     ensure!(types == ["entity.deleted", "entity.updated"], "{types:?}");
     let (deleted, marked) = (&sources[0].1, &sources[1].1);
-    let answer = api
-        .call("GET", &format!("/entities/{deleted}/{unique_id}"), None)
-        .await?;
-    ensure!(answer.status == 404, "{}", answer.text);
-    let kept = entity(api, marked, unique_id).await?;
-    ensure!(
-        kept["data"]["_missing"] == true && kept["fields"]["_missing"] == true,
-        "{kept}"
-    );
+    let path = format!("/entities/{deleted}/{unique_id}");
+    let is_gone = || async {
+        let answer = api.call("GET", &path, None).await.ok()?;
+        (answer.status == 404).then_some(())
+    };
+    eventually("it is deleted", SOON, is_gone).await?;
+    let is_marked = |kept: &Value| kept["data"]["_missing"] == true && kept["fields"]["_missing"] == true;
+    let kept = stored_as(api, marked, is_marked).await?;
     ensure!(kept["data"]["id"] == 7, "{kept}");
     // What comes back is a new entity, or loses its mark.
     gone.store(0, Ordering::SeqCst);
@@ -442,7 +441,20 @@ pub(crate) async fn an_entity_that_its_api_has_no_more_is_deleted_or_marked(
         .collect();
     types.sort_by_key(Value::to_string);
     ensure!(types == ["entity.created", "entity.updated"], "{types:?}");
-    let kept = entity(api, marked, unique_id).await?;
-    ensure!(kept["data"]["_missing"].is_null(), "{kept}");
+    stored_as(api, marked, |kept| kept["data"]["_missing"].is_null()).await?;
     Ok(())
+}
+
+/// `["a\"b",7]` in a path.
+const COMPOSITE_ID: &str = "%5B%22a%5C%22b%22,7%5D";
+
+/// Waits until the entity is stored as wanted: its changes are told before.
+async fn stored_as(api: &Api, kind: &str, wanted: impl Fn(&Value) -> bool) -> anyhow::Result<Value> {
+    let (path, wanted) = (format!("/entities/{kind}/{COMPOSITE_ID}"), &wanted);
+    let path = &path;
+    eventually(&format!("GET {path} as wanted"), SOON, || async move {
+        let found = api.get(path).await.ok()?;
+        wanted(&found).then_some(found)
+    })
+    .await
 }
