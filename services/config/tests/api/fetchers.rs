@@ -169,7 +169,7 @@ async fn a_test_shows_the_call_and_the_entity(client: &Client) {
     assert_eq!(wrong["warnings"][0]["field"], "fetcher.entity_path", "{wrong}");
     assert!(wrong["entity"].is_null(), "{wrong}");
     client
-        .post("/fetchers/test", &test("$.data", "[1]"))
+        .post("/fetchers/test", &test("$.data", "{}"))
         .await
         .is_invalid_at("invalid", "/id");
     client
