@@ -52,6 +52,8 @@ pub struct Delivery {
     pub accepted_at: Millis,
     /// The body's content type.
     pub content_type: Option<String>,
+    /// Headers that belong to the body: the attributes of a CloudEvent in binary mode. Names in lower case.
+    pub headers: Vec<(String, String)>,
     /// The body.
     pub body: Body,
     /// The trace that it belongs to.

@@ -78,7 +78,7 @@ pub enum DestinationMethod {
     Patch,
     /// As POST.
     Delete,
-    /// The body's members as query parameters.
+    /// The body's members as query parameters, without a body.
     Get,
 }
 
@@ -102,13 +102,13 @@ pub enum Format {
     /// `event_time`, `event_type`, `current_context`, `data`.
     #[default]
     Event,
-    /// The bytes as received.
+    /// The bytes as received; not with the method GET.
     Raw,
     /// What a route's mapping makes.
     Mapped,
-    /// A CloudEvent, structured mode.
+    /// A CloudEvent, structured mode; not with the method GET.
     Cloudevents,
-    /// A CloudEvent, binary mode.
+    /// A CloudEvent, binary mode; not with the method GET.
     CloudeventsBinary,
 }
 
@@ -237,6 +237,7 @@ impl DestinationSpec {
         faults.require(validation::is_name(&self.name), "/name", detail);
         validation::check_labels(&self.labels, &mut faults);
         self.check_request(&mut faults);
+        self.check_body(&mut faults);
         self.check_signing(&mut faults);
         self.check_limits(&mut faults);
         self.check_later(&mut faults);
@@ -257,7 +258,12 @@ impl DestinationSpec {
         }
         faults.require(self.headers.len() <= 32, "/headers", "has more than 32 headers");
         for (name, value) in &self.headers {
-            check_header(name, value, &format!("/headers/{}", pointer_token(name)), faults);
+            check_header(
+                name,
+                value,
+                &format!("/headers/{}", validation::pointer_token(name)),
+                faults,
+            );
         }
         check_auth(&self.auth, faults);
         for (i, event) in self.events.iter().enumerate() {
@@ -265,6 +271,20 @@ impl DestinationSpec {
             faults.require(fits, &format!("/events/{i}"), "is not the name of an event type");
         }
         faults.require(self.events.len() <= 64, "/events", "has more than 64 event types");
+    }
+
+    fn check_body(&self, faults: &mut Faults) {
+        let has_members = matches!(self.format, Format::Event | Format::Mapped);
+        faults.require(
+            self.method != DestinationMethod::Get || has_members,
+            "/format",
+            "has to be event or mapped with the method GET, which sends the body's members as query parameters",
+        );
+        faults.require(
+            self.format != Format::Mapped || self.events.is_empty(),
+            "/events",
+            "have to come by routes where the format is mapped: a route has the mapping",
+        );
     }
 
     fn check_signing(&self, faults: &mut Faults) {
@@ -311,12 +331,6 @@ impl DestinationSpec {
     }
 
     fn check_later(&self, faults: &mut Faults) {
-        faults.later(self.method != DestinationMethod::Get, "/method", "GET");
-        faults.later(
-            matches!(self.format, Format::Event | Format::Raw),
-            "/format",
-            "this format",
-        );
         let hmac = matches!(self.signing, Signing::Hmac { .. });
         faults.later(!hmac, "/signing/type", "a plain HMAC");
         let ed25519 = matches!(
@@ -370,8 +384,4 @@ pub(crate) fn check_header(name: &str, value: &str, pointer: &str, faults: &mut 
         pointer,
         "is not a header's value: visible ASCII only",
     );
-}
-
-fn pointer_token(text: &str) -> String {
-    text.replace('~', "~0").replace('/', "~1")
 }

@@ -4,6 +4,7 @@
 //! numbers, or talks to a network, a disk or a database; that is what the other crates are for.
 
 pub mod api_key;
+pub mod body_rules;
 pub mod circuit;
 pub mod delivery;
 pub mod destination;
@@ -21,6 +22,7 @@ pub mod jsonpath;
 pub mod jwt;
 pub mod lane;
 pub mod large_body;
+pub mod mapping;
 pub mod ordering;
 pub mod ordering_key;
 pub mod ownership;

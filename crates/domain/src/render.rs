@@ -1,7 +1,15 @@
 //! The body of a delivery in the format `event`, and the text of times.
 //!
 //! Written straight into bytes, compact, so numbers and member order come out as they came in.
-//! Other formats have their own place; nothing here knows destinations or HTTP.
+//! Other formats have their own place ([`cloudevent`], [`crate::mapping`]), and so has what becomes of a body
+//! that is sent with GET ([`query`]); nothing here knows destinations.
+
+mod cloudevent;
+mod query;
+
+pub use cloudevent::{CLOUDEVENT_CONTENT_TYPE, CloudEvent, CloudEventData};
+pub(crate) use query::query_name;
+pub use query::{MAX_QUERY_URL_BYTES, QueryError, flatten, url_with_members};
 
 use crate::Millis;
 use crate::json::{Json, Members, write_json_string};

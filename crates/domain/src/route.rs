@@ -7,8 +7,8 @@ use crate::{
     event_type,
     filter::Filter,
     ids::{DestinationId, RouteId, SourceId, WorkspaceId},
-    json::Json,
     jsonpath::JsonPath,
+    mapping::Mapping,
     validation::{self, Faults, FieldError},
 };
 
@@ -49,9 +49,9 @@ pub struct RouteSpec {
     /// Which of them; absent = all.
     #[schema(value_type = Option<Object>)]
     pub filter: Option<Filter>,
-    /// Field mapping, for destinations of format `mapped`.
+    /// What the body is made of, for destinations of format `mapped`, and only for these.
     #[schema(value_type = Option<Object>)]
-    pub mapping: Option<Json>,
+    pub mapping: Option<Mapping>,
     /// What is kept in order at an ordered destination.
     pub ordering_key: Option<OrderingKey>,
     /// Whether the destination's answer is the sender's, where the source is one of request-response. One
@@ -102,7 +102,6 @@ impl RouteSpec {
             let fits = event_type::is_type_name(event);
             faults.require(fits, &format!("/events/{i}"), "is not the name of an event type");
         }
-        faults.later(self.mapping.is_none(), "/mapping", "a mapping");
         let can_respond = !self.respond || self.source.is_some();
         faults.require(
             can_respond,

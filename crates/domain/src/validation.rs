@@ -69,6 +69,11 @@ impl Faults {
     }
 }
 
+/// A member's name as a token of a JSON Pointer (RFC 6901, section 3).
+pub fn pointer_token(name: &str) -> String {
+    name.replace('~', "~0").replace('/', "~1")
+}
+
 /// A name of letters, digits, `_` and `-` that starts with a letter or digit, at most 64 long.
 pub fn is_name(text: &str) -> bool {
     let bytes = text.as_bytes();

@@ -6,7 +6,8 @@ use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use bytes::Bytes;
 use hookrail_domain::{
     Millis,
-    destination::{DestinationAuth, DestinationSpec, Signing},
+    destination::{DestinationAuth, DestinationMethod, DestinationSpec, Signing},
+    render::{self, QueryError},
     secret::Secret,
     signature::{self, SecretError, SigningKey},
 };
@@ -51,6 +52,9 @@ pub enum RequestError {
     /// A signing secret can't be used.
     #[error("the signing secret can't be used: {0}")]
     SigningSecret(#[from] SecretError),
+    /// The method is GET, and the body can't be a query.
+    #[error(transparent)]
+    Query(#[from] QueryError),
 }
 
 impl RequestError {
@@ -59,19 +63,29 @@ impl RequestError {
         match self {
             Self::NoSecret(pointer) => pointer,
             Self::SigningSecret(_) => "/signing/secrets",
+            Self::Query(_) => "/method",
         }
     }
 }
 
-/// The request to `spec`'s receiver, signed at `now`.
+/// The request to `spec`'s receiver, signed at `now`. With the method GET the body's members are in the URL,
+/// and what is sent and signed has no body.
 ///
 /// # Errors
-/// When a secret of the definition is missing, over, or no signing secret.
+/// When a secret of the definition is missing, over, or no signing secret; when the body can't be a query.
 pub fn make_request(
     spec: &DestinationSpec,
-    content: RequestContent<'_>,
+    mut content: RequestContent<'_>,
     now: Millis,
 ) -> Result<MadeRequest, RequestError> {
+    let url = match spec.method {
+        DestinationMethod::Get => {
+            content.content_type = None;
+            let body = std::mem::take(&mut content.body);
+            render::url_with_members(&spec.url, &body)?
+        }
+        _ => spec.url.clone(),
+    };
     let secret = secret_headers(spec, &content, now)?;
     let kept_headers = open_headers(spec, &content, now);
     let is_kept = |name: &str| !CREDENTIALS.contains(&name) && secret.iter().all(|(other, _)| other != name);
@@ -82,7 +96,7 @@ pub fn make_request(
         .collect();
     headers.extend(secret);
     let timeout_ms = u64::from(spec.timeout_ms);
-    let mut request = OutboundRequest::new(spec.method.as_str(), &spec.url, content.body, timeout_ms);
+    let mut request = OutboundRequest::new(spec.method.as_str(), &url, content.body, timeout_ms);
     request.headers = headers;
     Ok(MadeRequest {
         request,

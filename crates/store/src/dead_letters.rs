@@ -36,11 +36,30 @@ pub struct DeadLetterRow {
     pub revision: i64,
     /// Its trace.
     pub traceparent: String,
+    /// Headers that belong to the body: a JSON array of pairs; none where there are none.
+    pub headers: Option<String>,
+}
+
+impl DeadLetterRow {
+    /// Headers that belong to the body.
+    ///
+    /// # Errors
+    /// They are not what was written.
+    pub fn headers(&self) -> Result<Vec<(String, String)>, StoreError> {
+        let read = |text: &String| serde_json::from_str(text);
+        let headers = self.headers.as_ref().map(read).transpose();
+        headers
+            .map(Option::unwrap_or_default)
+            .map_err(|error| StoreError::Unreadable {
+                table: "dead_letters",
+                row: self.delivery.clone(),
+                reason: error.to_string(),
+            })
+    }
 }
 
 /// The columns of a [`DeadLetterRow`].
-pub const COLUMNS: &str =
-    "delivery, workspace, destination, died_at, content_type, body, body_object, size, revision, traceparent";
+pub const COLUMNS: &str = "delivery, workspace, destination, died_at, content_type, body, body_object, size, revision, traceparent, headers";
 
 /// Stores dead letters; of one that dies again the newer time is kept.
 ///
@@ -164,5 +183,11 @@ fn row(delivery: &Delivery, died_at: Millis) -> Vec<Value> {
         rows::number(delivery.body.size()),
         rows::number(delivery.revision),
         rows::text(&delivery.traceparent),
+        headers(&delivery.headers).into(),
     ]
+}
+
+/// The form of the column; most bodies have none.
+fn headers(headers: &[(String, String)]) -> Option<String> {
+    (!headers.is_empty()).then(|| serde_json::to_string(headers).expect("pairs of text are JSON"))
 }

@@ -556,6 +556,7 @@ async fn a_dead_letter_keeps_its_body() {
             revision: 1,
             accepted_at: 1,
             content_type: None,
+            headers: Vec::new(),
             body: Body::inline(vec![0, 1, 255]),
             traceparent: String::new(),
             replay: None,

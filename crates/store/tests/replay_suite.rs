@@ -53,6 +53,7 @@ fn delivery(number: u64, destination: u128) -> Delivery {
         revision: 1,
         accepted_at: 1_000,
         content_type: None,
+        headers: Vec::new(),
         body: Body::inline(*b"{}"),
         traceparent: String::new(),
         replay: None,

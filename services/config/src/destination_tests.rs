@@ -12,6 +12,7 @@ use crate::definition::Stored;
 use crate::destination_input::{check_url, new_spec};
 use crate::error::ApiError;
 use crate::json_body::JsonBody;
+use crate::sample_body::{Sample, mapping_to};
 use crate::state::ConfigState;
 use crate::{event_types, probe, secret_fields, signing_secret};
 
@@ -52,7 +53,12 @@ async fn test_unsaved(
     check_url(&state, &spec)?;
     signing_secret::ensure(&mut spec);
     secret_fields::settle(&mut spec, &[])?;
-    let (attempt, _) = probe::attempt(&state, &sender.workspace, &spec, PING).await?;
+    let sample = Sample {
+        workspace: &sender.workspace,
+        event_type: PING,
+        mapping: None,
+    };
+    let (attempt, _) = probe::attempt(&state, &spec, sample).await?;
     Ok(answer::json(&attempt))
 }
 
@@ -71,7 +77,14 @@ async fn test_saved(
     if !event_types::is_known(event_type) {
         return Err(ApiError::field("/event_type", "there is no such event type"));
     }
-    let stored = Stored::<DestinationSpec>::find(state.store.reader(), &sender.workspace_id(), &id).await?;
-    let (attempt, _) = probe::attempt(&state, &sender.workspace, &stored.spec, event_type).await?;
+    let reader = state.store.reader();
+    let stored = Stored::<DestinationSpec>::find(reader, &sender.workspace_id(), &id).await?;
+    let mapping = mapping_to(reader, &stored.row, event_type).await?;
+    let sample = Sample {
+        workspace: &sender.workspace,
+        event_type,
+        mapping: mapping.as_ref(),
+    };
+    let (attempt, _) = probe::attempt(&state, &stored.spec, sample).await?;
     Ok(answer::json(&attempt))
 }

@@ -2,6 +2,7 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use hookrail_domain::destination::{Destination, DestinationSpec};
+use hookrail_domain::event_type::PING;
 use hookrail_domain::ids::DestinationId;
 use hookrail_domain::json::Json;
 use hookrail_domain::snapshot::{Definition, Key};
@@ -18,6 +19,7 @@ use crate::idempotency::once;
 use crate::json_body::JsonBody;
 use crate::paging::{PageQuery, page};
 use crate::probe::{self, ProbeMode};
+use crate::sample_body::mapping_to;
 use crate::signing_secret::{self, with_secret_shown};
 use crate::state::{ConfigState, new_id};
 use crate::{preconditions, route_rules, secret_fields};
@@ -84,7 +86,7 @@ async fn create(
     once(&state, &sender, &request, &body, async |claim| {
         let made = signing_secret::ensure(&mut spec);
         secret_fields::settle(&mut spec, &[])?;
-        probe::check(&state, &sender.workspace, &spec, mode).await?;
+        probe::check(&state, &sender.workspace, &spec, None, mode).await?;
         let change = Change::begin(&state).await?;
         let id = new_id::<DestinationId>().to_string();
         let stored = change
@@ -139,7 +141,8 @@ async fn patch(
     secret_fields::settle(&mut spec, &[])?;
     route_rules::check_destination(reader, &before.row, &spec).await?;
     if probe::is_needed(&before.spec, &spec) {
-        probe::check(&state, &sender.workspace, &spec, mode).await?;
+        let mapping = mapping_to(reader, &before.row, PING).await?;
+        probe::check(&state, &sender.workspace, &spec, mapping.as_ref(), mode).await?;
     }
     let stored = save(&state, &sender.workspace, before, spec).await?;
     let shown = Json::Object(show(&stored.row, &sender.workspace));

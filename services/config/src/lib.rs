@@ -24,6 +24,7 @@ mod fetcher_rules;
 mod merge_patch;
 mod respond_rules;
 mod route_rules;
+mod sample_body;
 mod secret_fields;
 // Resources
 mod destination_input;

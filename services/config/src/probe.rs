@@ -3,16 +3,16 @@
 use actix_web::{HttpRequest, web};
 use hookrail_domain::destination::DestinationSpec;
 use hookrail_domain::event_type::PING;
-use hookrail_domain::ids::{DeliveryId, EventId};
+use hookrail_domain::ids::DeliveryId;
 use hookrail_domain::json::{Json, Members};
-use hookrail_domain::render::{CurrentContext, EventBody, Origin};
+use hookrail_domain::mapping::Mapping;
 use hookrail_domain::workspace::Workspace;
 use hookrail_outbound::{AttemptError, AttemptResponse, AttemptResult};
 use hookrail_runtime::clock;
 
 use crate::definition::time;
 use crate::error::ApiError;
-use crate::event_types;
+use crate::sample_body::Sample;
 use crate::state::{ConfigState, new_id};
 use crate::test_request;
 
@@ -56,13 +56,19 @@ pub(crate) async fn check(
     state: &ConfigState,
     workspace: &Workspace,
     spec: &DestinationSpec,
+    mapping: Option<&Mapping>,
     mode: ProbeMode,
 ) -> Result<(), ApiError> {
     match mode {
         ProbeMode::Off => Ok(()),
         ProbeMode::Connect => connect(state, spec).await,
         ProbeMode::Request => {
-            let (attempt, is_success) = attempt(state, workspace, spec, PING).await?;
+            let sample = Sample {
+                workspace,
+                event_type: PING,
+                mapping,
+            };
+            let (attempt, is_success) = attempt(state, spec, sample).await?;
             if is_success {
                 Ok(())
             } else {
@@ -72,15 +78,16 @@ pub(crate) async fn check(
     }
 }
 
-/// Sends the sample of an event type; gives the attempt as it is shown, and whether it was a success.
+/// Sends a sample; gives the attempt as it is shown, and whether it was a success.
 pub(crate) async fn attempt(
     state: &ConfigState,
-    workspace: &Workspace,
     spec: &DestinationSpec,
-    event_type: &str,
+    sample: Sample<'_>,
 ) -> Result<(Json, bool), ApiError> {
     let now = clock::now_ms();
-    let body = sample_body(workspace, event_type, now);
+    let body = sample
+        .body(spec, now)
+        .map_err(|error| ApiError::field("/format", error.to_string()))?;
     let webhook_id = new_id::<DeliveryId>().to_string();
     let made = test_request::build(spec, &webhook_id, body, now)
         .map_err(|error| ApiError::field(error.pointer(), error.to_string()))?;
@@ -100,26 +107,6 @@ async fn connect(state: &ConfigState, spec: &DestinationSpec) -> Result<(), ApiE
     } else {
         Err(ApiError::ProbeFailed(show(now, Json::Null, &result)))
     }
-}
-
-fn sample_body(workspace: &Workspace, event_type: &str, now: i64) -> Vec<u8> {
-    let event_id = new_id::<EventId>().to_string();
-    let origin = Origin {
-        workspace: &workspace.code,
-        source: None,
-        event_id: &event_id,
-        entity: None,
-        previous_fields: None,
-        query: None,
-    };
-    let data = event_types::sample_data(event_type);
-    EventBody {
-        event_time: now,
-        event_type,
-        current_context: CurrentContext::Origin(origin),
-        data: &data,
-    }
-    .to_bytes()
 }
 
 /// An exchange as it is shown.

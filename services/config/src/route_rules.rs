@@ -1,5 +1,6 @@
 //! What has to hold between sources, destinations and routes, whichever is saved last.
 
+use hookrail_domain::body_rules;
 use hookrail_domain::destination::{DestinationOrdering, DestinationSpec};
 use hookrail_domain::ids::SourceId;
 use hookrail_domain::ordering;
@@ -38,6 +39,9 @@ pub(crate) async fn check_destination<C: ConnectionTrait>(
     destination: &DestinationSpec,
 ) -> Result<(), ApiError> {
     for route in routes_using(connection, row).await? {
+        if let Some(misfit) = body_rules::check_route(&route, destination) {
+            return Err(ApiError::Invalid(vec![misfit.in_destination(&route.name)]));
+        }
         let id = route.source.map(|id| id.to_string()).unwrap_or_default();
         if let Some(source) = Stored::<SourceSpec>::look_up(connection, &row.workspace_id, &id).await? {
             check_order(&source.spec, destination)?;
@@ -64,6 +68,11 @@ pub(crate) async fn check_route<C: ConnectionTrait>(
     let destination = end::<C, DestinationSpec>(connection, workspace_id, wanted, &mut errors).await?;
     if !errors.is_empty() {
         return Err(ApiError::Invalid(errors));
+    }
+    if let Some(destination) = &destination
+        && let Some(misfit) = body_rules::check_route(route, destination)
+    {
+        return Err(ApiError::Invalid(vec![misfit.in_route(&destination.name)]));
     }
     match (source, destination) {
         (Some(source), Some(destination)) => check_order(&source, &destination),
@@ -121,7 +130,8 @@ async fn end<C: ConnectionTrait, S: Definable>(
     Ok(found.map(|stored| stored.spec))
 }
 
-async fn routes_using<C: ConnectionTrait>(
+/// The routes from a source, or to a destination.
+pub(crate) async fn routes_using<C: ConnectionTrait>(
     connection: &C,
     row: &DefinitionRow,
 ) -> Result<Vec<RouteSpec>, ApiError> {

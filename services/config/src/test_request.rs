@@ -5,6 +5,8 @@ use hookrail_domain::destination::DestinationSpec;
 use hookrail_domain::json::{Json, Members};
 use hookrail_outbound::{MadeRequest, RequestContent, RequestError, make_request};
 
+use crate::sample_body::SampleBody;
+
 /// The header that marks a test: it tells a receiver that nothing happened.
 pub(crate) const TEST_HEADER: &str = "hookrail-test";
 /// What is shown in the place of a credential.
@@ -14,14 +16,16 @@ const HIDDEN: &str = "***";
 pub(crate) fn build(
     spec: &DestinationSpec,
     webhook_id: &str,
-    body: Vec<u8>,
+    body: SampleBody,
     now: Millis,
 ) -> Result<MadeRequest, RequestError> {
+    let mut headers = body.headers;
+    headers.push((TEST_HEADER.to_owned(), "true".to_owned()));
     let content = RequestContent {
         webhook_id,
-        body: body.into(),
-        content_type: Some("application/json"),
-        headers: vec![(TEST_HEADER.to_owned(), "true".to_owned())],
+        body: body.bytes.into(),
+        content_type: Some(body.content_type),
+        headers,
     };
     make_request(spec, content, now)
 }

@@ -35,7 +35,7 @@ pub(crate) fn make_request(
 /// What is sent again has no place in its source's order, so no `hookrail-sequence`.
 fn own_headers(delivery: &Delivery, number: u32) -> Vec<(String, String)> {
     let sequence = delivery.place_in_order().map(|origin| origin.to_string());
-    let mut headers = Vec::with_capacity(4);
+    let mut headers = delivery.headers.clone();
     headers.extend(sequence.map(|origin| ("hookrail-sequence".to_owned(), origin)));
     let replay = delivery.replay.map(|replay| replay.to_string());
     headers.extend(replay.map(|replay| ("hookrail-replay".to_owned(), replay)));

@@ -232,6 +232,7 @@ mod tests {
             revision: 1,
             accepted_at: 0,
             content_type: None,
+            headers: Vec::new(),
             body: Body::inline(&b""[..]),
             traceparent: String::new(),
             replay: None,

@@ -20,6 +20,7 @@ mod publish_deliveries;
 mod read_answer;
 pub mod read_event;
 mod render_delivery;
+mod rendered_body;
 mod rule_findings;
 mod take_answers;
 mod take_deletions;

@@ -76,6 +76,7 @@ fn fetch(
         revision: planner.snapshot.revision(),
         accepted_at: event.accepted_at,
         content_type: Some("application/json".to_owned()),
+        headers: Vec::new(),
         body: Body::inline(asked.to_body()),
         traceparent: event.traceparent.clone(),
         replay: planner.replay,

@@ -1,23 +1,20 @@
-//! Making a delivery from what was planned: its body in the destination's format, within the size that
-//! one may have. What can't be made is dead from the start, and recorded so; it never holds up
+//! Making a delivery from what was planned, with its body ([`crate::rendered_body`]) within the size that one
+//! may have. What can't be made is dead from the start, and recorded so; it never holds up
 //! anything.
 
 use std::cell::OnceCell;
 
 use hookrail_domain::{
     delivery::{Delivery, DeliveryStatus, EntityRef, ErrorCode, Failure},
-    destination::Format,
     event::Body,
     ids::ReplayId,
     journal::{DeliveryFacts, StateRecord},
     json::{Json, Members},
     plan::Planned,
-    render::{CurrentContext, EntityReference, EventBody, Origin},
     snapshot::Snapshot,
-    source::query_params::declared_members,
 };
 
-use crate::evaluate::Arrival;
+use crate::{evaluate::Arrival, rendered_body};
 
 /// What the body of a delivery is made from.
 pub(crate) struct Rendering<'a> {
@@ -37,12 +34,8 @@ pub(crate) struct Rendering<'a> {
 
 /// The delivery, or the record of its death.
 pub(crate) fn render(rendering: &Rendering<'_>, planned: Planned) -> Result<Delivery, Box<StateRecord>> {
-    let body = body(rendering, planned.format);
+    let rendered = rendered_body::render(rendering, planned.format, planned.route);
     let event = &rendering.arrival.event;
-    let (content_type, bytes) = match body {
-        Ok((content_type, bytes)) => (content_type, Ok(bytes)),
-        Err(reason) => (None, Err(reason)),
-    };
     let mut delivery = Delivery {
         id: planned.id,
         event: event.id,
@@ -56,7 +49,8 @@ pub(crate) fn render(rendering: &Rendering<'_>, planned: Planned) -> Result<Deli
         origin: planned.origin,
         revision: rendering.snapshot.revision(),
         accepted_at: event.accepted_at,
-        content_type,
+        content_type: None,
+        headers: Vec::new(),
         body: Body::inline(Vec::new()),
         traceparent: event.traceparent.clone(),
         replay: rendering.replay,
@@ -66,15 +60,18 @@ pub(crate) fn render(rendering: &Rendering<'_>, planned: Planned) -> Result<Deli
         fetcher: None,
     };
     let limit = rendering.max_body_bytes;
-    match bytes {
-        Ok(body) if body.size() <= limit as u64 => {
-            delivery.body = body;
+    match rendered {
+        Ok(rendered) if rendered.body.size() <= limit as u64 => {
+            delivery.content_type = rendered.content_type;
+            delivery.headers = rendered.headers;
+            delivery.body = rendered.body;
             Ok(delivery)
         }
-        Ok(body) => Err(dead(
-            &delivery,
-            format!("the body of {} bytes is over the limit of {limit}", body.size()),
-        )),
+        Ok(rendered) => {
+            let size = rendered.body.size();
+            let reason = format!("the body of {size} bytes is over the limit of {limit}");
+            Err(dead(&delivery, reason))
+        }
         Err(reason) => Err(dead(&delivery, reason)),
     }
 }
@@ -95,60 +92,4 @@ pub(crate) fn dead(delivery: &Delivery, reason: String) -> Box<StateRecord> {
         generation: 0,
         attempt: None,
     })
-}
-
-/// The content type and the bytes, or why they can't be made.
-pub(crate) fn body(rendering: &Rendering<'_>, format: Format) -> Result<(Option<String>, Body), String> {
-    let event = &rendering.arrival.event;
-    match format {
-        Format::Event => Ok((
-            Some("application/json".to_owned()),
-            rendering
-                .made
-                .get_or_init(|| Body::inline(event_body(rendering)))
-                .clone(),
-        )),
-        Format::Raw => Ok((event.content_type.clone(), event.body.clone())),
-        Format::Mapped | Format::Cloudevents | Format::CloudeventsBinary => {
-            Err("this version can't make bodies of the destination's format".to_owned())
-        }
-    }
-}
-
-fn event_body(rendering: &Rendering<'_>) -> Vec<u8> {
-    let event = &rendering.arrival.event;
-    let event_id = event.id.to_string();
-    let workspace = rendering
-        .snapshot
-        .workspace(event.workspace)
-        .map(|workspace| workspace.code.as_str());
-    let source = event.source.and_then(|id| rendering.snapshot.source(id));
-    let of_source = source.map(|source| source.workspace_code.as_str());
-    let entity = rendering.entity.map(|entity| EntityReference {
-        entity_type: &entity.entity_type,
-        unique_id: &entity.unique_id,
-        version: &entity.version,
-    });
-    let params = source
-        .map(|source| source.spec.query_params.as_slice())
-        .unwrap_or_default();
-    let declared = (!params.is_empty()).then(|| declared_members(params, &event.query));
-    let current_context = match &event.current_context {
-        Some(posted) => CurrentContext::Posted(posted),
-        None => CurrentContext::Origin(Origin {
-            workspace: workspace.or(of_source).unwrap_or_default(),
-            source: source.map(|source| source.spec.name.as_str()),
-            event_id: &event_id,
-            entity,
-            previous_fields: rendering.previous,
-            query: declared.as_ref(),
-        }),
-    };
-    let body = EventBody {
-        event_time: event.accepted_at,
-        event_type: rendering.event_type,
-        current_context,
-        data: rendering.data,
-    };
-    body.to_bytes()
 }

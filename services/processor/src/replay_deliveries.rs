@@ -197,6 +197,7 @@ impl Known {
             return Ok(Err("body_gone"));
         };
         (delivery.content_type, delivery.body) = (content.content_type, content.body);
+        delivery.headers = content.headers;
         delivery.traceparent = content.traceparent;
         Ok(Ok(delivery))
     }
@@ -238,6 +239,7 @@ fn shell(row: &DeliveryRow, desk: &Desk<'_>, snapshot: &Snapshot, id: DeliveryId
         revision: snapshot.revision(),
         accepted_at: row.accepted_at,
         content_type: None,
+        headers: Vec::new(),
         body: Body::inline(Vec::new()),
         traceparent: String::new(),
         replay: Some(desk.replay),

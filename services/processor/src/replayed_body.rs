@@ -15,17 +15,14 @@ use hookrail_runtime::TraceParent;
 use hookrail_store::dead_letters::DeadLetterRow;
 
 use crate::{
-    consume_partition::Workshop,
-    evaluate::Arrival,
-    fetch_bodies::fetch,
-    jobs::JobError,
-    read_event,
-    render_delivery::{self, Rendering},
+    consume_partition::Workshop, evaluate::Arrival, fetch_bodies::fetch, jobs::JobError, read_event,
+    render_delivery::Rendering, rendered_body,
 };
 
 /// A body and what goes with it.
 pub(crate) struct Content {
     pub(crate) content_type: Option<String>,
+    pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Body,
     pub(crate) traceparent: String,
 }
@@ -40,8 +37,10 @@ pub(crate) async fn kept(workshop: &Workshop, letter: &DeadLetterRow) -> Result<
         }
         (None, None) => None,
     };
+    let headers = letter.headers()?;
     Ok(body.map(|body| Content {
         content_type: letter.content_type.clone(),
+        headers,
         body,
         traceparent: letter.traceparent.clone(),
     }))
@@ -108,10 +107,11 @@ pub(crate) async fn from_log(
         replay: delivery.replay,
         made: &OnceCell::new(),
     };
-    let rendered = render_delivery::body(&rendering, destination.spec.format).ok();
-    Ok(rendered.map(|(content_type, body)| Content {
-        content_type,
-        body,
+    let rendered = rendered_body::render(&rendering, destination.spec.format, delivery.route).ok();
+    Ok(rendered.map(|rendered| Content {
+        content_type: rendered.content_type,
+        headers: rendered.headers,
+        body: rendered.body,
         traceparent: arrival.event.traceparent.clone(),
     }))
 }

@@ -326,6 +326,7 @@ async fn the_journal_is_written_once_whatever_comes_twice() {
         // Just now: a dead letter goes when its time is up.
         accepted_at: hookrail_runtime::clock::now_ms(),
         content_type: None,
+        headers: Vec::new(),
         body: Body::inline(&b"body"[..]),
         traceparent: String::new(),
         replay: None,

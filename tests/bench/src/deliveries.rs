@@ -257,6 +257,7 @@ impl Bench {
             revision: 1,
             accepted_at: i64::try_from(at / 1000).unwrap_or_default(),
             content_type: Some("application/json".to_owned()),
+            headers: Vec::new(),
             body: Body::inline(body(at)),
             traceparent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".to_owned(),
             replay: None,

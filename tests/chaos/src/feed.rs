@@ -139,6 +139,7 @@ impl Feed {
             revision: self.revision,
             accepted_at: 0,
             content_type: Some("application/json".to_owned()),
+            headers: Vec::new(),
             body: Body::inline(body),
             traceparent: String::new(),
             replay: None,

@@ -37,6 +37,8 @@ mod replays;
 mod respond;
 #[path = "suite/senders.rs"]
 mod senders;
+#[path = "suite/shapes.rs"]
+mod shapes;
 #[path = "suite/signatures.rs"]
 mod signatures;
 
@@ -128,6 +130,7 @@ const SCENARIOS: &[(&str, Scenario)] = scenarios! {
         a_large_body_survives_kills,
         bodies_of_every_kind_become_data,
         a_repetition_is_told_from_a_new_event;
+    shapes: receivers_get_what_they_want;
     operations: services_tell_that_they_live_and_what_they_count,
         one_trace_goes_from_request_to_attempt;
 };

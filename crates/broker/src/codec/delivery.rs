@@ -43,6 +43,7 @@ pub(super) fn to_message(delivery: &Delivery) -> v1::Delivery {
         generation: delivery.generation,
         attempts_before: delivery.attempts_before,
         fetcher: text_option(delivery.fetcher.as_ref()),
+        headers: pairs(&delivery.headers),
     }
 }
 
@@ -61,6 +62,7 @@ pub(super) fn from_message(message: v1::Delivery) -> Result<Delivery, CodecError
         revision: message.revision,
         accepted_at: message.accepted_at_ms,
         content_type: message.content_type,
+        headers: from_pairs(message.headers),
         body: from_body(message.body)?,
         traceparent: message.traceparent,
         replay: parse_option("replay", message.replay.as_ref())?,

@@ -123,6 +123,7 @@ mod tests {
             revision: 9,
             accepted_at: 1_764_000_000_000,
             content_type: None,
+            headers: Vec::new(),
             body: Body::inline(&b"{}"[..]),
             traceparent: "00-a-b-01".into(),
             replay: None,

@@ -1,7 +1,6 @@
 //! Routes.
 
 use hookrail_domain::ids::RouteId;
-use hookrail_domain::json::Json;
 use hookrail_domain::route::{OrderingKey, Route, RouteSpec};
 use hookrail_proto::v1;
 
@@ -17,7 +16,7 @@ pub(super) fn to_message(route: &Route) -> v1::RouteDefinition {
         events: spec.events.clone(),
         destination: text_option(spec.destination.as_ref()).unwrap_or_default(),
         filter: spec.filter.as_ref().map(json_text),
-        mapping: spec.mapping.as_ref().map(Json::to_compact_string),
+        mapping: spec.mapping.as_ref().map(json_text),
         ordering_key_path: spec.ordering_key.as_ref().map(|key| key.path.to_string()),
         respond: spec.respond,
         enabled: spec.enabled,
@@ -42,9 +41,8 @@ pub(super) fn from_message(id: RouteId, message: v1::RouteDefinition) -> Result<
                 .map(|text| from_json_text("route.filter", text))
                 .transpose()?,
             mapping: mapping
-                .map(|text| Json::parse(text.as_bytes()))
-                .transpose()
-                .map_err(|error| CodecError::new("route.mapping", error))?,
+                .map(|text| from_json_text("route.mapping", text))
+                .transpose()?,
             ordering_key: path.map(|path| OrderingKey { path }),
             respond: message.respond,
             enabled: message.enabled,

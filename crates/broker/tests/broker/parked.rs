@@ -44,6 +44,7 @@ pub(crate) fn parked(number: u64, size: usize) -> ParkedDelivery {
         revision: 40 + number,
         accepted_at: 0,
         content_type: None,
+        headers: Vec::new(),
         body: Body::inline(vec![7; size]),
         traceparent: String::new(),
         replay: None,

@@ -50,6 +50,7 @@ pub(crate) fn all() -> Vec<Golden> {
         of_delivery("delivery_bare", bare_delivery()),
         of_delivery("delivery_again", delivery_again()),
         of_delivery("delivery_fetch", delivery_fetch()),
+        of_delivery("delivery_headers", delivery_with_headers()),
         Golden::new(
             "dead_letter",
             dead.clone(),
@@ -168,6 +169,7 @@ pub(crate) fn delivery() -> Delivery {
         revision: 42,
         accepted_at: ACCEPTED_AT,
         content_type: Some("application/json".into()),
+        headers: Vec::new(),
         body: Body::inline(&b"{\"data\":{}}\0\xff"[..]),
         traceparent: TRACE.into(),
         replay: Some(ReplayId::from_u128(14)),
@@ -186,6 +188,7 @@ fn bare_delivery() -> Delivery {
         entity: None,
         lane_key: None,
         content_type: None,
+        headers: Vec::new(),
         body: Body::Object {
             name: "dlv_0000000000000000000000000A".into(),
             size: 2_000_000,
@@ -212,6 +215,17 @@ fn delivery_again() -> Delivery {
     Delivery {
         generation: 2,
         attempts_before: 19,
+        ..delivery()
+    }
+}
+
+/// A CloudEvent in binary mode.
+fn delivery_with_headers() -> Delivery {
+    Delivery {
+        headers: vec![
+            ("ce-specversion".into(), "1.0".into()),
+            ("ce-subject".into(), "%C3%BC".into()),
+        ],
         ..delivery()
     }
 }

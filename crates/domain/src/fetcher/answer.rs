@@ -255,6 +255,7 @@ mod tests {
             revision: 1,
             accepted_at: 1_764_000_000_000,
             content_type: None,
+            headers: Vec::new(),
             body: Body::inline(&b""[..]),
             traceparent: String::new(),
             replay: None,

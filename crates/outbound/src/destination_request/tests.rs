@@ -1,3 +1,4 @@
+use hookrail_domain::destination::SigningAlgorithm;
 use hookrail_domain::signature::format_standard_secret;
 
 use super::*;
@@ -114,7 +115,7 @@ fn a_signature_by_every_secret_in_use_is_sent_and_not_kept() {
     };
     let text = [&first, &second].map(|secret| secret.value.clone().unwrap());
     let signing = Signing::StandardWebhooks {
-        algorithm: Default::default(),
+        algorithm: SigningAlgorithm::HmacSha256,
         secrets: vec![first, second, over],
     };
     let made = made(&DestinationSpec {
@@ -172,4 +173,53 @@ fn a_secret_that_can_not_be_used_is_named_by_its_place() {
             "/signing/secrets"
         );
     }
+}
+
+#[test]
+fn with_get_the_members_are_in_the_url_and_an_empty_body_is_signed() {
+    let (method, url) = (
+        DestinationMethod::Get,
+        "https://receiver.example/hook?own=1".into(),
+    );
+    let mut spec = DestinationSpec {
+        method,
+        url,
+        ..spec(DestinationAuth::None)
+    };
+    let secret = Secret::new("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
+    spec.signing = Signing::StandardWebhooks {
+        algorithm: Default::default(),
+        secrets: vec![secret],
+    };
+    let content = |body: &'static str| RequestContent {
+        webhook_id: "dlv_1",
+        body: Bytes::from_static(body.as_bytes()),
+        content_type: Some("application/json"),
+        headers: Vec::new(),
+    };
+    let made = make_request(&spec, content(r#"{"a":{"b":1.10},"c":null}"#), NOW).unwrap();
+    let request = &made.request;
+    assert_eq!(
+        (request.method.as_str(), request.url.as_str()),
+        ("GET", "https://receiver.example/hook?own=1&a_b=1.10&c=")
+    );
+    assert!(request.body.is_empty());
+    let header = |wanted: &str| request.headers.iter().find(|(name, _)| name == wanted);
+    assert_eq!(header("content-type"), None);
+    let signed = header("webhook-signature").cloned();
+    let empty = DestinationSpec {
+        method: DestinationMethod::Post,
+        ..spec.clone()
+    };
+    let of_nothing = make_request(&empty, content(""), NOW).unwrap().request;
+    let of_nothing = of_nothing
+        .headers
+        .into_iter()
+        .find(|(name, _)| name == "webhook-signature");
+    assert_eq!(signed, of_nothing);
+    let clash = make_request(&spec, content(r#"{"a":{"b":1},"a_b":2}"#), NOW);
+    assert_eq!(
+        clash.map(|_| ()),
+        Err(RequestError::Query(QueryError::Clash("a_b".into())))
+    );
 }

@@ -3,6 +3,7 @@
 //! Columns are BIGINT and TEXT (and bytes where it can't be helped), the same on both databases.
 //! JSON is TEXT: JSONB would change numbers and the order of members.
 
+mod bodies;
 mod data;
 mod definitions;
 mod entities;
@@ -25,6 +26,7 @@ impl MigratorTrait for Migrations {
         steps.extend(entities::steps());
         steps.extend(definitions::steps());
         steps.extend(trimming::steps());
+        steps.extend(bodies::steps());
         steps
     }
 }

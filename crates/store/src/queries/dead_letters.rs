@@ -29,6 +29,7 @@ pub async fn once_more<C: ConnectionTrait>(
 }
 
 fn joined(row: &DeliveryRow, letter: DeadLetterRow) -> Result<Delivery, StoreError> {
+    let headers = letter.headers()?;
     let body = match (letter.body, letter.body_object) {
         (Some(bytes), _) => Body::inline(bytes),
         (None, Some(name)) => Body::Object {
@@ -57,6 +58,7 @@ fn joined(row: &DeliveryRow, letter: DeadLetterRow) -> Result<Delivery, StoreErr
         revision: number(row, letter.revision)?,
         accepted_at: row.accepted_at,
         content_type: letter.content_type,
+        headers,
         body,
         traceparent: letter.traceparent,
         replay: option(&row.replay).map(|id| parse(row, &id)).transpose()?,

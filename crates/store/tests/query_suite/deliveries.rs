@@ -175,6 +175,7 @@ async fn a_dead_delivery_comes_back_as_it_was_one_generation_on() {
                 revision: 42,
                 accepted_at: facts.accepted_at,
                 content_type: Some("application/json".into()),
+                headers: vec![("ce-id".into(), "evt_1".into())],
                 body: Body::inline(&b"{}\0\xff"[..]),
                 traceparent: "00-a-b-01".into(),
                 replay: None,

@@ -57,14 +57,14 @@ async fn bad_fields_are_refused_by_name(client: &Client) {
         ),
         (r#""url": "http://127.0.0.1:9/", "method": "GET"#, "", ""),
         (
-            r#""url": "http://127.0.0.1:9/", "method": "GET""#,
-            "not-yet-supported",
-            "/method",
+            r#""url": "http://127.0.0.1:9/", "method": "GET", "format": "raw""#,
+            "invalid",
+            "/format",
         ),
         (
-            r#""url": "http://127.0.0.1:9/", "format": "mapped""#,
-            "not-yet-supported",
-            "/format",
+            r#""url": "http://127.0.0.1:9/", "format": "mapped", "events": ["x"]"#,
+            "invalid",
+            "/events",
         ),
         (
             r#""url": "http://127.0.0.1:9/", "spread": 33"#,
@@ -234,10 +234,60 @@ async fn tests_give_the_attempt(client: &Client) {
         .post(&path, r#"{"event_type": "no.such"}"#)
         .await
         .is_invalid_at("invalid", "/event_type");
+    a_test_is_sent_as_deliveries_are(client, &receiver).await;
     client
         .post("/destinations/dst_x/test", "{}")
         .await
         .is_problem(404, "not-found");
+}
+
+async fn a_test_is_sent_as_deliveries_are(client: &Client, receiver: &Receiver) {
+    let attempt = async |members: &str| {
+        let body = format!(r#"{{"url": "{}?own=1", {members}}}"#, receiver.url);
+        let attempt = client.post("/destinations/test", &body).await;
+        assert_eq!(attempt.status, 200, "{}", attempt.text);
+        (
+            attempt.json()["request"].clone(),
+            receiver.take_all().pop().unwrap(),
+        )
+    };
+    let (request, got) = attempt(r#""method": "GET", "signing": {"type": "none"}"#).await;
+    let url = request["url"].as_str().unwrap();
+    assert!(
+        url.contains("?own=1&event_time=") && url.contains("&event_type=hookrail.ping&"),
+        "{url}"
+    );
+    assert!(url.contains("&data_message=Hookrail+asks+whether"), "{url}");
+    assert!(got.body.is_empty() && got.header("content-type").is_empty());
+    let (_, got) = attempt(r#""format": "cloudevents-binary""#).await;
+    assert_eq!(
+        (got.header("ce-type"), got.header("ce-source")),
+        ("hookrail.ping", "/default")
+    );
+    assert!(got.body.starts_with(br#"{"message":"#));
+    let (_, got) = attempt(r#""format": "cloudevents""#).await;
+    assert_eq!(got.header("content-type"), "application/cloudevents+json");
+    let id = client
+        .post(
+            "/destinations?probe=false",
+            &format!(
+                r#"{{"name": "mapped-test", "url": "{}", "format": "mapped"}}"#,
+                receiver.url
+            ),
+        )
+        .await
+        .id();
+    let route = format!(
+        r#"{{"name": "mapped-route", "destination": "{id}", "events": ["x"], "mapping": {{"m": "{{{{message}}}}!", "t": "$event.event_type"}}}}"#
+    );
+    client.post("/routes", &route).await.id();
+    let path = format!("/destinations/{id}/test");
+    assert_eq!(client.post(&path, "{}").await.status, 200);
+    let got = String::from_utf8(receiver.take_all().pop().unwrap().body).unwrap();
+    assert_eq!(
+        got,
+        r#"{"m":"Hookrail asks whether this URL takes webhooks!","t":"hookrail.ping"}"#
+    );
 }
 
 async fn secrets_rotate_with_overlap(client: &Client) {

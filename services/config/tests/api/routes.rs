@@ -10,6 +10,7 @@ async fn a_route_fits_its_source_and_its_destination() {
         bad_routes_are_refused(client).await;
         an_order_that_is_lost_is_refused_whichever_is_saved_last(client).await;
         what_is_in_use_stays(client).await;
+        a_mapping_goes_with_the_format_mapped_whichever_is_saved_last(client).await;
         a_sender_has_one_answer_whichever_route_is_saved_last(client).await;
     })
     .await;
@@ -29,12 +30,62 @@ async fn bad_routes_are_refused(client: &Client) {
         (format!(r#"{{"name": "r", "destination": "{destination}", "events": ["a b"]}}"#), "invalid", "/events/0"),
         (
             format!(r#"{{"name": "r", "destination": "{destination}", "events": ["x"], "mapping": {{"a": "$.b"}}}}"#),
-            "not-yet-supported",
+            "invalid",
             "/mapping",
         ),
     ] {
         client.post("/routes", &body).await.is_invalid_at(code, pointer);
     }
+}
+
+async fn a_mapping_goes_with_the_format_mapped_whichever_is_saved_last(client: &Client) {
+    let plain = client.destination("m-plain", "").await;
+    let mapped = client.destination("m-mapped", r#", "format": "mapped""#).await;
+    let route = |name: &str, destination: &str, more: &str| {
+        format!(r#"{{"name": "{name}", "destination": "{destination}", "events": ["x"]{more}}}"#)
+    };
+    let mapping = r#", "mapping": {"a_b": "$.x", "a": {"b": "$.y"}}"#;
+    for (destination, more, pointer) in [
+        (&plain, mapping, "/mapping"),
+        (&mapped, "", "/mapping"),
+        (
+            &mapped,
+            r#", "mapping": {"a": {"b/c": "$.["}}"#,
+            "/mapping/a/b~1c",
+        ),
+        (&mapped, r#", "mapping": {}"#, "/mapping"),
+    ] {
+        let refused = client.post("/routes", &route("m0", destination, more)).await;
+        refused.is_invalid_at("invalid", pointer);
+    }
+    let kept = client.post("/routes", &route("m1", &mapped, mapping)).await.id();
+    client.post("/routes", &route("m2", &plain, "")).await.id();
+    for (destination, patch, pointer) in [
+        (&mapped, r#"{"format": "event"}"#, "/format"),
+        (&mapped, r#"{"method": "GET"}"#, "/method"),
+        (&mapped, r#"{"events": ["x"]}"#, "/events"),
+        (&plain, r#"{"format": "mapped"}"#, "/format"),
+        (&plain, r#"{"format": "raw", "method": "GET"}"#, "/format"),
+        (
+            &plain,
+            r#"{"format": "cloudevents-binary", "method": "GET"}"#,
+            "/format",
+        ),
+    ] {
+        let path = format!("/destinations/{destination}");
+        client.patch(&path, patch).await.is_invalid_at("invalid", pointer);
+    }
+    let path = format!("/routes/{kept}");
+    let other = client.patch(&path, r#"{"mapping": {"a_b": null, "c": 1}}"#).await;
+    assert_eq!(other.status, 200, "{}", other.text);
+    client
+        .patch(&path, r#"{"mapping": null}"#)
+        .await
+        .is_invalid_at("invalid", "/mapping");
+    let get = client
+        .patch(&format!("/destinations/{mapped}"), r#"{"method": "GET"}"#)
+        .await;
+    assert_eq!(get.status, 200, "{}", get.text);
 }
 
 async fn an_order_that_is_lost_is_refused_whichever_is_saved_last(client: &Client) {

@@ -58,7 +58,7 @@ pub(crate) async fn definitions_are_refused_by_field(stack: Arc<Stack>) -> anyho
         ),
         (
             "/destinations",
-            json!({"name": name, "url": url, "format": "cloudevents"}),
+            json!({"name": name, "url": url, "format": "cloudevents", "method": "GET"}),
             "/format",
         ),
         (

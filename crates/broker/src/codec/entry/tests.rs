@@ -2,7 +2,6 @@ use hookrail_domain::api_key::ApiKey;
 use hookrail_domain::destination::{Destination, DestinationAuth, DestinationSpec, Signing, TlsSpec};
 use hookrail_domain::fetcher::Fetcher;
 use hookrail_domain::ids::{DestinationId, FetcherId, KeyId, RouteId, SecretId, SourceId, WorkspaceId};
-use hookrail_domain::json::Json;
 use hookrail_domain::route::{Route, RouteSpec};
 use hookrail_domain::secret::Secret;
 use hookrail_domain::source::{OldName, Source, SourceSpec};
@@ -142,13 +141,9 @@ fn routes_workspaces_and_tombstones_survive_the_wire() {
     let spec: RouteSpec = serde_json::from_str(
         r#"{"name":"r","source":"src_00000000000000000000000001","events":["a.b"],
             "destination":"dst_00000000000000000000000002","filter":{"all":[]},
-            "ordering_key":{"path":"$.id"},"respond":true,"enabled":false,"paused":true}"#,
+            "mapping":{"b":1.10,"a":"$.id"},"ordering_key":{"path":"$.id"},"respond":true,"enabled":false,"paused":true}"#,
     )
     .unwrap();
-    let spec = RouteSpec {
-        mapping: Some(Json::parse(br#"{"b":1.10,"a":2}"#).unwrap()),
-        ..spec
-    };
     let workspace = WorkspaceId::from_u128(2);
     let route = Route { id, workspace, spec };
     check(Key::Route(id), Some(Definition::Route(Box::new(route))));
