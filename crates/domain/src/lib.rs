@@ -40,6 +40,7 @@ pub mod secret;
 pub mod signature;
 pub mod snapshot;
 pub mod source;
+pub mod suggestions;
 pub mod token_bucket;
 pub mod validation;
 pub mod wellformed;

@@ -58,13 +58,15 @@ mod owner;
 mod parameters;
 mod posted_events;
 mod preview;
+mod preview_change;
+mod preview_request;
+mod preview_subject;
 mod queued_events;
 mod replays;
 mod revive;
 mod shown;
 mod source_status;
 mod store_event;
-mod suggestions;
 mod test_events;
 // Pages
 mod console;

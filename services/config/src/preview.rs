@@ -1,21 +1,24 @@
-//! `POST /sources/{id}/preview`: what a filter and entity rules make of an event, before they are saved.
+//! `POST /sources/{id}/preview`: what a filter and entity rules make of an event, before they are saved. They
+//! decide and extract by the code of the processing.
 
 use actix_web::{HttpResponse, web};
 use hookrail_domain::entity::{EntityRules, Extracted, Extraction, Warning, extract_from};
-use hookrail_domain::filter::{ConditionResult, Filter, FilterInput};
+use hookrail_domain::filter::{ConditionResult, Filter, Verdict};
 use hookrail_domain::json::Json;
+use hookrail_domain::payload::Payload;
 use hookrail_domain::source::SourceSpec;
-use serde::{Deserialize, Deserializer};
+use hookrail_domain::suggestions::{Suggestions, suggest};
 
 use crate::answer;
 use crate::authenticated::Authenticated;
 use crate::definition::Stored;
 use crate::error::ApiError;
-use crate::found_event::{FoundEvent, decoded};
 use crate::json_body::JsonBody;
+use crate::preview_change::changes;
+use crate::preview_request::PreviewRequest;
+use crate::preview_subject::{Subject, other_payloads, subject};
 use crate::shown::optional;
 use crate::state::ConfigState;
-use crate::suggestions::suggest;
 
 /// Entities shown of a payload that has more.
 const SHOWN_ENTITIES: usize = 100;
@@ -28,58 +31,13 @@ pub(crate) fn configure(config: &mut web::ServiceConfig) {
 #[openapi(paths(preview))]
 pub(crate) struct Docs;
 
-/// What is to be looked at, and by which rules. What is left out is the source's newest event and its
-/// saved rules.
-#[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct PreviewRequest {
-    /// An event of the source.
-    event_id: Option<String>,
-    /// A payload of one's own.
-    #[schema(value_type = Option<Object>)]
-    payload: Option<Json>,
-    /// A filter; null = none.
-    #[serde(deserialize_with = "given")]
-    #[schema(value_type = Option<Object>)]
-    filter: Option<Option<Filter>>,
-    /// Entity rules; null = none.
-    #[serde(deserialize_with = "given")]
-    #[schema(value_type = Option<Object>)]
-    entity: Option<Option<EntityRules>>,
-}
-
-/// Tells null from what is left out.
-fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
-    deserializer: D,
-) -> Result<Option<Option<T>>, D::Error> {
-    Option::deserialize(deserializer).map(Some)
-}
-
-/// What is looked at.
-#[derive(Debug, Default)]
-struct Subject {
-    event_id: Option<String>,
-    payload: Option<Json>,
-    headers: Vec<(String, String)>,
-    query: Vec<(String, String)>,
-    method: String,
-}
-
-impl Subject {
-    fn input(&self) -> FilterInput<'_> {
-        FilterInput {
-            payload: self.payload.as_ref(),
-            headers: &self.headers,
-            query: &self.query,
-            method: &self.method,
-        }
-    }
-}
-
 /// Try a filter and entity rules on an event or a payload; stores nothing
+///
+/// `payload` is what was decoded; null for bytes. Each entity has the `change` that it would be now: `created`,
+/// `updated`, `unchanged`, `deleted`, or `superseded` where a later one of the payload has its id.
 #[utoipa::path(post, path = "/api/v1/sources/{id}/preview", tag = "sources", operation_id = "previewSource",
     params(crate::openapi::IdParam), request_body = PreviewRequest,
-    responses((status = 200, description = "`accepted`, `conditions`, `entities`, `warnings`, `suggestions`"),
+    responses((status = 200, description = "`payload`, `accepted`, `conditions`, `entities`, `entities_total`, `warnings`, `suggestions`"),
         (status = 404, body = crate::openapi::ProblemDocument), (status = 422, body = crate::openapi::ProblemDocument)))]
 async fn preview(
     state: web::Data<ConfigState>,
@@ -87,7 +45,8 @@ async fn preview(
     id: web::Path<String>,
     body: JsonBody,
 ) -> Result<HttpResponse, ApiError> {
-    let source = Stored::<SourceSpec>::find(state.store.reader(), &sender.workspace_id(), &id).await?;
+    let reader = state.store.reader();
+    let source = Stored::<SourceSpec>::find(reader, &sender.workspace_id(), &id).await?;
     let mut request: PreviewRequest = body.read()?;
     let filter = request
         .filter
@@ -99,11 +58,20 @@ async fn preview(
         .unwrap_or_else(|| source.spec.entity.clone());
     check(rules.as_ref())?;
     let subject = subject(&state, &sender, &source, request).await?;
+    let others = other_payloads(&state, &sender, &source, subject.event_id.as_deref()).await?;
+    let entity_type = rules.as_ref().map(|rules| rules.entity_type.clone());
     // Paths may cost up to their budget, which is more than a worker should be held up for.
-    let shown = web::block(move || evaluate(&subject, filter.as_ref(), rules.as_ref())).await;
-    Ok(answer::json(
-        &shown.map_err(|error| ApiError::Internal(error.into()))?,
-    ))
+    let evaluated = web::block(move || evaluate(subject, &others, filter.as_ref(), rules.as_ref())).await;
+    let mut evaluated = evaluated.map_err(|error| ApiError::Internal(error.into()))?;
+    evaluated.extraction.entities.truncate(SHOWN_ENTITIES);
+    let changes = match &entity_type {
+        Some(entity_type) => {
+            let entities = &evaluated.extraction.entities;
+            changes(reader, sender.workspace.id, entity_type, entities).await?
+        }
+        None => Vec::new(),
+    };
+    Ok(answer::json(&evaluated.show(&changes)))
 }
 
 fn check(rules: Option<&EntityRules>) -> Result<(), ApiError> {
@@ -118,84 +86,71 @@ fn check(rules: Option<&EntityRules>) -> Result<(), ApiError> {
     }
 }
 
-async fn subject(
-    state: &ConfigState,
-    sender: &Authenticated,
-    source: &Stored<SourceSpec>,
-    request: PreviewRequest,
-) -> Result<Subject, ApiError> {
-    if let Some(payload) = request.payload {
-        return Ok(Subject {
-            payload: Some(payload),
-            method: "POST".to_owned(),
-            ..Subject::default()
-        });
-    }
-    let id = source.id()?;
-    let found = match &request.event_id {
-        Some(event_id) => Some(FoundEvent::find(state, sender.workspace.id, event_id).await?),
-        None => FoundEvent::newest_of(state, sender.workspace.id, id).await?,
-    };
-    let event = found.and_then(|found| found.event);
-    let Some(event) = event.filter(|event| event.source == Some(id)) else {
-        let (pointer, detail) = match request.event_id {
-            Some(_) => (
-                "/event_id",
-                "is no event of this source whose payload is still kept",
-            ),
-            None => (
-                "/payload",
-                "is needed: the source has no event whose payload is kept",
-            ),
-        };
-        return Err(ApiError::field(pointer, detail));
-    };
-    Ok(Subject {
-        event_id: Some(event.id.to_string()),
-        payload: decoded(&event, Some(&source.spec)).filter(|payload| !payload.is_null()),
-        headers: event.headers,
-        query: event.query,
-        method: event.method,
-    })
+/// What rules made of what was looked at.
+struct Evaluated {
+    event_id: Option<String>,
+    payload: Json,
+    verdict: Option<Verdict>,
+    extraction: Extraction,
+    entities_total: usize,
+    suggestions: Suggestions,
 }
 
-fn evaluate(subject: &Subject, filter: Option<&Filter>, rules: Option<&EntityRules>) -> Json {
+fn evaluate(
+    subject: Subject,
+    others: &[Json],
+    filter: Option<&Filter>,
+    rules: Option<&EntityRules>,
+) -> Evaluated {
     let input = subject.input();
     let verdict = filter.map(|filter| filter.evaluate(&input));
-    let mut warnings = Vec::new();
-    if verdict.as_ref().is_some_and(|verdict| verdict.over_budget) {
-        warnings.push(Json::from([
-            ("code", Json::from("filter.over_budget")),
-            ("field", "filter".into()),
-        ]));
+    let extraction = rules.map_or_else(Extraction::default, |rules| extract_from(rules, &input));
+    let path = rules.map(|rules| &rules.path);
+    let suggestions = input.payload.map(|payload| suggest(payload, others, path));
+    Evaluated {
+        verdict,
+        entities_total: extraction.entities.len(),
+        extraction,
+        suggestions: suggestions.unwrap_or_default(),
+        event_id: subject.event_id,
+        payload: Payload::into_json(subject.payload),
     }
-    let Extraction {
-        entities,
-        warnings: found,
-    } = rules.map_or_else(Extraction::default, |rules| extract_from(rules, &input));
-    warnings.extend(found.iter().map(warning));
-    let conditions = verdict
-        .as_ref()
-        .map_or([].as_slice(), |verdict| &verdict.conditions);
-    let suggestions = subject
-        .payload
-        .as_ref()
-        .map(|payload| suggest(payload, rules.map(|rules| &rules.path)));
-    Json::from([
-        ("event_id", optional(subject.event_id.as_deref())),
-        (
-            "accepted",
-            verdict.as_ref().is_none_or(|verdict| verdict.accepted).into(),
-        ),
-        ("conditions", conditions.iter().map(condition).collect()),
-        (
-            "entities",
-            entities.iter().take(SHOWN_ENTITIES).map(entity).collect(),
-        ),
-        ("entities_total", Json::from(entities.len() as u64)),
-        ("warnings", Json::Array(warnings)),
-        ("suggestions", suggestions.unwrap_or_default()),
-    ])
+}
+
+impl Evaluated {
+    /// The answer; `changes` are those of the entities shown.
+    fn show(&self, changes: &[&str]) -> Json {
+        let verdict = self.verdict.as_ref();
+        let conditions = verdict.map_or([].as_slice(), |verdict| &verdict.conditions);
+        let entities = self.extraction.entities.iter().zip(changes);
+        Json::from([
+            ("event_id", optional(self.event_id.as_deref())),
+            ("payload", self.payload.clone()),
+            ("accepted", verdict.is_none_or(|verdict| verdict.accepted).into()),
+            ("conditions", conditions.iter().map(condition).collect()),
+            (
+                "entities",
+                entities.map(|(shown, change)| entity(shown, change)).collect(),
+            ),
+            ("entities_total", Json::from(self.entities_total as u64)),
+            ("warnings", self.warnings()),
+            ("suggestions", self.suggestions.to_json()),
+        ])
+    }
+
+    fn warnings(&self) -> Json {
+        let over_budget = self.verdict.as_ref().is_some_and(|verdict| verdict.over_budget);
+        let of_filter = over_budget.then(|| {
+            Json::from([
+                ("code", Json::from("filter.over_budget")),
+                ("field", "filter".into()),
+            ])
+        });
+        of_filter
+            .into_iter()
+            .chain(self.extraction.warnings.iter().map(warning))
+            .collect()
+    }
 }
 
 fn condition(result: &ConditionResult) -> Json {
@@ -205,12 +160,13 @@ fn condition(result: &ConditionResult) -> Json {
         .unwrap_or_default()
 }
 
-fn entity(entity: &Extracted) -> Json {
+fn entity(entity: &Extracted, change: &str) -> Json {
     Json::from([
         ("unique_id", Json::from(entity.unique_id.as_str())),
         ("title", optional(entity.title.as_deref())),
         ("fields", Json::Object(entity.fields.clone())),
         ("data", entity.data.clone()),
+        ("change", change.into()),
     ])
 }
 
@@ -229,14 +185,14 @@ mod tests {
     fn evaluated(payload: &str, request: &str) -> Json {
         let request: PreviewRequest = serde_json::from_str(request).unwrap();
         let subject = Subject {
-            payload: Some(payload.parse().unwrap()),
-            ..Subject::default()
+            event_id: None,
+            payload: Payload::Json(payload.parse().unwrap()),
+            headers: Vec::new(),
+            query: Vec::new(),
+            method: "POST".to_owned(),
         };
-        evaluate(
-            &subject,
-            request.filter.flatten().as_ref(),
-            request.entity.flatten().as_ref(),
-        )
+        let (filter, rules) = (request.filter.flatten(), request.entity.flatten());
+        evaluate(subject, &[], filter.as_ref(), rules.as_ref()).show(&["created"])
     }
 
     #[test]
@@ -251,6 +207,7 @@ mod tests {
             "{shown}"
         );
         assert!(shown.contains(&format!(r#""data":{payload}"#)), "{shown}");
+        assert!(shown.contains(&format!(r#""payload":{payload}"#)), "{shown}");
     }
 
     #[test]
@@ -259,11 +216,5 @@ mod tests {
         let warning = shown.get("warnings").and_then(|all| all.item(0)).unwrap();
         assert_eq!(warning.get("field"), Some(&Json::from("unique_id")));
         assert_eq!(shown.get("accepted"), Some(&Json::from(true)));
-    }
-
-    #[test]
-    fn null_rules_are_not_the_saved_ones() {
-        let request: PreviewRequest = serde_json::from_str(r#"{"filter":null}"#).unwrap();
-        assert!(request.filter == Some(None) && request.entity.is_none());
     }
 }

@@ -3,7 +3,7 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 use hookrail_domain::event::Event;
 use hookrail_domain::event_type::WEBHOOK_RECEIVED;
-use hookrail_domain::ids::{SourceId, WorkspaceId};
+use hookrail_domain::ids::SourceId;
 use hookrail_domain::json::Json;
 use hookrail_domain::partition;
 use hookrail_domain::plan::NO_KEY;
@@ -13,6 +13,7 @@ use serde::Deserialize;
 use crate::authenticated::Authenticated;
 use crate::definition::Stored;
 use crate::error::ApiError;
+use crate::found_event::{FoundEvent, decoded};
 use crate::idempotency::once;
 use crate::json_body::JsonBody;
 use crate::posted_events::accepted;
@@ -32,7 +33,8 @@ pub(crate) struct Docs;
 #[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct TestEvent {
-    /// The body, as JSON; a greeting where it is left out.
+    /// The body, as JSON. Left out, it is that of the source's newest event, as it was received; a greeting
+    /// where there is none.
     #[schema(value_type = Option<Object>)]
     payload: Option<Json>,
 }
@@ -57,9 +59,9 @@ async fn send(
             "the source is disabled, so it takes no events",
         ));
     }
-    let payload = wanted.payload.unwrap_or_else(greeting);
+    let of_test = event(&state, &sender, &source, wanted.payload).await?;
     once(&state, &sender, &request, &body, async |claim| {
-        let mut event = event(sender.workspace.id, source.id()?, &payload);
+        let mut event = of_test;
         // Where the answer is lost, the log still knows the event by the request's key.
         event.idempotency_key = claim.key().map(|key| format!("test-event {key}"));
         event.revision = revision_in_force(&state).await?;
@@ -69,7 +71,7 @@ async fn send(
             ));
         }
         let partitions = state.broker.settings().partitions;
-        place(&mut event, &source.spec, &payload, partitions);
+        place(&mut event, &source.spec, partitions);
         let stored = store_event(&state, &source.row.id, &event).await?;
         let created = accepted(&stored);
         claim.keep_alone(&state, &created).await?;
@@ -85,20 +87,43 @@ fn greeting() -> Json {
     ])
 }
 
-fn event(workspace: WorkspaceId, source: SourceId, payload: &Json) -> Event {
-    let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-    Event {
-        source: Some(source),
-        headers: vec![
-            pair("content-type", "application/json"),
-            pair(TEST_HEADER, "true"),
-        ],
-        ..new_event(workspace, WEBHOOK_RECEIVED, payload)
+/// The event to send: with this payload, or as the source's newest one.
+async fn event(
+    state: &ConfigState,
+    sender: &Authenticated,
+    source: &Stored<SourceSpec>,
+    payload: Option<Json>,
+) -> Result<Event, ApiError> {
+    let (workspace, id) = (sender.workspace.id, source.id()?);
+    let newest = match payload {
+        Some(_) => None,
+        None => FoundEvent::newest_of(state, workspace, id).await?,
+    };
+    let mut event = new_event(workspace, WEBHOOK_RECEIVED, &payload.unwrap_or_else(greeting));
+    if let Some(newest) = newest.and_then(|found| found.event)
+        && newest
+            .body
+            .bytes()
+            .is_some_and(|bytes| bytes.len() <= state.broker.max_inline_bytes())
+    {
+        event.content_type = newest.content_type;
+        event.body = newest.body;
+        event.method = newest.method;
+        event.query = newest.query;
     }
+    let content_type = event
+        .content_type
+        .iter()
+        .map(|value| ("content-type".to_owned(), value.clone()));
+    event.headers = content_type
+        .chain([(TEST_HEADER.to_owned(), "true".to_owned())])
+        .collect();
+    event.source = Some(id);
+    Ok(event)
 }
 
 /// Gives the event the ordering key and the partition that the ingress would give it.
-fn place(event: &mut Event, spec: &SourceSpec, payload: &Json, partitions: u32) {
+fn place(event: &mut Event, spec: &SourceSpec, partitions: u32) {
     let ordering = spec.effective_ordering();
     let scope = event.source.map_or(0, SourceId::as_u128);
     let partition = match ordering.mode {
@@ -109,7 +134,8 @@ fn place(event: &mut Event, spec: &SourceSpec, payload: &Json, partitions: u32) 
         OrderingMode::Source => partition::of_key(scope, "", partitions),
         OrderingMode::Key => {
             let path = ordering.key.as_ref().and_then(|key| key.path.as_ref()?.plain());
-            event.ordering_key = path.and_then(|path| path.find(payload)?.identity_text());
+            event.ordering_key =
+                path.and_then(|path| path.find(&decoded(event, Some(spec))?)?.identity_text());
             partition::of_key(scope, event.ordering_key.as_deref().unwrap_or(NO_KEY), partitions)
         }
     };

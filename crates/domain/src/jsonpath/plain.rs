@@ -35,6 +35,11 @@ impl PlainPath {
             .map(Self)
     }
 
+    /// The path with these steps.
+    pub fn from_steps(steps: Vec<PlainStep>) -> Self {
+        Self(steps)
+    }
+
     pub fn steps(&self) -> &[PlainStep] {
         &self.0
     }

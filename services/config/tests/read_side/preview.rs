@@ -35,7 +35,7 @@ async fn the_saved_rules_are_tried_on_the_newest_event() {
     assert_eq!(shown["conditions"], json!([condition]));
     assert_eq!(
         shown["entities"],
-        json!([{"unique_id": "7", "title": null, "fields": {}, "data": {"id": 7}}])
+        json!([{"unique_id": "7", "title": null, "fields": {}, "data": {"id": 7}, "change": "created"}])
     );
     assert_eq!(
         shown["warnings"],
