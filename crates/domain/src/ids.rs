@@ -123,6 +123,8 @@ ids! {
     RunId = "run_";
     /// A replay.
     ReplayId = "rpl_";
+    /// An import.
+    ImportId = "imp_";
     /// An API key of a source, or an access token of the API.
     KeyId = "key_";
     /// A secret of a definition.

@@ -15,6 +15,7 @@ pub mod fetcher;
 pub mod filter;
 pub mod handshake;
 pub mod ids;
+pub mod import;
 pub mod internal_event;
 pub mod journal;
 pub mod json;

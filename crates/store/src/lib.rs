@@ -14,6 +14,8 @@ pub mod entity_versions;
 pub mod event_entities;
 pub mod event_keys;
 pub mod events;
+pub mod import_lines;
+pub mod imports;
 pub mod internal_events;
 pub mod partition_progress;
 pub mod rejections;

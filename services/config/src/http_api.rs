@@ -7,7 +7,7 @@ use utoipa::OpenApi;
 use crate::authenticated::authenticate;
 use crate::{
     console, deliveries, delivery_commands, destination_tests, destinations, entities, entity_deletion,
-    entity_history, event_response, event_types, events, fetcher_tests, fetchers, lanes, openapi,
+    entity_history, event_response, event_types, events, fetcher_tests, fetchers, imports, lanes, openapi,
     posted_events, preview, replays, routes, secret_rotation, signature_schemes, source_keys, source_status,
     sources, stats, test_events, tokens, workspaces,
 };
@@ -61,6 +61,8 @@ fn resources(config: &mut web::ServiceConfig) {
         .configure(delivery_commands::configure)
         .configure(lanes::configure)
         .configure(replays::configure)
+        // /sources/{id}/import, /imports[/{id}[/cancel]]
+        .configure(imports::configure)
         // /sources/{id}/status|rejections|preview|test-events
         .configure(source_status::configure)
         .configure(preview::configure)
@@ -93,6 +95,7 @@ pub(crate) fn documents() -> Vec<utoipa::openapi::OpenApi> {
         delivery_commands::Docs::openapi(),
         lanes::Docs::openapi(),
         replays::Docs::openapi(),
+        imports::Docs::openapi(),
         source_status::Docs::openapi(),
         preview::Docs::openapi(),
         test_events::Docs::openapi(),

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     consume_partition::Workshop,
     error::GiveUp,
+    import::import_shard,
     own_partitions::{Duty, own_partitions},
     publish_internal_events::publish_internal_events,
     replay::replay_shard,
@@ -64,7 +65,8 @@ pub(crate) async fn start(workshop: &Workshop, ctx: &ServiceContext) -> anyhow::
     )))
 }
 
-/// Works on a shard's replays; the first shard has more to do beside, which may be dropped at any point.
+/// Works on a shard's replays and imports; the first shard has more to do beside, which may be dropped at any
+/// point.
 async fn work(workshop: Workshop, lease: Lease, stop: CancellationToken) -> Result<(), GiveUp> {
     let beside = async {
         if lease.partition() == FIRST_SHARD {
@@ -79,8 +81,12 @@ async fn work(workshop: Workshop, lease: Lease, stop: CancellationToken) -> Resu
             std::future::pending::<()>().await;
         }
     };
+    let both = async {
+        let replays = replay_shard(&workshop, &lease, &stop);
+        tokio::try_join!(replays, import_shard(&workshop, &lease, &stop)).map(drop)
+    };
     tokio::select! {
-        result = replay_shard(&workshop, &lease, &stop) => result,
+        result = both => result,
         () = beside => Err(GiveUp::LeaseOver),
     }
 }

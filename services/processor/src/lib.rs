@@ -36,6 +36,8 @@ mod tend_entities;
 mod tend_partition;
 mod trim_log;
 
+mod import;
+mod import_chunk;
 mod jobs;
 mod known_entity;
 mod publish_internal_events;

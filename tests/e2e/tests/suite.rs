@@ -21,6 +21,8 @@ mod entity_store;
 mod fetchers;
 #[path = "suite/fixtures.rs"]
 mod fixtures;
+#[path = "suite/imports.rs"]
+mod imports;
 #[path = "suite/knowing.rs"]
 mod knowing;
 #[path = "suite/operations.rs"]
@@ -131,6 +133,10 @@ const SCENARIOS: &[(&str, Scenario)] = scenarios! {
         bodies_of_every_kind_become_data,
         a_repetition_is_told_from_a_new_event;
     shapes: receivers_get_what_they_want;
+    imports: an_import_loads_every_line_once_though_its_worker_is_killed,
+        an_import_waits_for_its_source_and_can_be_stopped,
+        rules_are_tried_before_they_are_saved,
+        every_outcome_is_counted_and_mending_ends_the_warning;
     operations: services_tell_that_they_live_and_what_they_count,
         one_trace_goes_from_request_to_attempt;
 };

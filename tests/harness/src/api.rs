@@ -137,6 +137,26 @@ impl Api {
         read(request).await
     }
 
+    /// Posts a body of another kind than JSON to the API.
+    ///
+    /// # Errors
+    /// When no answer comes.
+    pub async fn post_as(
+        &self,
+        path: &str,
+        content_type: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Vec<u8>>,
+    ) -> anyhow::Result<Answer> {
+        let url = format!("{}/api/v1{path}", self.api);
+        let request = self.client.post(url).bearer_auth(&self.token);
+        let mut request = request.header("content-type", content_type).body(body.into());
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        read(request).await
+    }
+
     /// Gets bytes that have to be there.
     ///
     /// # Errors
