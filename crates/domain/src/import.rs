@@ -100,8 +100,9 @@ impl ImportOf<'_> {
         let import = self.import.as_u128().to_be_bytes();
         let hash = partition::hash(&[b"import", &import, &number.to_be_bytes()]);
         let hash = u128::from_be_bytes(hash[..16].try_into().expect("a SHA-256 has 32 bytes"));
-        // The ten bits above are the partition's.
-        let random = (u128::from(number & 0xffff_ffff) << 38) | (hash >> 90);
+        // The ten bits above are the partition's, where one follows from them.
+        let spread = hash & 0x3ff;
+        let random = (spread << 70) | (u128::from(number & 0xffff_ffff) << 38) | (hash >> 90);
         EventId::from_parts(self.accepted_at, random)
     }
 }

@@ -140,7 +140,7 @@ proptest! {
 #[test]
 fn what_is_only_explained_does_not_change_the_decision() {
     let nested = format!("{}{}", "[".repeat(120), "]".repeat(120));
-    let wide = format!("[{}]", vec![nested; 40].join(","));
+    let wide = format!("[{}]", vec![nested; 100].join(","));
     let payload: Json = format!(r#"{{"a": 1, "b": {wide}}}"#).parse().unwrap();
     let input = FilterInput {
         payload: Some(&payload),
@@ -148,7 +148,7 @@ fn what_is_only_explained_does_not_change_the_decision() {
         query: &[],
         method: "POST",
     };
-    let costly = r#"{"path": "$..*..*..*", "op": "exists", "value": true}"#;
+    let costly = r#"{"path": "$..*..*", "op": "exists", "value": true}"#;
     let cheap = |value: u8| format!(r#"{{"path": "$.a", "op": "eq", "value": {value}}}"#);
     let check = |definition: String, accepted: bool, over_budget: bool| {
         let filter = Filter::parse(&definition.parse().unwrap(), "", &mut Vec::new()).unwrap();

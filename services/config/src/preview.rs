@@ -2,7 +2,7 @@
 //! decide and extract by the code of the processing.
 
 use actix_web::{HttpResponse, web};
-use hookrail_domain::entity::{EntityRules, Extracted, Extraction, Warning, extract_from};
+use hookrail_domain::entity::{Build, EntityRules, Extracted, Extraction, Warning, extract_from};
 use hookrail_domain::filter::{ConditionResult, Filter, Verdict};
 use hookrail_domain::json::Json;
 use hookrail_domain::payload::Payload;
@@ -34,7 +34,8 @@ pub(crate) struct Docs;
 /// Try a filter and entity rules on an event or a payload; stores nothing
 ///
 /// `payload` is what was decoded; null for bytes. Each entity has the `change` that it would be now: `created`,
-/// `updated`, `unchanged`, `deleted`, or `superseded` where a later one of the payload has its id.
+/// `updated`, `unchanged`, `deleted`, `superseded` where a later one of the payload has its id, or `fetched` where
+/// a fetcher gets it.
 #[utoipa::path(post, path = "/api/v1/sources/{id}/preview", tag = "sources", operation_id = "previewSource",
     params(crate::openapi::IdParam), request_body = PreviewRequest,
     responses((status = 200, description = "`payload`, `accepted`, `conditions`, `entities`, `entities_total`, `warnings`, `suggestions`"),
@@ -60,11 +61,14 @@ async fn preview(
     let subject = subject(&state, &sender, &source, request).await?;
     let others = other_payloads(&state, &sender, &source, subject.event_id.as_deref()).await?;
     let entity_type = rules.as_ref().map(|rules| rules.entity_type.clone());
+    let is_fetched = rules.as_ref().is_some_and(|rules| rules.build == Build::Fetcher);
     // Paths may cost up to their budget, which is more than a worker should be held up for.
     let evaluated = web::block(move || evaluate(subject, &others, filter.as_ref(), rules.as_ref())).await;
     let mut evaluated = evaluated.map_err(|error| ApiError::Internal(error.into()))?;
     evaluated.extraction.entities.truncate(SHOWN_ENTITIES);
     let changes = match &entity_type {
+        // What the fetcher gives decides, and nobody asks it here.
+        Some(_) if is_fetched => vec!["fetched"; SHOWN_ENTITIES],
         Some(entity_type) => {
             let entities = &evaluated.extraction.entities;
             changes(reader, sender.workspace.id, entity_type, entities).await?

@@ -28,7 +28,7 @@ pub(crate) async fn changes<C: ConnectionTrait>(
     Ok(changes
         .map(|(place, (key, entity))| match last.get(key) {
             Some(last) if *last > place => "superseded",
-            _ => change(stored.get(key), entity),
+            _ => change(stored.get(key).filter(|row| row.deleted_at.is_none()), entity),
         })
         .collect())
 }

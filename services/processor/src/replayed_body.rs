@@ -56,6 +56,7 @@ pub(crate) fn of_fetch(snapshot: &Snapshot, fetch: &Delivery) -> Option<Content>
     trace.copy_from_slice(&hash[..24]);
     Some(Content {
         content_type: Some("application/json".to_owned()),
+        headers: Vec::new(),
         body: Body::inline(asked.to_body()),
         traceparent: TraceParent::new(trace).to_string(),
     })

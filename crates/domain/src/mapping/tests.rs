@@ -203,7 +203,7 @@ fn every_fault_of_a_definition_is_named_by_its_pointer() {
     check(r#"{"a": "$eventual.x"}"#, "/mapping/a", "");
     check(r#"{"a": "x {{$.b"}"#, "/mapping/a", "without its }}");
     check(r#"{"a": "{{}}"}"#, "/mapping/a", "needs a path");
-    check(r#"{"a": "{{a b}}"}"#, "/mapping/a", "is not a path");
+    check(r#"{"a": "{{a[}}"}"#, "/mapping/a", "is not a path");
     check(r#"{"a": {"$patch": "$.b"}}"#, "/mapping/a", "$$x");
     check(r#"{"a": {"$path": 1}}"#, "/mapping/a/$path", "string");
     check(
