@@ -160,6 +160,7 @@ async fn a_dead_delivery_comes_back_as_it_was_one_generation_on() {
         for key in [None, Some("k"), Some("a\0b"), Some("a\\u0000b")] {
             let mut facts = facts(7, 1000);
             facts.lane_key = key.map(str::to_owned);
+            facts.fetcher = Some(FetcherId::from_u128(9));
             facts.id = DeliveryId::from_parts(1000, u128::from(key.map_or(0, str::len) as u64 + 70));
             let dead = Delivery {
                 id: facts.id,
