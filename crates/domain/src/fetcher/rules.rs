@@ -73,7 +73,7 @@ impl FetcherSpec {
         faults.require(bare, "/url", "must not hold credentials: use auth");
         let same = one.scheme() == other.scheme() && one.host() == other.host() && one.port() == other.port();
         faults.require(
-            same && other.username().is_empty(),
+            same && one.username() == other.username(),
             "/url",
             "may have ids in its path and query only, not in what leads to the server",
         );
