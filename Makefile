@@ -68,7 +68,7 @@ chaos-build-release: tools
 fuzz: test-build ## Try the parsers, and an installation of its own, with what is hard to bear; ARGS="parsers" or "requests"
 	HOOKRAIL_BINARY=$(TEST_BINARY) target/debug/hookrail-fuzz $(or $(ARGS),requests)
 
-bench: tools ## Measure on loopback, always optimised; ARGS="ingress" (the default), "respond", "deliveries" or "entities"
+bench: tools ## Measure on loopback, always optimised; ARGS="ingress" (the default), "processing", …: see --help
 	$(CARGO) build --locked --release --workspace
 	HOOKRAIL_BINARY=$(CURDIR)/target/release/hookrail target/release/hookrail-bench $(ARGS)
 
