@@ -188,8 +188,10 @@ async fn insert_delivery(store: &Store, number: u128, case: &Case, source: Optio
     );
     execute(store, &attempt).await;
     if case.has_letter {
-        let letter =
-            format!("INSERT INTO dead_letters VALUES ('{id}', 'w', 'd', 1, NULL, NULL, NULL, 1, 1, '')");
+        let letter = format!(
+            "INSERT INTO dead_letters (delivery, workspace, destination, died_at, size, revision, traceparent) \
+                 VALUES ('{id}', 'w', 'd', 1, 1, 1, '')"
+        );
         execute(store, &letter).await;
     }
 }
@@ -505,6 +507,12 @@ async fn the_size_follows_what_is_stored_and_freed_room_is_used_again() {
             },
             file / u64::from(ROWS)
         );
+        // The server's own statistics, from which the other database is estimated, may be late.
+        let largest = if size::is_exact(&store) {
+            full * 11 / 10
+        } else {
+            full * 2
+        };
         for round in 1..4 {
             let from = (round - 1) * ROWS;
             execute(
@@ -514,7 +522,7 @@ async fn the_size_follows_what_is_stored_and_freed_room_is_used_again() {
             .await;
             assert!(size().await < full / 4 + empty, "round {round}");
             fill(&store, round * ROWS, ROWS).await;
-            assert!(size().await < full * 11 / 10, "round {round}");
+            assert!(size().await < largest, "round {round}");
         }
         if size::is_exact(&store) {
             let grown = on_disk(&store).await as f64 / file as f64;

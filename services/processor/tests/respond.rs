@@ -177,7 +177,7 @@ fn what_is_replayed_answers_nobody_and_what_can_not_be_rendered_is_known_to() {
     let routes = [r#"{"name": "a"}"#, r#"{"name": "b", "respond": true}"#];
     let replayed = evaluated(&snapshot("event", routes), true, Some(ReplayId::from_u128(3)));
     assert_eq!((answering(&replayed), replayed.responds), (vec![], None));
-    let unmade = evaluated(&snapshot("cloudevents", routes), true, None);
+    let unmade = evaluated(&snapshot("mapped", routes), true, None);
     let dead: Vec<_> = unmade.stillborn.iter().map(|record| record.delivery.id).collect();
     assert!(unmade.responds.is_some_and(|responds| dead.contains(&responds)));
 }
