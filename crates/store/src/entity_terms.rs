@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use hookrail_domain::{Millis, entity::terms, ids::WorkspaceId, json::Json};
-use sea_orm::{ConnectionTrait, FromQueryResult, Value};
+use sea_orm::{ConnectionTrait, DbBackend, FromQueryResult, Value};
 
 use crate::{
     StoreError,
@@ -183,22 +183,37 @@ fn row(key: &EntityKey, (term, first_seen_at): &Entry) -> Vec<Value> {
     ]
 }
 
-/// Each by its whole key: for a list of keys SQLite would read all the terms of a workspace.
+/// Each by its whole key. For a list of keys SQLite would read all the terms of a workspace; PostgreSQL would
+/// for keys with `OR` between them.
 async fn remove<C: ConnectionTrait>(connection: &C, removed: Vec<Vec<Value>>) -> Result<(), StoreError> {
+    if connection.get_database_backend() == DbBackend::Postgres {
+        for (tuples, values) in rows::lookups(removed) {
+            let sql = format!(
+                "DELETE FROM entity_terms WHERE ({}) IN (VALUES {tuples})",
+                ENTRY.join(", ")
+            );
+            statement::change(connection, &sql, values).await?;
+        }
+        return Ok(());
+    }
     for some in removed.chunks(REMOVED_AT_ONCE) {
-        let is_one = |row: usize| {
-            let first = row * ENTRY.len() + 1;
-            let columns = ENTRY.iter().zip(first..);
-            let equal: Vec<String> = columns
-                .map(|(column, place)| format!("{column} = ${place}"))
-                .collect();
-            format!("({})", equal.join(" AND "))
-        };
-        let keys: Vec<String> = (0..some.len()).map(is_one).collect();
-        let sql = format!("DELETE FROM entity_terms WHERE {}", keys.join(" OR "));
+        let sql = format!("DELETE FROM entity_terms WHERE {}", any_of(some.len()));
         statement::change(connection, &sql, some.concat()).await?;
     }
     Ok(())
+}
+
+/// A condition that one of `entries` keys fulfils.
+fn any_of(entries: usize) -> String {
+    let is_one = |entry: usize| {
+        let columns = ENTRY.iter().zip(entry * ENTRY.len() + 1..);
+        let equal: Vec<String> = columns
+            .map(|(column, place)| format!("{column} = ${place}"))
+            .collect();
+        format!("({})", equal.join(" AND "))
+    };
+    let keys: Vec<String> = (0..entries).map(is_one).collect();
+    keys.join(" OR ")
 }
 
 /// In the index's order, which is cheaper than any other, and the same for all transactions.
