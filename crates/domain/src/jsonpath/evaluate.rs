@@ -8,6 +8,9 @@ use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::collections::HashMap;
 
+/// Beginning a query that may find many nodes, as a filter may do for each of its own.
+const SEARCH_STEPS: usize = 8;
+
 /// Looking a member up by its name to compare it.
 const LOOKUP_STEPS: usize = 3;
 
@@ -42,6 +45,9 @@ struct Evaluation<'a, 'b> {
 
 impl<'a> Evaluation<'a, '_> {
     fn nodes(&mut self, query: &Query, current: &'a Json) -> Evaluated<Vec<&'a Json>> {
+        if !query.is_singular() {
+            self.budget.spend(SEARCH_STEPS)?;
+        }
         let mut nodes = vec![if query.from_root { self.root } else { current }];
         for segment in &query.segments {
             let mut next = Vec::new();
