@@ -18,7 +18,7 @@ pub use operator::Operator;
 pub use parse::{MAX_CONDITIONS, MAX_FILTER_DEPTH, MAX_VALUES};
 
 use crate::json::Json;
-use crate::validation::FieldError;
+use crate::validation::{FieldError, first_fault};
 use condition::Condition;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
@@ -81,13 +81,7 @@ impl<'de> Deserialize<'de> for Filter {
         let definition = Json::deserialize(deserializer)?;
         let mut errors = Vec::new();
         let filter = Self::parse(&definition, "", &mut errors);
-        filter.ok_or_else(|| {
-            let first = errors.first().map(|error| match error.pointer.as_str() {
-                "" => error.detail.clone(),
-                pointer => format!("{pointer}: {}", error.detail),
-            });
-            serde::de::Error::custom(first.unwrap_or_default())
-        })
+        filter.ok_or_else(|| serde::de::Error::custom(first_fault(&errors)))
     }
 }
 

@@ -19,7 +19,7 @@ pub use parse::{MAX_EXPRESSIONS, MAX_MAPPING_DEPTH, MAX_NAME_BYTES, MAX_TEMPLATE
 pub use write::MappingError;
 
 use crate::json::Json;
-use crate::validation::FieldError;
+use crate::validation::{FieldError, first_fault};
 use expression::Expression;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
@@ -87,13 +87,7 @@ impl<'de> Deserialize<'de> for Mapping {
         let definition = Json::deserialize(deserializer)?;
         let mut errors = Vec::new();
         let mapping = Self::parse(&definition, "", &mut errors);
-        mapping.ok_or_else(|| {
-            let first = errors.first().map(|error| match error.pointer.as_str() {
-                "" => error.detail.clone(),
-                pointer => format!("{pointer}: {}", error.detail),
-            });
-            serde::de::Error::custom(first.unwrap_or_default())
-        })
+        mapping.ok_or_else(|| serde::de::Error::custom(first_fault(&errors)))
     }
 }
 

@@ -34,6 +34,15 @@ impl FieldError {
     }
 }
 
+/// The first fault in one text, for what can say one only.
+pub(crate) fn first_fault(faults: &[FieldError]) -> String {
+    let said = |fault: &FieldError| match fault.pointer.as_str() {
+        "" => fault.detail.clone(),
+        pointer => format!("{pointer}: {}", fault.detail),
+    };
+    faults.first().map(said).unwrap_or_default()
+}
+
 /// Collects the faults of one definition.
 #[derive(Debug, Default)]
 pub struct Faults(Vec<FieldError>);

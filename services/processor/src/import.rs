@@ -20,6 +20,7 @@ use crate::{
     error::GiveUp,
     import_chunk::{Loaded, Loading, load},
     jobs::{JobError, RETRY_PAUSE},
+    shard_turns::{Turns, take_turns},
 };
 
 /// Imports of a shard that are worked on side by side; more wait for their turn.
@@ -49,24 +50,7 @@ pub(crate) async fn import_shard(
         due: HashMap::new(),
         uploads_due: Instant::now(),
     };
-    while !stop.is_cancelled() {
-        if !lease.holds() {
-            return Err(GiveUp::LeaseOver);
-        }
-        let pause = match shard.turn().await {
-            Ok(pause) => pause,
-            Err(JobError::GiveUp(reason)) => return Err(reason),
-            Err(error) => {
-                tracing::warn!(shard = lease.partition(), %error, "working on imports again");
-                RETRY_PAUSE
-            }
-        };
-        tokio::select! {
-            () = stop.cancelled() => {}
-            () = tokio::time::sleep(pause) => {}
-        }
-    }
-    Ok(())
+    take_turns(&mut shard, lease, stop).await
 }
 
 struct Shard<'a> {
@@ -77,7 +61,9 @@ struct Shard<'a> {
     uploads_due: Instant,
 }
 
-impl Shard<'_> {
+impl Turns for Shard<'_> {
+    const WHAT: &'static str = "imports";
+
     /// Gives each import that is due its turn; says how long there is nothing to do.
     async fn turn(&mut self) -> Result<Duration, JobError> {
         self.give_up_uploads().await?;
@@ -106,7 +92,9 @@ impl Shard<'_> {
         self.due.retain(|id, _| seen.contains(id));
         Ok(next.saturating_duration_since(Instant::now()))
     }
+}
 
+impl Shard<'_> {
     fn later(&mut self, id: ImportId, pause: Duration) -> Instant {
         let due = Instant::now() + pause;
         self.due.insert(id, due);

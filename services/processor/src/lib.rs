@@ -2,6 +2,7 @@
 //! journal. The only writer of those tables. Makes no HTTP calls and answers none.
 
 mod settings;
+mod shard_turns;
 
 mod answer_callers;
 mod arrivals;

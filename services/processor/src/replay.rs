@@ -23,6 +23,7 @@ use crate::{
     replay_order::ReplayOrder,
     replay_page::{Desk, Page},
     replay_selection::{Selecting, select},
+    shard_turns::{Turns, take_turns},
 };
 
 /// Replays of a shard that are worked on side by side; more wait for their turn.
@@ -52,24 +53,7 @@ pub(crate) async fn replay_shard(
         lease,
         running: BTreeMap::new(),
     };
-    while !stop.is_cancelled() {
-        if !lease.holds() {
-            return Err(GiveUp::LeaseOver);
-        }
-        let pause = match shard.turn().await {
-            Ok(pause) => pause,
-            Err(JobError::GiveUp(reason)) => return Err(reason),
-            Err(error) => {
-                tracing::warn!(shard = lease.partition(), %error, "working on replays again");
-                RETRY_PAUSE
-            }
-        };
-        tokio::select! {
-            () = stop.cancelled() => {}
-            () = tokio::time::sleep(pause) => {}
-        }
-    }
-    Ok(())
+    take_turns(&mut shard, lease, stop).await
 }
 
 struct Shard<'a> {
@@ -90,7 +74,9 @@ struct Running {
     one_by_one: usize,
 }
 
-impl Shard<'_> {
+impl Turns for Shard<'_> {
+    const WHAT: &'static str = "replays";
+
     /// Gives each replay that is due its turn; says how long there is nothing to do.
     async fn turn(&mut self) -> Result<Duration, JobError> {
         let open = replays::open(
@@ -120,7 +106,9 @@ impl Shard<'_> {
         self.running.retain(|id, _| seen.contains(id));
         Ok(next.saturating_duration_since(Instant::now()))
     }
+}
 
+impl Shard<'_> {
     /// Works on a replay if it is due; gives when it is next.
     async fn work(&mut self, id: ReplayId, row: &ReplayRow) -> Result<Instant, JobError> {
         let later = Instant::now() + LOOK_EVERY;
