@@ -45,10 +45,16 @@ struct Evaluation<'a, 'b> {
 
 impl<'a> Evaluation<'a, '_> {
     fn nodes(&mut self, query: &Query, current: &'a Json) -> Evaluated<Vec<&'a Json>> {
+        let start = if query.from_root { self.root } else { current };
+        // What a segment selects are children. Most of a filter's nodes are scalars: they cost no allocation.
+        if start.is_scalar() && !query.segments.is_empty() {
+            self.budget.spend(1)?;
+            return Ok(Vec::new());
+        }
         if !query.is_singular() {
             self.budget.spend(SEARCH_STEPS)?;
         }
-        let mut nodes = vec![if query.from_root { self.root } else { current }];
+        let mut nodes = vec![start];
         for segment in &query.segments {
             let mut next = Vec::new();
             for node in nodes {
