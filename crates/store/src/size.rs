@@ -4,6 +4,8 @@
 //! counted there is live rows, by the server's own statistics, times the mean size of some of the newest,
 //! times what indexes add.
 
+use std::collections::HashMap;
+
 use sea_orm::{ConnectionTrait, DbBackend};
 
 use crate::{Store, StoreError, statement};
@@ -38,6 +40,35 @@ pub async fn bytes_in_use(store: &Store) -> Result<u64, StoreError> {
 /// Whether [`bytes_in_use`] is exact, and follows each removal at once.
 pub fn is_exact(store: &Store) -> bool {
     store.backend() != DbBackend::Postgres
+}
+
+/// What a row of each table takes, its part of the indexes included, as [`bytes_in_use`] counts it; `None`
+/// where that is exact, and follows each removal at once.
+///
+/// # Errors
+/// When the database cannot be used now.
+pub async fn row_bytes(store: &Store, tables: &[&'static str]) -> Result<Option<RowBytes>, StoreError> {
+    if is_exact(store) {
+        return Ok(None);
+    }
+    let mut by_table = HashMap::new();
+    for table in tables {
+        let mean = mean_bytes(store.reader(), table).await?;
+        by_table.insert(*table, (mean + ROW_OVERHEAD_BYTES) * INDEX_FACTOR);
+    }
+    Ok(Some(RowBytes(by_table)))
+}
+
+/// Bytes of a row, by table.
+#[derive(Debug, Clone)]
+pub struct RowBytes(HashMap<&'static str, f64>);
+
+impl RowBytes {
+    /// What so many rows of a table take, bytes; 0 for a table that is not known.
+    pub fn of(&self, table: &str, rows: u64) -> u64 {
+        let bytes = self.0.get(table).copied().unwrap_or_default() * rows as f64;
+        bytes as u64
+    }
 }
 
 /// The pages of the file that hold something; freed ones are used again before the file grows.

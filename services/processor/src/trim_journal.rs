@@ -1,7 +1,7 @@
 //! Keeping the journal bounded: what is older than its retention goes, and the oldest where the database is
 //! too large. One worker does it, in small steps.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use hookrail_broker::Lease;
 use hookrail_domain::{Millis, retention::RetentionRules};
@@ -54,6 +54,7 @@ async fn round(
         workshop,
         lease,
         reason: "age",
+        removed: HashMap::new(),
         in_vain: Duration::ZERO,
     };
     trim_by_age(&mut pages, &ages).await?;

@@ -1,6 +1,7 @@
 //! Going through the journal's rows page by page, removing what may go. A page is one short transaction, and
 //! whoever else writes has at least as much time as it took before the next.
 
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use hookrail_broker::Lease;
@@ -42,6 +43,8 @@ pub(crate) struct Pages<'a> {
     pub(crate) lease: &'a Lease,
     /// Why rows go: `age` or `size`.
     pub(crate) reason: &'static str,
+    /// Rows that are gone, by table.
+    pub(crate) removed: HashMap<&'static str, u64>,
     /// How long was spent on looking at what has to stay.
     pub(crate) in_vain: Duration,
 }
@@ -81,7 +84,7 @@ impl Pages<'_> {
         Ok(seen)
     }
 
-    async fn remove(&self, kind: Kind, ids: &[String], before: Millis) -> Result<(), JobError> {
+    async fn remove(&mut self, kind: Kind, ids: &[String], before: Millis) -> Result<(), JobError> {
         let transaction = self.workshop.store.write().await?;
         match kind {
             Kind::Deliveries => {
@@ -101,7 +104,8 @@ impl Pages<'_> {
     }
 
     /// Counts rows that are gone.
-    pub(crate) fn count(&self, table: &str, rows: u64) {
+    pub(crate) fn count(&mut self, table: &'static str, rows: u64) {
+        *self.removed.entry(table).or_default() += rows;
         let trimmed = &self.workshop.metrics.journal_trimmed;
         trimmed.with_label_values(&[table, self.reason]).inc_by(rows);
     }
