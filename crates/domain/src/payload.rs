@@ -4,6 +4,7 @@
 //! checked on the bytes, elsewhere.
 
 mod charset;
+pub mod find_text;
 mod form;
 mod media;
 mod multipart;

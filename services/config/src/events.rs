@@ -16,6 +16,7 @@ use hookrail_store::queries::{self, events::EventFilter};
 
 use crate::answer;
 use crate::authenticated::Authenticated;
+use crate::body_search;
 use crate::definition::time;
 use crate::deliveries;
 use crate::entities::searched;
@@ -66,7 +67,7 @@ pub(crate) struct Docs;
         ("since" = Option<String>, Query, description = "Accepted at or after this time"),
         ("until" = Option<String>, Query, description = "Accepted before this time"),
         ("entity" = Option<String>, Query, description = "About this entity: `type/unique_id` or `type:unique_id`"),
-        ("q" = Option<String>, Query, description = "An event's id or type, or what its entities have: a type, a unique id, or words of their title and fields. Not together with `entity` or `status=received`")),
+        ("q" = Option<String>, Query, description = "An event's id or type, or what its entities have: a type, a unique id, or words of their title and fields. With `since`, an event is found by its body too: by any text in it as received, or in the decoded payload's names and values, whatever its case. Not together with `entity` or `status=received`")),
     responses((status = 200, description = "A page of events; without `status` none that are queued"),
         (status = 409, description = "`too-many-queued`: more are queued than can be listed", body = crate::openapi::ProblemDocument),
         (status = 422, body = crate::openapi::ProblemDocument)))]
@@ -100,7 +101,11 @@ async fn list(
             limit: query.limit,
             ..query.by_id()
         };
-        let found = queries::event_search::search(state.store.reader(), &filter, &text, &part).await?;
+        // Bodies are read one by one: only within a time range.
+        let found = match filter.span.since {
+            Some(_) => body_search::search(&state, &filter, &text, &part).await?,
+            None => queries::event_search::search(state.store.reader(), &filter, &text, &part).await?,
+        };
         return Ok(page_up_to(found.next, &found.rows, |row| {
             Json::Object(summary(row))
         }));

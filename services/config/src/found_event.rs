@@ -42,28 +42,33 @@ impl FoundEvent {
     ) -> Result<Self, ApiError> {
         let id: EventId = id.parse().map_err(|_| ApiError::NotFound("event"))?;
         let row = queries::events::find(state.store.reader(), &workspace.to_string(), id).await?;
-        let message = match &row {
-            Some(row) => in_place(state, row).await?,
-            None => queued(state, id).await?,
-        };
-        let event = message.map(|message| decode_event(&message.payload)).transpose();
-        let event =
-            event.map_err(|error| ApiError::Internal(anyhow::Error::new(error).context(id.to_string())))?;
-        // What lies at a row's place now may be another event where the log was restored from a copy.
-        let event = event.filter(|event| event.id == id && event.workspace == workspace);
-        match (&row, &event) {
-            (None, None) => Err(ApiError::NotFound("event")),
-            _ => {
-                Self {
-                    id,
-                    row,
-                    event,
-                    _memory: None,
-                }
-                .with_body(state)
-                .await
+        match row {
+            Some(row) => {
+                let event = event_of_row(state, id, &row).await?;
+                Self::whole(state, id, Some(row), event).await
+            }
+            None => {
+                let event = read(id, queued(state, id).await?)?;
+                let event = event.filter(|event| event.workspace == workspace);
+                let event = event.ok_or(ApiError::NotFound("event"))?;
+                Self::whole(state, id, None, Some(event)).await
             }
         }
+    }
+
+    async fn whole(
+        state: &ConfigState,
+        id: EventId,
+        row: Option<EventRow>,
+        event: Option<Event>,
+    ) -> Result<Self, ApiError> {
+        let found = Self {
+            id,
+            row,
+            event,
+            _memory: None,
+        };
+        found.with_body(state).await
     }
 
     /// Fetches the body where it is in the object store. One that is gone from there stays a reference.
@@ -71,12 +76,9 @@ impl FoundEvent {
         let Some(event) = &mut self.event else {
             return Ok(self);
         };
-        let Body::Object { name, size } = event.body.clone() else {
-            return Ok(self);
-        };
-        self._memory = Some(state.broker.large_memory(size).await);
-        if let Some(bytes) = state.broker.get_object(&name, size).await? {
-            event.body = Body::inline(&bytes[..]);
+        if let Body::Object { size, .. } = event.body {
+            self._memory = Some(state.broker.large_memory(size).await);
+            fetch_body(state, event).await?;
         }
         Ok(self)
     }
@@ -143,7 +145,37 @@ pub(crate) fn decoded(event: &Event, spec: Option<&SourceSpec>) -> Option<Json> 
     payload.ok().map(Payload::into_json)
 }
 
-async fn source_of(state: &ConfigState, event: &Event) -> Result<Option<SourceSpec>, ApiError> {
+/// The event of a row as it lies in the log; none once it is gone from there. A large body is a reference.
+pub(crate) async fn event_of_row(
+    state: &ConfigState,
+    id: EventId,
+    row: &EventRow,
+) -> Result<Option<Event>, ApiError> {
+    let event = read(id, in_place(state, row).await?)?;
+    Ok(event.filter(|event| event.workspace.to_string() == row.workspace))
+}
+
+/// Puts a large body in the place of its reference, for which the caller has memory. One that is gone stays one.
+pub(crate) async fn fetch_body(state: &ConfigState, event: &mut Event) -> Result<(), ApiError> {
+    let Body::Object { name, size } = event.body.clone() else {
+        return Ok(());
+    };
+    if let Some(bytes) = state.broker.get_object(&name, size).await? {
+        event.body = Body::inline(&bytes[..]);
+    }
+    Ok(())
+}
+
+/// The event of a message. What lies at its place now may be another one where the log was restored from a copy.
+fn read(id: EventId, message: Option<RawMessage>) -> Result<Option<Event>, ApiError> {
+    let event = message.map(|message| decode_event(&message.payload)).transpose();
+    let event =
+        event.map_err(|error| ApiError::Internal(anyhow::Error::new(error).context(id.to_string())))?;
+    Ok(event.filter(|event| event.id == id))
+}
+
+/// What an event's source says, where there still is one.
+pub(crate) async fn source_of(state: &ConfigState, event: &Event) -> Result<Option<SourceSpec>, ApiError> {
     let Some(source) = event.source else {
         return Ok(None);
     };

@@ -7,6 +7,7 @@ mod settings;
 mod state;
 // Requests
 mod authenticated;
+mod body_search;
 mod bounded_body;
 mod http_api;
 mod idempotency;

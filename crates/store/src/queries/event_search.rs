@@ -86,6 +86,28 @@ async fn one<C: ConnectionTrait>(
     })
 }
 
+/// The ids of those of `events`, all of one workspace, that have to do with `text`.
+///
+/// # Errors
+/// When the database cannot be used now.
+pub async fn those_about<C: ConnectionTrait>(
+    connection: &C,
+    text: &str,
+    events: &[EventRow],
+) -> Result<BTreeSet<String>, StoreError> {
+    let workspace = events.first().and_then(|row| row.workspace.parse().ok());
+    let Some(workspace) = workspace else {
+        return Ok(BTreeSet::new());
+    };
+    let text = text.trim();
+    let mut found = about(connection, workspace, &rows::escaped(text), events).await?;
+    let by_itself = events
+        .iter()
+        .filter(|row| row.id == text || row.event_type == text);
+    found.extend(by_itself.map(|row| row.id.clone()));
+    Ok(found)
+}
+
 struct EventSearch<'a> {
     workspace: WorkspaceId,
     filter: &'a EventFilter,
@@ -153,10 +175,6 @@ impl EventSearch<'_> {
     }
 
     async fn of_many<C: ConnectionTrait>(&self, connection: &C) -> Result<EventList, StoreError> {
-        let alternatives: Vec<BTreeSet<String>> = terms::of_text(self.text)
-            .into_iter()
-            .map(|terms| terms.into_iter().collect())
-            .collect();
         let (mut list, mut step) = (EventList::default(), self.page.clone());
         step.limit = STEP as u64;
         for _ in 0..STEPS {
@@ -164,7 +182,7 @@ impl EventSearch<'_> {
             let events = event_rows(connection, &sql, values).await?;
             let is_last = events.len() < STEP;
             step.after = events.last().map(|row| row.id.clone()).or(step.after);
-            let about = self.about(connection, &events, &alternatives).await?;
+            let about = about(connection, self.workspace, self.text, &events).await?;
             let wanted = |row: &EventRow| row.event_type == self.text || about.contains(&row.id);
             list.rows.extend(events.into_iter().filter(wanted));
             if is_last || list.rows.len() > self.limit() {
@@ -173,43 +191,6 @@ impl EventSearch<'_> {
         }
         list.next = step.after;
         Ok(list)
-    }
-
-    /// Those of `events` that are about an entity that has to do with the text.
-    async fn about<C: ConnectionTrait>(
-        &self,
-        connection: &C,
-        events: &[EventRow],
-        alternatives: &[BTreeSet<String>],
-    ) -> Result<BTreeSet<String>, StoreError> {
-        if events.is_empty() {
-            return Ok(BTreeSet::new());
-        }
-        let sql = format!(
-            "SELECT event, entity_type, unique_id FROM event_entities WHERE event IN ({})",
-            rows::places(1, events.len())
-        );
-        let ids = events.iter().map(|row| rows::text(&row.id)).collect();
-        let mut pairs: Vec<(String, EntityKey)> = Vec::new();
-        for row in statement::all(connection, &sql, ids).await? {
-            let entity_type: String = statement::column(&row, "entity_type")?;
-            let unique_id: String = statement::column(&row, "unique_id")?;
-            let key = EntityKey::new(self.workspace, &entity_type, &unique_id);
-            pairs.push((statement::column(&row, "event")?, key));
-        }
-        let keys: BTreeSet<EntityKey> = pairs.iter().map(|(_, key)| key.clone()).collect();
-        let keys: Vec<EntityKey> = keys.into_iter().collect();
-        let stored: HashMap<EntityKey, EntityRow> = entities::load(connection, &keys).await?;
-        let has = |key: &EntityKey| {
-            let Some(row) = stored.get(key) else { return false };
-            let terms = entity_terms::of_row(row);
-            key.entity_type == self.text || alternatives.iter().any(|all| terms.is_superset(all))
-        };
-        Ok(pairs
-            .into_iter()
-            .filter(|(_, key)| has(key))
-            .map(|(event, _)| event)
-            .collect())
     }
 
     /// The next ids, at most [`STEP`], of events of the type and of those about the entities.
@@ -285,6 +266,57 @@ impl EventSearch<'_> {
         list.next = list.rows.last().filter(|_| has_more).map(|row| row.id.clone());
         list
     }
+}
+
+/// Those of `events` that are about an entity that has to do with the text.
+async fn about<C: ConnectionTrait>(
+    connection: &C,
+    workspace: WorkspaceId,
+    text: &str,
+    events: &[EventRow],
+) -> Result<BTreeSet<String>, StoreError> {
+    let pairs = entities_of(connection, workspace, events).await?;
+    let keys: BTreeSet<EntityKey> = pairs.iter().map(|(_, key)| key.clone()).collect();
+    let keys: Vec<EntityKey> = keys.into_iter().collect();
+    let stored: HashMap<EntityKey, EntityRow> = entities::load(connection, &keys).await?;
+    let alternatives: Vec<BTreeSet<String>> = terms::of_text(text)
+        .into_iter()
+        .map(|terms| terms.into_iter().collect())
+        .collect();
+    let has = |key: &EntityKey| {
+        let Some(row) = stored.get(key) else { return false };
+        let terms = entity_terms::of_row(row);
+        key.entity_type == text || alternatives.iter().any(|all| terms.is_superset(all))
+    };
+    Ok(pairs
+        .into_iter()
+        .filter(|(_, key)| has(key))
+        .map(|(event, _)| event)
+        .collect())
+}
+
+/// Which entities these events are about: an event's id with an entity's key.
+async fn entities_of<C: ConnectionTrait>(
+    connection: &C,
+    workspace: WorkspaceId,
+    events: &[EventRow],
+) -> Result<Vec<(String, EntityKey)>, StoreError> {
+    if events.is_empty() {
+        return Ok(Vec::new());
+    }
+    let sql = format!(
+        "SELECT event, entity_type, unique_id FROM event_entities WHERE event IN ({})",
+        rows::places(1, events.len())
+    );
+    let ids = events.iter().map(|row| rows::text(&row.id)).collect();
+    let mut pairs = Vec::new();
+    for row in statement::all(connection, &sql, ids).await? {
+        let entity_type: String = statement::column(&row, "entity_type")?;
+        let unique_id: String = statement::column(&row, "unique_id")?;
+        let key = EntityKey::new(workspace, &entity_type, &unique_id);
+        pairs.push((statement::column(&row, "event")?, key));
+    }
+    Ok(pairs)
 }
 
 async fn event_rows<C: ConnectionTrait>(

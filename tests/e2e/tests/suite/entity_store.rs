@@ -186,6 +186,27 @@ pub(crate) async fn entities_and_their_events_are_found_by_what_they_have(
         let events = column(&api.get(&q).await?, "id");
         ensure!(events.iter().collect::<Vec<_>>() == expected, "{q}: {events:?}");
     }
+    // Parts of words, and what has changed since, are in the bodies only, which take a time range.
+    let since = "since=2020-01-01T00:00:00Z";
+    for (q, expected) in [
+        (format!("ob%20{word}&{since}"), vec![&second, &event]),
+        (format!("BOB%20{word}&{since}"), vec![&event]),
+        (format!("%22city%22&{since}&order=asc"), vec![&event, &second]),
+        (format!("rob&{since}"), vec![&second, &event]),
+        (format!("ob%20{word}"), vec![]),
+        (format!("ob%20{word}&{since}&until=2020-01-02T00:00:00Z"), vec![]),
+    ] {
+        let q = format!("/events?source={}&q={q}", source.id);
+        let events = column(&api.get(&q).await?, "id");
+        ensure!(events.iter().collect::<Vec<_>>() == expected, "{q}: {events:?}");
+    }
+    let mut query = format!("/events?source={}&q=ob%20{word}&{since}&limit=1", source.id);
+    let page = api.get(&query).await?;
+    ensure!(column(&page, "id") == [second.as_str()], "{page}");
+    let cursor = page["next_cursor"].as_str().context("a second page")?;
+    query.push_str(&format!("&cursor={cursor}"));
+    let page = api.get(&query).await?;
+    ensure!(column(&page, "id") == [event.as_str()] && page["next_cursor"].is_null(), "{page}");
     let long = vec!["a"; 17].join("%20");
     for path in [format!("/entities?q={long}"), format!("/events?q={long}")] {
         api.call("GET", &path, None).await?.expect(422)?;
