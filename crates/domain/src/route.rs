@@ -1,5 +1,7 @@
 //! A route: connects a source, or event types, to a destination.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -61,6 +63,8 @@ pub struct RouteSpec {
     pub enabled: bool,
     /// Whether what it takes is held back.
     pub paused: bool,
+    /// For people and tools: names with values.
+    pub labels: BTreeMap<String, String>,
 }
 
 impl Default for RouteSpec {
@@ -76,6 +80,7 @@ impl Default for RouteSpec {
             respond: false,
             enabled: true,
             paused: false,
+            labels: BTreeMap::new(),
         }
     }
 }
@@ -108,6 +113,7 @@ impl RouteSpec {
             "/respond",
             "needs a source, whose sender is answered",
         );
+        validation::check_labels(&self.labels, &mut faults);
         faults.later(!self.paused, "/paused", "pausing");
         faults.finish()
     }

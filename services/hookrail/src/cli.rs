@@ -4,6 +4,8 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
+use hookrail_client::ClientCommand;
 use hookrail_config::ConfigSettings;
 use hookrail_dispatcher::DispatcherSettings;
 use hookrail_ingress::IngressSettings;
@@ -29,6 +31,8 @@ const OVERVIEW: &str = "Examples:
   hookrail up                        everything in one process, on this machine, with nothing else to set up
   hookrail up --data-dir /srv/hooks  the same, with its state kept there
   hookrail ingress --help            the settings of one service
+  hookrail apply -f hooks.yaml       makes sources, destinations and routes as a file says
+  hookrail events tail               shows events as they come (the API's verbs take HOOKRAIL_TOKEN, --api-url)
 
 On a cluster each service runs by itself, any number of times, against one NATS and one PostgreSQL:
   hookrail ingress    --nats-url nats://nats:4222
@@ -38,6 +42,20 @@ On a cluster each service runs by itself, any number of times, against one NATS 
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    #[command(flatten)]
+    Service(ServiceCommand),
+    #[command(flatten)]
+    Client(ClientCommand),
+    /// Print a script that completes this command line in a shell
+    Completion {
+        /// For which shell
+        shell: Shell,
+    },
+}
+
+/// What runs until it is stopped.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ServiceCommand {
     /// Run all four services in one process, with a private nats-server and SQLite
     #[command(after_help = UP_HELP)]
     Up(Box<UpArgs>),

@@ -20,10 +20,12 @@ use std::io::Write as _;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use clap::CommandFactory as _;
+use hookrail_client::ClientCommand;
 use hookrail_runtime::settings::{CommonArgs, EXIT_WRONG_SETTINGS, read_or_exit};
 use hookrail_runtime::{ServiceContext, bootstrap, telemetry};
 
-use crate::cli::{Cli, Command};
+use crate::cli::{Cli, Command, ServiceCommand};
 
 /// Many threads take and give back many small pieces: an allocator for that, and one whose memory does not
 /// grow by fragments under days of load.
@@ -34,7 +36,14 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const LAST_TASKS: Duration = Duration::from_secs(2);
 
 fn main() {
-    let result = run(read_or_exit::<Cli>().command);
+    // TLS has no provider of its own in this build. The only error is that one is installed already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let command = match read_or_exit::<Cli>().command {
+        Command::Client(command) => std::process::exit(ask(command)),
+        Command::Completion { shell } => return complete(shell),
+        Command::Service(command) => command,
+    };
+    let result = run(command);
     let code = bootstrap::exit_code(&result);
     if let Err(error) = result {
         report(&error, code);
@@ -42,12 +51,29 @@ fn main() {
     std::process::exit(code);
 }
 
-fn run(command: Command) -> anyhow::Result<()> {
+/// Does what talks to a running Hookrail; gives the exit code.
+fn ask(command: ClientCommand) -> i32 {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let result = match runtime {
+        Ok(runtime) => runtime.block_on(command.run()),
+        Err(error) => Err(hookrail_client::ClientError::Failed(error.to_string())),
+    };
+    let Err(error) = result else { return 0 };
+    let _ = writeln!(std::io::stderr(), "error: {error}");
+    error.exit_code()
+}
+
+/// Prints the script that completes the command line.
+fn complete(shell: clap_complete::Shell) {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "hookrail", &mut script);
+    let _ = std::io::stdout().lock().write_all(&script);
+}
+
+fn run(command: ServiceCommand) -> anyhow::Result<()> {
     let (name, common) = command.process();
     telemetry::start(name, &common.log_level)?;
     let context = ServiceContext::new(Duration::from_millis(common.shutdown_grace_ms));
-    // TLS has no provider of its own in this build. The only error is that one is installed already.
-    let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.context("can't start the runtime")?;
     let result = runtime.block_on(serve(command, context));
@@ -56,17 +82,17 @@ fn run(command: Command) -> anyhow::Result<()> {
     result
 }
 
-async fn serve(command: Command, context: ServiceContext) -> anyhow::Result<()> {
+async fn serve(command: ServiceCommand, context: ServiceContext) -> anyhow::Result<()> {
     match command {
-        Command::Up(args) => Box::pin(up::run(*args, context)).await,
-        Command::Ingress(args) => Box::pin(single::ingress(*args, context)).await,
-        Command::Processor(args) => Box::pin(single::processor(*args, context)).await,
-        Command::Dispatcher(args) => Box::pin(single::dispatcher(*args, context)).await,
-        Command::Config(args) => Box::pin(single::config(*args, context)).await,
+        ServiceCommand::Up(args) => Box::pin(up::run(*args, context)).await,
+        ServiceCommand::Ingress(args) => Box::pin(single::ingress(*args, context)).await,
+        ServiceCommand::Processor(args) => Box::pin(single::processor(*args, context)).await,
+        ServiceCommand::Dispatcher(args) => Box::pin(single::dispatcher(*args, context)).await,
+        ServiceCommand::Config(args) => Box::pin(single::config(*args, context)).await,
     }
 }
 
-impl Command {
+impl ServiceCommand {
     /// The process's name in logs, and the settings that every process has.
     fn process(&self) -> (&'static str, CommonArgs) {
         match self {

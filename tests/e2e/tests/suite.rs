@@ -5,6 +5,8 @@
 mod bad_input;
 #[path = "suite/bodies.rs"]
 mod bodies;
+#[path = "suite/command_line.rs"]
+mod command_line;
 #[path = "suite/commands.rs"]
 mod commands;
 #[path = "suite/deaths.rs"]
@@ -86,6 +88,9 @@ const SCENARIOS: &[(&str, Scenario)] = scenarios! {
     parking: a_failing_destination_holds_up_no_other_and_loses_nothing,
         unordered_deliveries_wait_for_a_dead_destination_too,
         deliveries_of_a_disabled_destination_wait;
+    command_line: definitions_are_made_as_a_file_says_and_no_more_is_changed,
+        daily_work_is_done_from_a_terminal,
+        a_developer_gets_the_webhooks_of_a_source;
     commands: a_held_lane_waits_for_a_person_and_others_do_not,
         a_skipped_head_is_dead_and_can_be_sent_again,
         what_waits_is_sent_now_when_a_person_says_so,

@@ -51,7 +51,8 @@ pub struct Api {
     pub api: String,
     /// Base URL of the ingress.
     pub ingress: String,
-    token: String,
+    /// The token that it shows.
+    pub token: String,
 }
 
 impl Api {

@@ -21,6 +21,7 @@ pub(super) fn to_message(route: &Route) -> v1::RouteDefinition {
         respond: spec.respond,
         enabled: spec.enabled,
         paused: spec.paused,
+        labels: spec.labels.clone(),
     }
 }
 
@@ -47,6 +48,7 @@ pub(super) fn from_message(id: RouteId, message: v1::RouteDefinition) -> Result<
             respond: message.respond,
             enabled: message.enabled,
             paused: message.paused,
+            labels: message.labels,
         },
     })
 }
