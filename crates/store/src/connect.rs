@@ -75,6 +75,11 @@ impl Store {
         &self.reader
     }
 
+    /// For what can't be part of a transaction.
+    pub(crate) fn writer(&self) -> &DatabaseConnection {
+        &self.writer
+    }
+
     /// Begins a write transaction; on SQLite it waits for the one before it.
     ///
     /// # Errors

@@ -12,6 +12,9 @@ pub enum StoreError {
     /// The database refused, or could not be reached.
     #[error("database: {0}")]
     Database(#[from] DbErr),
+    /// A file of a database is not as it was written.
+    #[error("the database is damaged: {0}")]
+    Damaged(String),
     /// A row holds what this version cannot read.
     #[error("the row {row} of {table} can't be read: {reason}")]
     Unreadable {

@@ -26,6 +26,7 @@ pub mod source_refusals;
 pub mod source_warnings;
 
 // keeping the journal bounded
+pub mod copy;
 pub mod size;
 pub mod trim;
 

@@ -13,6 +13,7 @@ use hookrail_processor::ProcessorSettings;
 use hookrail_runtime::ListenAddress;
 use hookrail_runtime::settings::{CommonArgs, HELP};
 
+use crate::backup::{BackupArgs, RestoreArgs};
 use crate::broker_args::BrokerArgs;
 use crate::nats_config::SyncInterval;
 use crate::outbound_args::OutboundArgs;
@@ -46,6 +47,10 @@ pub(crate) enum Command {
     Service(ServiceCommand),
     #[command(flatten)]
     Client(ClientCommand),
+    /// Copy the data directory of a `hookrail up` that is stopped
+    Backup(BackupArgs),
+    /// Make a data directory of a backup
+    Restore(RestoreArgs),
     /// Print a script that completes this command line in a shell
     Completion {
         /// For which shell

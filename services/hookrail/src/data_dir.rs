@@ -80,7 +80,8 @@ pub(crate) fn replace_file(path: &Path, content: &[u8]) -> std::io::Result<()> {
     std::fs::rename(&beside, path)
 }
 
-fn make_private(path: &Path) -> std::io::Result<()> {
+/// Makes a folder that only its user can read, where it is missing.
+pub(crate) fn make_private(path: &Path) -> std::io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 

@@ -1,6 +1,8 @@
 //! The binary: reads the settings, starts logging and the runtime, runs one subcommand, and says by its exit code how
 //! that ended.
 
+mod backup;
+mod backup_files;
 mod broker_args;
 mod cli;
 mod data_dir;
@@ -21,7 +23,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::CommandFactory as _;
-use hookrail_client::ClientCommand;
+use hookrail_client::ClientError;
 use hookrail_runtime::settings::{CommonArgs, EXIT_WRONG_SETTINGS, read_or_exit};
 use hookrail_runtime::{ServiceContext, bootstrap, telemetry};
 
@@ -39,7 +41,12 @@ fn main() {
     // TLS has no provider of its own in this build. The only error is that one is installed already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let command = match read_or_exit::<Cli>().command {
-        Command::Client(command) => std::process::exit(ask(command)),
+        Command::Client(command) => {
+            let ended = block_on(command.run()).and_then(|ended| Ok(ended?));
+            return exit(ended);
+        }
+        Command::Backup(args) => return exit(block_on(backup::backup(args)).and_then(|ended| ended)),
+        Command::Restore(args) => return exit(block_on(backup::restore(args)).and_then(|ended| ended)),
         Command::Completion { shell } => return complete(shell),
         Command::Service(command) => command,
     };
@@ -51,16 +58,18 @@ fn main() {
     std::process::exit(code);
 }
 
-/// Does what talks to a running Hookrail; gives the exit code.
-fn ask(command: ClientCommand) -> i32 {
+/// Does what ends by itself.
+fn block_on<T>(work: impl Future<Output = T>) -> anyhow::Result<T> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let result = match runtime {
-        Ok(runtime) => runtime.block_on(command.run()),
-        Err(error) => Err(hookrail_client::ClientError::Failed(error.to_string())),
-    };
-    let Err(error) = result else { return 0 };
-    let _ = writeln!(std::io::stderr(), "error: {error}");
-    error.exit_code()
+    Ok(runtime.context("can't start the runtime")?.block_on(work))
+}
+
+/// Ends the process, telling the person what went wrong.
+fn exit(ended: anyhow::Result<()>) {
+    let Err(error) = ended else { return };
+    let _ = writeln!(std::io::stderr(), "error: {error:#}");
+    let asked = error.downcast_ref::<ClientError>().map(ClientError::exit_code);
+    std::process::exit(asked.unwrap_or_else(|| bootstrap::exit_code(&Err(error))));
 }
 
 /// Prints the script that completes the command line.

@@ -1,6 +1,8 @@
 //! The end-to-end suite: every scenario runs against `hookrail up` and against the four services on
 //! PostgreSQL, black box, as a user would.
 
+#[path = "suite/backups.rs"]
+mod backups;
 #[path = "suite/bad_input.rs"]
 mod bad_input;
 #[path = "suite/bodies.rs"]
@@ -88,6 +90,7 @@ const SCENARIOS: &[(&str, Scenario)] = scenarios! {
     parking: a_failing_destination_holds_up_no_other_and_loses_nothing,
         unordered_deliveries_wait_for_a_dead_destination_too,
         deliveries_of_a_disabled_destination_wait;
+    backups: what_waits_in_a_backup_is_delivered_by_what_is_made_of_it;
     command_line: definitions_are_made_as_a_file_says_and_no_more_is_changed,
         daily_work_is_done_from_a_terminal,
         a_developer_gets_the_webhooks_of_a_source;
