@@ -28,7 +28,9 @@ pub async fn copy_to(store: &Store, file: &Path) -> Result<(), StoreError> {
 /// When something of it is damaged.
 pub async fn check(store: &Store) -> Result<(), StoreError> {
     let row = statement::first(store.reader(), "PRAGMA integrity_check(1)", vec![]).await?;
-    let found: Option<String> = row.map(|row| statement::column(&row, "integrity_check")).transpose()?;
+    let found: Option<String> = row
+        .map(|row| statement::column(&row, "integrity_check"))
+        .transpose()?;
     match found.as_deref() {
         Some("ok") => Ok(()),
         found => Err(StoreError::Damaged(found.unwrap_or("no answer").to_owned())),

@@ -17,13 +17,22 @@ const MAX_ANSWER_BYTES: usize = 256 * 1024 * 1024;
 /// Items of a page of a list that is read to its end.
 const PAGE: usize = 200;
 /// What stands for itself in a path segment or a query value.
-const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+const PLAIN: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'~');
 
 /// Where the API is, and how answers are shown.
 #[derive(Clone, Debug, clap::Args)]
 pub struct ApiArgs {
     /// Where the API is
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8081", help_heading = "API")]
+    #[arg(
+        long,
+        value_name = "URL",
+        default_value = "http://127.0.0.1:8081",
+        help_heading = "API"
+    )]
     pub(crate) api_url: String,
 
     /// The access token; better in HOOKRAIL_TOKEN or HOOKRAIL_TOKEN_FILE than on the command line
@@ -62,7 +71,10 @@ impl ApiArgs {
 
 /// A client that goes wherever the person at the terminal says.
 pub(crate) fn client() -> Result<OutboundClient, ClientError> {
-    let everywhere = ["0.0.0.0/0", "::/0"].iter().flat_map(|network| network.parse()).collect();
+    let everywhere = ["0.0.0.0/0", "::/0"]
+        .iter()
+        .flat_map(|network| network.parse())
+        .collect();
     let limits = OutboundLimits {
         timeout_max_ms: u64::try_from(TIMEOUT.as_millis()).unwrap_or(u64::MAX),
         ..OutboundLimits::default()
@@ -78,8 +90,12 @@ pub(crate) fn encoded(text: &str) -> String {
 
 /// A query of the parameters that have a value.
 pub(crate) fn query(parameters: &[(&str, Option<&str>)]) -> String {
-    let given = parameters.iter().filter_map(|(name, value)| Some((name, (*value)?)));
-    let parts: Vec<String> = given.map(|(name, value)| format!("{name}={}", encoded(value))).collect();
+    let given = parameters
+        .iter()
+        .filter_map(|(name, value)| Some((name, (*value)?)));
+    let parts: Vec<String> = given
+        .map(|(name, value)| format!("{name}={}", encoded(value)))
+        .collect();
     match parts.is_empty() {
         true => String::new(),
         false => format!("?{}", parts.join("&")),
@@ -105,7 +121,12 @@ impl Api {
     }
 
     /// A merge patch; with an ETag only where the definition still has that one.
-    pub(crate) async fn patch(&self, path: &str, body: &Json, etag: Option<&str>) -> Result<Json, ClientError> {
+    pub(crate) async fn patch(
+        &self,
+        path: &str,
+        body: &Json,
+        etag: Option<&str>,
+    ) -> Result<Json, ClientError> {
         self.json("PATCH", path, Some(body), etag).await
     }
 
@@ -120,7 +141,9 @@ impl Api {
 
     /// The OpenAPI document.
     pub(crate) async fn openapi(&self) -> Result<Json, ClientError> {
-        let answer = self.send("GET", &format!("{}/api/openapi.json", self.base), None, None).await?;
+        let answer = self
+            .send("GET", &format!("{}/api/openapi.json", self.base), None, None)
+            .await?;
         self.read(&answer)
     }
 
@@ -131,7 +154,13 @@ impl Api {
             let limit = PAGE.min(most - items.len()).to_string();
             let parameters = query(&[("limit", Some(&limit)), ("cursor", cursor.as_deref())]);
             let page = self.get(&joined(path, &parameters)).await?;
-            items.extend(page.get("items").and_then(Json::as_array).unwrap_or_default().iter().cloned());
+            items.extend(
+                page.get("items")
+                    .and_then(Json::as_array)
+                    .unwrap_or_default()
+                    .iter()
+                    .cloned(),
+            );
             cursor = page.get("next_cursor").and_then(Json::as_str).map(str::to_owned);
             if cursor.is_none() || items.len() >= most {
                 items.truncate(most);
@@ -187,10 +216,14 @@ impl Api {
         let authorization = format!("Bearer {}", self.token.expose());
         request.headers.push(("authorization".to_owned(), authorization));
         if body.is_some() {
-            request.headers.push(("content-type".to_owned(), "application/json".to_owned()));
+            request
+                .headers
+                .push(("content-type".to_owned(), "application/json".to_owned()));
         }
         if let Some(etag) = etag {
-            request.headers.push(("if-match".to_owned(), format!("\"{etag}\"")));
+            request
+                .headers
+                .push(("if-match".to_owned(), format!("\"{etag}\"")));
         }
         let result = self.client.send(&request).await;
         match (result.response, result.error) {
@@ -234,7 +267,11 @@ mod tests {
 
     #[test]
     fn parameters_without_a_value_are_left_out_and_values_are_encoded() {
-        let text = query(&[("q", Some("a b&c")), ("source", None), ("until", Some("2026-11-22T00:00:00Z"))]);
+        let text = query(&[
+            ("q", Some("a b&c")),
+            ("source", None),
+            ("until", Some("2026-11-22T00:00:00Z")),
+        ]);
         assert_eq!(text, "?q=a%20b%26c&until=2026-11-22T00%3A00%3A00Z");
         assert_eq!(joined("/events?q=1", "?limit=2"), "/events?q=1&limit=2");
         assert_eq!(joined("/events", ""), "/events");

@@ -92,10 +92,14 @@ impl ApplyArgs {
         }
         let mut done = 0;
         for step in steps.iter().filter(|step| step.action != Action::Keep) {
-            self.carry_out(&api, step, &mut references).await.map_err(|error| {
-                let (what, name) = (step.kind.what(), &step.name);
-                ClientError::Failed(format!("{what} {name:?}: {error}\n{done} of {changing} changes were made"))
-            })?;
+            self.carry_out(&api, step, &mut references)
+                .await
+                .map_err(|error| {
+                    let (what, name) = (step.kind.what(), &step.name);
+                    ClientError::Failed(format!(
+                        "{what} {name:?}: {error}\n{done} of {changing} changes were made"
+                    ))
+                })?;
             done += 1;
         }
         note(&format!("{done} of {changing} changes made"));
@@ -147,14 +151,20 @@ impl ApplyArgs {
             let labels = completed.get("labels");
             let has = labels.and_then(|labels| labels.get(key)).and_then(Json::as_str) == Some(value);
             if labels.is_some() && !has {
-                return Err(format!("/labels: lacks {key}={value}, by which --prune would know it"));
+                return Err(format!(
+                    "/labels: lacks {key}={value}, by which --prune would know it"
+                ));
             }
         }
         let action = match &existing {
             None => Action::Create,
-            Some(existing) => {
-                plan::update(one.kind, &existing.document, &document, &completed, self.write_secrets)
-            }
+            Some(existing) => plan::update(
+                one.kind,
+                &existing.document,
+                &document,
+                &completed,
+                self.write_secrets,
+            ),
         };
         Ok(Step {
             kind: one.kind,
@@ -206,17 +216,35 @@ impl ApplyArgs {
         ));
     }
 
-    async fn carry_out(&self, api: &Api, step: &Step, references: &mut References) -> Result<(), ClientError> {
-        let probe = if self.no_probe && step.kind.is_probed() { "?probe=false" } else { "" };
+    async fn carry_out(
+        &self,
+        api: &Api,
+        step: &Step,
+        references: &mut References,
+    ) -> Result<(), ClientError> {
+        let probe = if self.no_probe && step.kind.is_probed() {
+            "?probe=false"
+        } else {
+            ""
+        };
         let path = step.kind.path();
-        let etag = step.existing.as_ref().and_then(|existing| existing.etag.as_deref());
-        let id = step.existing.as_ref().map(|existing| existing.id.as_str()).unwrap_or_default();
+        let etag = step
+            .existing
+            .as_ref()
+            .and_then(|existing| existing.etag.as_deref());
+        let id = step
+            .existing
+            .as_ref()
+            .map(|existing| existing.id.as_str())
+            .unwrap_or_default();
         match &step.action {
             Action::Keep => Ok(()),
             Action::Delete => api.delete(&format!("{path}/{id}"), etag).await,
             Action::Update { patch, .. } => {
                 let patch = references.settled(step.kind, patch);
-                api.patch(&format!("{path}/{id}{probe}"), &patch, etag).await.map(drop)
+                api.patch(&format!("{path}/{id}{probe}"), &patch, etag)
+                    .await
+                    .map(drop)
             }
             Action::Create => {
                 let document = references.settled(step.kind, &step.document);

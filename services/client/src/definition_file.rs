@@ -36,7 +36,8 @@ pub(crate) fn read(path: &Path) -> Result<Vec<Written>, ClientError> {
     for mut document in documents {
         variables::fill_in(&mut document, &|name| std::env::var(name).ok())
             .map_err(|missing| ClientError::Usage(format!("{name}{}", listed(&missing))))?;
-        let written = definitions(document).map_err(|fault| ClientError::Usage(format!("{name}: {fault}")))?;
+        let written =
+            definitions(document).map_err(|fault| ClientError::Usage(format!("{name}: {fault}")))?;
         all.extend(written);
     }
     match repeated(&all) {
@@ -53,7 +54,9 @@ fn text_of(path: &Path) -> std::io::Result<String> {
     let mut text = String::new();
     match path == Path::new("-") {
         true => std::io::stdin().take(MAX_BYTES).read_to_string(&mut text)?,
-        false => std::fs::File::open(path)?.take(MAX_BYTES).read_to_string(&mut text)?,
+        false => std::fs::File::open(path)?
+            .take(MAX_BYTES)
+            .read_to_string(&mut text)?,
     };
     Ok(text)
 }
@@ -65,8 +68,17 @@ fn documents(text: &str) -> Result<Vec<Json>, String> {
     }
     let values: Vec<serde_json::Value> =
         serde_saphyr::from_multiple(text).map_err(|error| error.to_string())?;
-    let json = |value: serde_json::Value| value.to_string().parse::<Json>().map_err(|error| error.to_string());
-    values.into_iter().filter(|value| !value.is_null()).map(json).collect()
+    let json = |value: serde_json::Value| {
+        value
+            .to_string()
+            .parse::<Json>()
+            .map_err(|error| error.to_string())
+    };
+    values
+        .into_iter()
+        .filter(|value| !value.is_null())
+        .map(json)
+        .collect()
 }
 
 fn definitions(document: Json) -> Result<Vec<Written>, String> {
@@ -77,7 +89,10 @@ fn definitions(document: Json) -> Result<Vec<Written>, String> {
     for (key, list) in members {
         let Some(kind) = Kind::ALL.into_iter().find(|kind| kind.key() == key) else {
             let known: Vec<&str> = Kind::ALL.iter().map(|kind| kind.key()).collect();
-            return Err(format!("/{key}: there is no such kind; known are {}", known.join(", ")));
+            return Err(format!(
+                "/{key}: there is no such kind; known are {}",
+                known.join(", ")
+            ));
         };
         let items = match list {
             Json::Array(items) => items,
@@ -88,7 +103,12 @@ fn definitions(document: Json) -> Result<Vec<Written>, String> {
             let pointer = format!("/{key}/{index}");
             let name = document.get("name").and_then(Json::as_str).map(str::to_owned);
             let name = name.ok_or_else(|| format!("{pointer}/name: a definition needs a name"))?;
-            all.push(Written { kind, name, pointer, document });
+            all.push(Written {
+                kind,
+                name,
+                pointer,
+                document,
+            });
         }
     }
     Ok(all)
@@ -96,8 +116,15 @@ fn definitions(document: Json) -> Result<Vec<Written>, String> {
 
 fn repeated(all: &[Written]) -> Option<String> {
     let mut seen = std::collections::HashSet::new();
-    let second = all.iter().find(|one| !seen.insert((one.kind, one.name.as_str())))?;
-    Some(format!("{}: there are two {}s {:?}", second.pointer, second.kind.what(), second.name))
+    let second = all
+        .iter()
+        .find(|one| !seen.insert((one.kind, one.name.as_str())))?;
+    Some(format!(
+        "{}: there are two {}s {:?}",
+        second.pointer,
+        second.kind.what(),
+        second.name
+    ))
 }
 
 #[cfg(test)]
@@ -117,10 +144,16 @@ mod tests {
 
     #[test]
     fn yaml_and_json_say_the_same() {
-        let wanted = vec![(Kind::Sources, "shop".to_owned()), (Kind::EventTypes, "a.b".to_owned())];
+        let wanted = vec![
+            (Kind::Sources, "shop".to_owned()),
+            (Kind::EventTypes, "a.b".to_owned()),
+        ];
         let yaml = "sources:\n  - name: shop\n    methods: [POST]\n---\nevent_types:\n- {name: a.b}\n";
         assert_eq!(read(yaml), Ok(wanted.clone()));
-        assert_eq!(read(r#"{"sources":[{"name":"shop"}],"event_types":[{"name":"a.b"}]}"#), Ok(wanted));
+        assert_eq!(
+            read(r#"{"sources":[{"name":"shop"}],"event_types":[{"name":"a.b"}]}"#),
+            Ok(wanted)
+        );
         assert_eq!(read("sources:\n"), Ok(vec![]));
     }
 
@@ -129,8 +162,14 @@ mod tests {
         for (text, fault) in [
             ("sorces: []", "/sorces: there is no such kind"),
             ("sources: 1", "/sources: has to be a list"),
-            ("sources: [{enabled: true}]", "/sources/0/name: a definition needs a name"),
-            ("sources: [{name: a}, {name: a}]", "/sources/1: there are two sources"),
+            (
+                "sources: [{enabled: true}]",
+                "/sources/0/name: a definition needs a name",
+            ),
+            (
+                "sources: [{name: a}, {name: a}]",
+                "/sources/1: there are two sources",
+            ),
             ("- 1", "has to be an object"),
             ("a: [", ""),
         ] {

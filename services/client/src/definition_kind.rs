@@ -92,7 +92,10 @@ impl Kind {
     pub(crate) fn references(self) -> &'static [(&'static [&'static str], Kind)] {
         match self {
             Self::Sources => &[(&["entity", "fetcher"], Self::Fetchers)],
-            Self::Routes => &[(&["source"], Self::Sources), (&["destination"], Self::Destinations)],
+            Self::Routes => &[
+                (&["source"], Self::Sources),
+                (&["destination"], Self::Destinations),
+            ],
             Self::Syncs => &[
                 (&["destination"], Self::Destinations),
                 (&["from", "connection"], Self::Connections),
@@ -153,7 +156,9 @@ mod tests {
 
     #[test]
     fn what_is_not_said_has_its_default() {
-        let written: Json = r#"{"name":"shop","entity":{"type":"order","unique_id":"$.id"}}"#.parse().unwrap();
+        let written: Json = r#"{"name":"shop","entity":{"type":"order","unique_id":"$.id"}}"#
+            .parse()
+            .unwrap();
         let completed = Kind::Sources.completed(&written).unwrap();
         assert_eq!(completed.get("enabled"), Some(&Json::Bool(true)));
         assert!(completed.get("entity").unwrap().get("history").is_some());

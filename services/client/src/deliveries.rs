@@ -107,7 +107,12 @@ impl DeliveriesCommand {
                 let connected = api.connect()?;
                 let parts = which.parts(&connected).await?;
                 let filter = replay::filter(&borrowed(&parts));
-                let asked = Asked { what: "deliveries", filter, ids, dry_run };
+                let asked = Asked {
+                    what: "deliveries",
+                    filter,
+                    ids,
+                    dry_run,
+                };
                 replay::run(&connected, asked, api.json).await?;
             }
         }
@@ -118,7 +123,10 @@ impl DeliveriesCommand {
 type Parts = [(&'static str, Option<String>); 6];
 
 fn borrowed(parts: &Parts) -> Vec<(&str, Option<&str>)> {
-    parts.iter().map(|(name, value)| (*name, value.as_deref())).collect()
+    parts
+        .iter()
+        .map(|(name, value)| (*name, value.as_deref()))
+        .collect()
 }
 
 impl WhichDeliveries {

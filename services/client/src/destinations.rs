@@ -99,9 +99,13 @@ impl OneDestination {
         if let Some(event_type) = event_type {
             body.insert("event_type".to_owned(), event_type.into());
         }
-        let attempt = api.post(&format!("/destinations/{id}/test"), &Json::Object(body)).await?;
+        let attempt = api
+            .post(&format!("/destinations/{id}/test"), &Json::Object(body))
+            .await?;
         output::document(&attempt, self.api.json);
-        let status = attempt.get("response").and_then(|response| response.get("status"));
+        let status = attempt
+            .get("response")
+            .and_then(|response| response.get("status"));
         let status = status.and_then(|status| status.to_string().parse::<u16>().ok());
         match status {
             Some(200..300) if attempt.get("error").is_none_or(Json::is_null) => Ok(()),
@@ -114,7 +118,9 @@ impl OneDestination {
         let api = self.api.connect()?;
         let id = id_of(&api, "destinations", "destination", &self.name).await?;
         let parameters = query(&[("state", Some("parked"))]);
-        let items = api.list(&format!("/destinations/{id}/lanes{parameters}"), limit).await?;
+        let items = api
+            .list(&format!("/destinations/{id}/lanes{parameters}"), limit)
+            .await?;
         output::items(&items, &LANES, self.api.json);
         Ok(())
     }
@@ -123,8 +129,13 @@ impl OneDestination {
         let api = self.api.connect()?;
         let id = id_of(&api, "destinations", "destination", &self.name).await?;
         let patch = Json::from([("enabled", Json::from(enabled))]);
-        api.patch(&format!("/destinations/{id}?probe=false"), &patch, None).await?;
-        output::note(&format!("{} is {}", self.name, if enabled { "enabled" } else { "disabled" }));
+        api.patch(&format!("/destinations/{id}?probe=false"), &patch, None)
+            .await?;
+        output::note(&format!(
+            "{} is {}",
+            self.name,
+            if enabled { "enabled" } else { "disabled" }
+        ));
         Ok(())
     }
 }

@@ -66,12 +66,19 @@ impl EntitiesCommand {
                 api,
             } => {
                 let parameters = query(&[("type", entity_type.as_deref()), ("q", text.as_deref())]);
-                let items = api.connect()?.list(&format!("/entities{parameters}"), limit).await?;
+                let items = api
+                    .connect()?
+                    .list(&format!("/entities{parameters}"), limit)
+                    .await?;
                 output::items(&items, &LISTED, api.json);
             }
             Self::Get(one) => output::document(&one.api.connect()?.get(&one.path()).await?, one.api.json),
             Self::History(one) => {
-                let items = one.api.connect()?.list(&format!("{}/history", one.path()), 1_000).await?;
+                let items = one
+                    .api
+                    .connect()?
+                    .list(&format!("{}/history", one.path()), 1_000)
+                    .await?;
                 output::items(&items, &VERSIONS, one.api.json);
             }
             Self::Delete(one) => one.api.connect()?.delete(&one.path(), None).await?,
@@ -82,6 +89,10 @@ impl EntitiesCommand {
 
 impl OneEntity {
     fn path(&self) -> String {
-        format!("/entities/{}/{}", encoded(&self.entity_type), encoded(&self.unique_id))
+        format!(
+            "/entities/{}/{}",
+            encoded(&self.entity_type),
+            encoded(&self.unique_id)
+        )
     }
 }

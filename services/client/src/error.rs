@@ -67,7 +67,10 @@ mod tests {
             .parse()
             .unwrap();
         let error = ClientError::Refused { status: 422, problem };
-        assert_eq!(error.to_string(), "Invalid: 1 field is wrong (422)\n  /name is taken");
+        assert_eq!(
+            error.to_string(),
+            "Invalid: 1 field is wrong (422)\n  /name is taken"
+        );
         assert_eq!(error.exit_code(), 1);
     }
 }

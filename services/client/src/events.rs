@@ -105,10 +105,17 @@ impl EventsCommand {
                 output::items(&items, &LISTED, api.json);
             }
             Self::Get { id, api } => {
-                output::document(&api.connect()?.get(&format!("/events/{}", encoded(&id))).await?, api.json);
+                output::document(
+                    &api.connect()?.get(&format!("/events/{}", encoded(&id))).await?,
+                    api.json,
+                );
             }
             Self::Raw { id, api } => {
-                output::raw(&api.connect()?.bytes(&format!("/events/{}/raw", encoded(&id))).await?);
+                output::raw(
+                    &api.connect()?
+                        .bytes(&format!("/events/{}/raw", encoded(&id)))
+                        .await?,
+                );
             }
             Self::Tail { source, api } => tail(source.as_deref(), &api).await?,
             Self::Replay {
@@ -119,7 +126,12 @@ impl EventsCommand {
             } => {
                 let connected = api.connect()?;
                 let filter = which.filter(&connected).await?;
-                let asked = Asked { what: "events", filter, ids, dry_run };
+                let asked = Asked {
+                    what: "events",
+                    filter,
+                    ids,
+                    dry_run,
+                };
                 replay::run(&connected, asked, api.json).await?;
             }
         }

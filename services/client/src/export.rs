@@ -46,13 +46,18 @@ impl ExportArgs {
         }
         let mut file = Members::new();
         for (kind, there) in lists {
-            let wanted = there.into_iter().filter(|(_, existing)| self.takes(&existing.document));
+            let wanted = there
+                .into_iter()
+                .filter(|(_, existing)| self.takes(&existing.document));
             let mut list: Vec<(String, Json)> = wanted
                 .map(|(name, existing)| (name, references.with_names(kind, &existing.document)))
                 .collect();
             list.sort_by(|a, b| a.0.cmp(&b.0));
             if !list.is_empty() {
-                file.insert(kind.key().to_owned(), list.into_iter().map(|(_, document)| document).collect());
+                file.insert(
+                    kind.key().to_owned(),
+                    list.into_iter().map(|(_, document)| document).collect(),
+                );
             }
         }
         let text = self.text(&Json::Object(file))?;
@@ -97,7 +102,9 @@ pub(crate) async fn existing_of(api: &Api, kind: Kind) -> Result<Vec<(String, Ex
         items => items?,
     };
     let text = |item: &Json, name: &str| item.get(name).and_then(Json::as_str).map(str::to_owned);
-    let own = items.iter().filter(|item| item.get("built_in") != Some(&Json::Bool(true)));
+    let own = items
+        .iter()
+        .filter(|item| item.get("built_in") != Some(&Json::Bool(true)));
     let read = own.filter_map(|item| {
         let name = text(item, "name")?;
         let existing = Existing {

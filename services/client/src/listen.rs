@@ -12,8 +12,8 @@ use bytes::Bytes;
 use hookrail_domain::Millis;
 use hookrail_domain::json::Json;
 use hookrail_domain::render::format_millis;
-use hookrail_runtime::clock;
 use hookrail_outbound::{OutboundClient, OutboundRequest};
+use hookrail_runtime::clock;
 
 use crate::api::{Api, ApiArgs, client, encoded, query};
 use crate::error::ClientError;
@@ -134,7 +134,10 @@ fn request(event: &Json, to: &str) -> Option<OutboundRequest> {
     let pairs = |name: &str| -> Vec<(String, String)> {
         let pairs = event.get(name).and_then(Json::as_array).unwrap_or_default();
         let text = |pair: &Json, part| pair.get(part).and_then(Json::as_str).map(str::to_owned);
-        pairs.iter().filter_map(|pair| Some((text(pair, "name")?, text(pair, "value")?))).collect()
+        pairs
+            .iter()
+            .filter_map(|pair| Some((text(pair, "name")?, text(pair, "value")?)))
+            .collect()
     };
     let parameters: Vec<String> = pairs("query")
         .iter()
@@ -147,9 +150,13 @@ fn request(event: &Json, to: &str) -> Option<OutboundRequest> {
     };
     let mut request = OutboundRequest::new(method, &url, body, TIMEOUT_MS);
     request.headers = pairs("headers");
-    request.headers.retain(|(name, _)| !OF_THE_CONNECTION.contains(&name.to_ascii_lowercase().as_str()));
+    request
+        .headers
+        .retain(|(name, _)| !OF_THE_CONNECTION.contains(&name.to_ascii_lowercase().as_str()));
     let id = event.get("id").and_then(Json::as_str).unwrap_or_default();
-    request.headers.push(("hookrail-event-id".to_owned(), id.to_owned()));
+    request
+        .headers
+        .push(("hookrail-event-id".to_owned(), id.to_owned()));
     Some(request)
 }
 
@@ -199,7 +206,10 @@ impl Follower {
         let events = self.api.list(&format!("/events{parameters}"), MOST).await?;
         let is_all = events.len() < MOST;
         let new: Vec<Json> = events.into_iter().filter(|event| self.is_new(event)).collect();
-        match (is_all, new.last().and_then(|event| event.get("accepted_at")?.as_str())) {
+        match (
+            is_all,
+            new.last().and_then(|event| event.get("accepted_at")?.as_str()),
+        ) {
             (false, Some(last)) => self.since = Since::Time(last.to_owned()),
             (true, _) => self.advance(looked_at),
             (false, None) => {}
@@ -217,7 +227,11 @@ impl Follower {
     }
 
     fn is_new(&mut self, event: &Json) -> bool {
-        let id = event.get("id").and_then(Json::as_str).unwrap_or_default().to_owned();
+        let id = event
+            .get("id")
+            .and_then(Json::as_str)
+            .unwrap_or_default()
+            .to_owned();
         if !self.known.insert(id.clone()) {
             return false;
         }
@@ -236,11 +250,12 @@ mod tests {
 
     #[test]
     fn a_webhook_is_sent_on_as_it_came() {
-        let event: Json = r#"{"id":"evt_1","method":"PUT","query":[{"name":"a","value":"1 2"},{"name":"a","value":"3"}],
+        let event: Json =
+            r#"{"id":"evt_1","method":"PUT","query":[{"name":"a","value":"1 2"},{"name":"a","value":"3"}],
             "headers":[{"name":"Host","value":"hooks.example"},{"name":"X-Signature","value":"abc"},
             {"name":"Content-Length","value":"2"}],"raw_base64":"e30="}"#
-            .parse()
-            .unwrap();
+                .parse()
+                .unwrap();
         let request = request(&event, "http://localhost:3000/x?k=v").unwrap();
         assert_eq!(request.url, "http://localhost:3000/x?k=v&a=1%202&a=3");
         assert_eq!((request.method.as_str(), &request.body[..]), ("PUT", &b"{}"[..]));

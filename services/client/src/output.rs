@@ -72,7 +72,9 @@ pub(crate) fn cell(item: &Json, path: &str) -> String {
         }
         Some(other) => other.to_string(),
     };
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    text.chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
 }
 
 fn plain(value: &Json) -> String {
@@ -82,7 +84,11 @@ fn plain(value: &Json) -> String {
 /// A value in a line of text: its beginning where it is long.
 pub(crate) fn short(value: &Json) -> String {
     const MOST: usize = 120;
-    let text: String = value.to_string().chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let text: String = value
+        .to_string()
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
     match text.char_indices().nth(MOST) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text,
@@ -133,9 +139,17 @@ mod tests {
         .iter()
         .map(|text| text.parse().unwrap())
         .collect();
-        let columns = [("id", "id"), ("error", "error.code"), ("n", "n"), ("events", "events")];
+        let columns = [
+            ("id", "id"),
+            ("error", "error.code"),
+            ("n", "n"),
+            ("events", "events"),
+        ];
         let shown = table(&items, &columns);
-        let lines: Vec<Vec<&str>> = shown.lines().map(|line| line.split_whitespace().collect()).collect();
+        let lines: Vec<Vec<&str>> = shown
+            .lines()
+            .map(|line| line.split_whitespace().collect())
+            .collect();
         assert_eq!(lines[0], ["ID", "ERROR", "N", "EVENTS"]);
         assert_eq!(lines[1], ["evt_1", "path", "9007199254740993", "-"]);
         assert_eq!(lines[2], ["a", "[2Jb", "-", "-", "x,", "y"]);

@@ -21,7 +21,10 @@ pub(crate) struct Existing {
 pub(crate) enum Action {
     Create,
     /// The merge patch, and what it changes.
-    Update { patch: Json, changes: Vec<Change> },
+    Update {
+        patch: Json,
+        changes: Vec<Change>,
+    },
     Delete,
     Keep,
 }
@@ -98,9 +101,7 @@ fn is_same(current: &Json, wanted: &Json) -> bool {
                 None => current.get("hint") == wanted.get("hint"),
             }
         }
-        (Json::Array(a), Json::Array(b)) => {
-            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| is_same(a, b))
-        }
+        (Json::Array(a), Json::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| is_same(a, b)),
         (Json::Object(a), Json::Object(b)) => {
             let all = a.keys().chain(b.keys());
             let null = &Json::Null;
@@ -153,7 +154,10 @@ fn merge_patch(current: &Json, written: &Json) -> Json {
         }
     }
     for (name, value) in after {
-        patch.insert(name.clone(), merge_patch(before.get(name).unwrap_or(&Json::Null), value));
+        patch.insert(
+            name.clone(),
+            merge_patch(before.get(name).unwrap_or(&Json::Null), value),
+        );
     }
     Json::Object(patch)
 }
@@ -190,7 +194,11 @@ mod tests {
     #[test]
     fn what_is_the_same_is_kept_and_what_is_not_said_has_its_default() {
         check(&format!("{{{URL}}}"), &format!("{{{URL}}}"), None);
-        check(&format!(r#"{{{URL},"timeout_ms":5000}}"#), &format!("{{{URL}}}"), Some(r#"{"timeout_ms":null}"#));
+        check(
+            &format!(r#"{{{URL},"timeout_ms":5000}}"#),
+            &format!("{{{URL}}}"),
+            Some(r#"{"timeout_ms":null}"#),
+        );
         check(
             &format!("{{{URL}}}"),
             &format!(r#"{{{URL},"retry":{{"max_attempts":3}}}}"#),
@@ -202,7 +210,8 @@ mod tests {
 
     #[test]
     fn another_kind_of_authentication_takes_nothing_of_the_old_one_but_no_secret_is_shown() {
-        let existing = format!(r#"{{{URL},"auth":{{"type":"basic","username":"u","password":"hunter2hunter2"}}}}"#);
+        let existing =
+            format!(r#"{{{URL},"auth":{{"type":"basic","username":"u","password":"hunter2hunter2"}}}}"#);
         let written = format!(r#"{{{URL},"auth":{{"type":"bearer","token":"0123456789abcdef"}}}}"#);
         let Action::Update { patch, changes } = planned(&existing, &written) else {
             panic!("it differs")
@@ -210,15 +219,24 @@ mod tests {
         let auth = patch.get("auth").unwrap();
         assert_eq!(auth.get("token").and_then(Json::as_str), Some("0123456789abcdef"));
         assert_eq!(auth.get("username"), Some(&Json::Null));
-        let shown: String = changes.iter().map(|change| format!("{}{}", change.from, change.to)).collect();
-        assert!(!shown.contains("0123456789ab") && !shown.contains("hunter2"), "{shown}");
+        let shown: String = changes
+            .iter()
+            .map(|change| format!("{}{}", change.from, change.to))
+            .collect();
+        assert!(
+            !shown.contains("0123456789ab") && !shown.contains("hunter2"),
+            "{shown}"
+        );
     }
 
     #[test]
     fn secrets_are_compared_by_their_hints_and_rewritten_when_asked() {
         let with = |token: &str| format!(r#"{{{URL},"auth":{{"type":"bearer","token":"{token}"}}}}"#);
         check(&with("0123456789abcdef"), &with("0123456789abcdef"), None);
-        assert!(matches!(planned(&with("0123456789abcdef"), &with("0123456789abcdeg")), Action::Update { .. }));
+        assert!(matches!(
+            planned(&with("0123456789abcdef"), &with("0123456789abcdeg")),
+            Action::Update { .. }
+        ));
         let written = json(&with("0123456789abcdef"));
         let completed = Kind::Destinations.completed(&written).unwrap();
         let again = update(Kind::Destinations, &completed, &written, &completed, true);

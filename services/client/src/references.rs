@@ -36,13 +36,19 @@ impl References {
     pub(crate) fn with_ids(&self, kind: Kind, document: &Json) -> Result<Json, String> {
         let mut document = document.clone();
         for (path, target) in kind.references() {
-            let Some(place) = at(&mut document, path) else { continue };
+            let Some(place) = at(&mut document, path) else {
+                continue;
+            };
             let Some(name) = place.as_str() else { continue };
             if name.starts_with(target.id_prefix()) && self.names.contains_key(name) {
                 continue;
             }
             let Some(id) = self.ids.get(&(*target, name.to_owned())) else {
-                return Err(format!("/{}: there is no {} {name:?}", path.join("/"), target.what()));
+                return Err(format!(
+                    "/{}: there is no {} {name:?}",
+                    path.join("/"),
+                    target.what()
+                ));
             };
             *place = id.as_str().into();
         }
@@ -53,7 +59,9 @@ impl References {
     pub(crate) fn with_names(&self, kind: Kind, document: &Json) -> Json {
         let mut document = document.clone();
         for (path, _) in kind.references() {
-            let Some(place) = at(&mut document, path) else { continue };
+            let Some(place) = at(&mut document, path) else {
+                continue;
+            };
             if let Some(name) = place.as_str().and_then(|id| self.names.get(id)) {
                 *place = name.as_str().into();
             }
@@ -65,7 +73,9 @@ impl References {
     pub(crate) fn settled(&self, kind: Kind, document: &Json) -> Json {
         let mut document = document.clone();
         for (path, _) in kind.references() {
-            let Some(place) = at(&mut document, path) else { continue };
+            let Some(place) = at(&mut document, path) else {
+                continue;
+            };
             if let Some(id) = place.as_str().and_then(|id| self.placeholders.get(id)) {
                 *place = id.as_str().into();
             }

@@ -22,7 +22,9 @@ pub(crate) struct Asked {
 
 /// A filter of those that are given.
 pub(crate) fn filter(parts: &[(&str, Option<&str>)]) -> Json {
-    let given = parts.iter().filter_map(|(name, value)| Some(((*name).to_owned(), Json::from((*value)?))));
+    let given = parts
+        .iter()
+        .filter_map(|(name, value)| Some(((*name).to_owned(), Json::from((*value)?))));
     Json::Object(given.collect::<Members>())
 }
 
@@ -30,7 +32,9 @@ pub(crate) fn filter(parts: &[(&str, Option<&str>)]) -> Json {
 pub(crate) async fn run(api: &Api, asked: Asked, json: bool) -> Result<(), ClientError> {
     let is_all = asked.ids.is_empty() && asked.filter.as_object().is_some_and(Members::is_empty);
     if is_all {
-        return Err(ClientError::Usage("say which: by ids, or by a selection".to_owned()));
+        return Err(ClientError::Usage(
+            "say which: by ids, or by a selection".to_owned(),
+        ));
     }
     let mut body = Members::new();
     body.insert("what".to_owned(), asked.what.into());
@@ -44,12 +48,19 @@ pub(crate) async fn run(api: &Api, asked: Asked, json: bool) -> Result<(), Clien
         output::document(&answer, json);
         return Ok(());
     }
-    let id = answer.get("id").and_then(Json::as_str).unwrap_or_default().to_owned();
+    let id = answer
+        .get("id")
+        .and_then(Json::as_str)
+        .unwrap_or_default()
+        .to_owned();
     let ended = follow(api, &id).await?;
     output::document(&ended, json);
     match ended.get("status").and_then(Json::as_str) {
         Some("done") => Ok(()),
-        status => Err(ClientError::Failed(format!("{id} ended as {}", status.unwrap_or("unknown")))),
+        status => Err(ClientError::Failed(format!(
+            "{id} ended as {}",
+            status.unwrap_or("unknown")
+        ))),
     }
 }
 
@@ -59,7 +70,9 @@ async fn follow(api: &Api, id: &str) -> Result<Json, ClientError> {
         let replay = api.get(&format!("/replays/{}", encoded(id))).await?;
         let number = |name: &str| {
             let value = replay.get("progress").and_then(|progress| progress.get(name));
-            value.and_then(|value| value.to_string().parse::<u64>().ok()).unwrap_or_default()
+            value
+                .and_then(|value| value.to_string().parse::<u64>().ok())
+                .unwrap_or_default()
         };
         bar.set_length(number("total"));
         bar.set_position(number("done"));

@@ -11,8 +11,10 @@ use crate::output::pretty;
 
 /// What `schema` is told.
 #[derive(Clone, Debug, clap::Args)]
-#[command(after_help = "For editors: hookrail schema > hookrail.schema.json, and as the first line of the file
-  # yaml-language-server: $schema=hookrail.schema.json")]
+#[command(
+    after_help = "For editors: hookrail schema > hookrail.schema.json, and as the first line of the file
+  # yaml-language-server: $schema=hookrail.schema.json"
+)]
 pub struct SchemaArgs {
     #[command(flatten)]
     api: ApiArgs,
@@ -34,7 +36,9 @@ fn schema(openapi: &Json) -> Option<Json> {
     let mut lists = Members::new();
     for kind in Kind::ALL {
         let path = format!("/api/v1{}", kind.path());
-        let Some(body) = body_of(openapi, &path) else { continue };
+        let Some(body) = body_of(openapi, &path) else {
+            continue;
+        };
         let item = named(&with_own_definitions(body));
         let list = Json::from([("type", Json::from("array")), ("items", item)]);
         lists.insert(kind.key().to_owned(), list);
@@ -42,7 +46,10 @@ fn schema(openapi: &Json) -> Option<Json> {
     let schemas = openapi.get("components")?.get("schemas")?;
     (!lists.is_empty()).then(|| {
         Json::from([
-            ("$schema", Json::from("https://json-schema.org/draft/2020-12/schema")),
+            (
+                "$schema",
+                Json::from("https://json-schema.org/draft/2020-12/schema"),
+            ),
             ("title", "Definitions of Hookrail".into()),
             ("type", "object".into()),
             ("additionalProperties", false.into()),
@@ -54,7 +61,10 @@ fn schema(openapi: &Json) -> Option<Json> {
 
 fn body_of<'a>(openapi: &'a Json, path: &str) -> Option<&'a Json> {
     let post = openapi.get("paths")?.get(path)?.get("post")?;
-    post.get("requestBody")?.get("content")?.get("application/json")?.get("schema")
+    post.get("requestBody")?
+        .get("content")?
+        .get("application/json")?
+        .get("schema")
 }
 
 /// A definition in a file, where its name is needed to know it by.
@@ -67,12 +77,15 @@ fn named(item: &Json) -> Json {
 fn with_own_definitions(schema: &Json) -> Json {
     match schema {
         Json::Object(members) => {
-            let own = members.iter().map(|(name, value)| match (name.as_str(), value.as_str()) {
-                ("$ref", Some(target)) => {
-                    (name.clone(), target.replace("#/components/schemas/", "#/$defs/").into())
-                }
-                _ => (name.clone(), with_own_definitions(value)),
-            });
+            let own = members
+                .iter()
+                .map(|(name, value)| match (name.as_str(), value.as_str()) {
+                    ("$ref", Some(target)) => (
+                        name.clone(),
+                        target.replace("#/components/schemas/", "#/$defs/").into(),
+                    ),
+                    _ => (name.clone(), with_own_definitions(value)),
+                });
             Json::Object(own.collect())
         }
         Json::Array(items) => items.iter().map(with_own_definitions).collect(),

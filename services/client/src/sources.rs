@@ -87,7 +87,11 @@ impl OneSource {
         let id = id_of(&api, "sources", "source", &self.name).await?;
         let patch = Json::from([("enabled", Json::from(enabled))]);
         api.patch(&format!("/sources/{id}"), &patch, None).await?;
-        output::note(&format!("{} is {}", self.name, if enabled { "enabled" } else { "disabled" }));
+        output::note(&format!(
+            "{} is {}",
+            self.name,
+            if enabled { "enabled" } else { "disabled" }
+        ));
         Ok(())
     }
 }
@@ -108,7 +112,10 @@ pub(crate) async fn id_of(
     }
     let items = api.list(&format!("/{path}"), MOST).await?;
     let is_named = |item: &&Json| item.get("name").and_then(Json::as_str) == Some(name);
-    let found = items.iter().find(is_named).and_then(|item| item.get("id")?.as_str().map(str::to_owned));
+    let found = items
+        .iter()
+        .find(is_named)
+        .and_then(|item| item.get("id")?.as_str().map(str::to_owned));
     found.ok_or_else(|| ClientError::Unknown {
         what,
         name: name.to_owned(),

@@ -7,7 +7,10 @@ use hookrail_domain::json::Json;
 ///
 /// # Errors
 /// The names of those that are not set, with where they are.
-pub(crate) fn fill_in(document: &mut Json, look_up: &dyn Fn(&str) -> Option<String>) -> Result<(), Vec<String>> {
+pub(crate) fn fill_in(
+    document: &mut Json,
+    look_up: &dyn Fn(&str) -> Option<String>,
+) -> Result<(), Vec<String>> {
     let mut missing = Vec::new();
     fill(document, String::new(), look_up, &mut missing);
     match missing.is_empty() {
@@ -63,7 +66,9 @@ fn filled(text: &str, look_up: &dyn Fn(&str) -> Option<String>) -> Result<String
 /// The name in `${NAME}`, with which the text begins.
 fn name_in(text: &str) -> Option<&str> {
     let name = text.strip_prefix("${")?.split_once('}')?.0;
-    let is_name = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+    let is_name = name
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
         && name.bytes().next().is_some_and(|byte| !byte.is_ascii_digit());
     is_name.then_some(name)
 }
@@ -89,7 +94,9 @@ mod tests {
 
     #[test]
     fn one_that_is_not_set_is_named_with_its_place() {
-        let mut document: Json = r#"{"sources":[{"name":"a","auth":{"token":"${NONE}"}}]}"#.parse().unwrap();
+        let mut document: Json = r#"{"sources":[{"name":"a","auth":{"token":"${NONE}"}}]}"#
+            .parse()
+            .unwrap();
         let missing = fill_in(&mut document, &|_| None).unwrap_err();
         assert_eq!(missing, ["/sources/0/auth/token: the variable NONE is not set"]);
     }

@@ -53,7 +53,10 @@ Keep it as safe as the data directory itself. With PostgreSQL or a NATS of your 
 pub(crate) async fn backup(args: BackupArgs) -> anyhow::Result<()> {
     let database = args.data_dir.join(DATABASE);
     if !database.is_file() {
-        let reason = format!("{} is not there: this is no data directory with a SQLite database", database.display());
+        let reason = format!(
+            "{} is not there: this is no data directory with a SQLite database",
+            database.display()
+        );
         return Err(SettingsError::invalid("data-dir", reason).into());
     }
     let data = DataDir::open(&args.data_dir)?;
@@ -99,7 +102,9 @@ async fn copy_database(from: &Path, to: &Path) -> anyhow::Result<()> {
 
 async fn open(database: &Path) -> anyhow::Result<Store> {
     let url = format!("sqlite://{}", database.display());
-    Store::connect(&url).await.with_context(|| format!("can't open {}", database.display()))
+    Store::connect(&url)
+        .await
+        .with_context(|| format!("can't open {}", database.display()))
 }
 
 /// A folder that is empty, made where it is missing.
@@ -107,6 +112,9 @@ fn empty(setting: &str, path: &Path) -> anyhow::Result<PathBuf> {
     let wrong = |reason: &str| SettingsError::invalid(setting, format!("{}: {reason}", path.display()));
     crate::data_dir::make_private(path).map_err(|error| wrong(&error.to_string()))?;
     let mut there = std::fs::read_dir(path).map_err(|error| wrong(&error.to_string()))?;
-    ensure!(there.next().is_none(), wrong("is not empty: nothing is written over"));
+    ensure!(
+        there.next().is_none(),
+        wrong("is not empty: nothing is written over")
+    );
     Ok(path.canonicalize()?)
 }

@@ -77,14 +77,23 @@ impl Manifest {
     /// Reads that of a backup.
     pub(crate) fn read(folder: &Path) -> anyhow::Result<Self> {
         let path = folder.join(MANIFEST);
-        let text = std::fs::read(&path)
-            .with_context(|| format!("{}: this is no whole backup", path.display()))?;
+        let text =
+            std::fs::read(&path).with_context(|| format!("{}: this is no whole backup", path.display()))?;
         let manifest: Self =
             serde_json::from_slice(&text).with_context(|| format!("{} can't be read", path.display()))?;
         let format = manifest.format;
-        ensure!(format == FORMAT, "{}: format {format} is not known to this version", path.display());
+        ensure!(
+            format == FORMAT,
+            "{}: format {format} is not known to this version",
+            path.display()
+        );
         for file in &manifest.files {
-            ensure!(is_below(&file.path), "{}: {} leads out of it", path.display(), file.path);
+            ensure!(
+                is_below(&file.path),
+                "{}: {} leads out of it",
+                path.display(),
+                file.path
+            );
         }
         Ok(manifest)
     }
@@ -94,7 +103,10 @@ impl Manifest {
         for file in &self.files {
             let found = entry(folder, &file.path)?;
             if (found.bytes, &found.sha256) != (file.bytes, &file.sha256) {
-                bail!("{} is not as it was written: nothing was restored", folder.join(&file.path).display());
+                bail!(
+                    "{} is not as it was written: nothing was restored",
+                    folder.join(&file.path).display()
+                );
             }
         }
         Ok(())
@@ -135,7 +147,9 @@ fn entry(folder: &Path, path: &str) -> anyhow::Result<FileEntry> {
     let mut file = File::open(&at).with_context(|| format!("can't read {}", at.display()))?;
     let (mut hash, mut bytes, mut piece) = (Sha256::new(), 0, vec![0; PIECE_BYTES]);
     loop {
-        let read = file.read(&mut piece).with_context(|| format!("can't read {}", at.display()))?;
+        let read = file
+            .read(&mut piece)
+            .with_context(|| format!("can't read {}", at.display()))?;
         if read == 0 {
             break;
         }
@@ -162,7 +176,9 @@ fn files_below(folder: &Path) -> anyhow::Result<Vec<String>> {
             if kind.is_dir() {
                 folders.push(path);
             } else if kind.is_file() {
-                let text = path.to_str().with_context(|| format!("{} is no text", path.display()))?;
+                let text = path
+                    .to_str()
+                    .with_context(|| format!("{} is no text", path.display()))?;
                 found.push(text.to_owned());
             }
         }
@@ -173,7 +189,10 @@ fn files_below(folder: &Path) -> anyhow::Result<Vec<String>> {
 
 fn is_below(path: &str) -> bool {
     let parts = Path::new(path).components();
-    !path.is_empty() && parts.into_iter().all(|part| matches!(part, std::path::Component::Normal(_)))
+    !path.is_empty()
+        && parts
+            .into_iter()
+            .all(|part| matches!(part, std::path::Component::Normal(_)))
 }
 
 #[cfg(test)]
@@ -182,19 +201,30 @@ mod tests {
 
     #[test]
     fn what_was_copied_is_checked_before_anything_is_restored() {
-        let (data, backup, again) =
-            (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (data, backup, again) = (
+            tempfile::tempdir().unwrap(),
+            tempfile::tempdir().unwrap(),
+            tempfile::tempdir().unwrap(),
+        );
         std::fs::create_dir_all(data.path().join("nats/a")).unwrap();
         std::fs::write(data.path().join("nats/a/1.blk"), b"block").unwrap();
         std::fs::write(data.path().join("lock"), b"").unwrap();
         copy_tree(data.path(), backup.path()).unwrap();
-        assert!(Manifest::read(backup.path()).unwrap_err().to_string().contains("no whole backup"));
+        assert!(
+            Manifest::read(backup.path())
+                .unwrap_err()
+                .to_string()
+                .contains("no whole backup")
+        );
         Manifest::of(backup.path()).unwrap().write(backup.path()).unwrap();
         let manifest = Manifest::read(backup.path()).unwrap();
         assert_eq!(manifest.to_string(), "1 files, 5 bytes");
         manifest.check(backup.path()).unwrap();
         manifest.copy(backup.path(), again.path()).unwrap();
-        assert_eq!(std::fs::read(again.path().join("nats/a/1.blk")).unwrap(), b"block");
+        assert_eq!(
+            std::fs::read(again.path().join("nats/a/1.blk")).unwrap(),
+            b"block"
+        );
         std::fs::write(backup.path().join("nats/a/1.blk"), b"blocc").unwrap();
         let fault = manifest.check(backup.path()).unwrap_err().to_string();
         assert!(fault.contains("1.blk is not as it was written"), "{fault}");

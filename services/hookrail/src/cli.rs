@@ -46,7 +46,7 @@ pub(crate) enum Command {
     #[command(flatten)]
     Service(ServiceCommand),
     #[command(flatten)]
-    Client(ClientCommand),
+    Client(Box<ClientCommand>),
     /// Copy the data directory of a `hookrail up` that is stopped
     Backup(BackupArgs),
     /// Make a data directory of a backup

@@ -50,7 +50,7 @@ pub(crate) async fn connect_store(
     let store = until_reached(
         "the database",
         readiness,
-        || Store::connect(url.expose()),
+        || Box::pin(Store::connect(url.expose())),
         |error: &StoreError| !error.is_wrong_setting(),
     );
     let store = store

@@ -93,7 +93,9 @@ impl Gauge {
         };
         let before = |table| self.before.get(table).copied().unwrap_or_default();
         let gone = pages.removed.iter();
-        let gone: u64 = gone.map(|(table, gone)| rows.of(table, gone - before(table))).sum();
+        let gone: u64 = gone
+            .map(|(table, gone)| rows.of(table, gone - before(table)))
+            .sum();
         let left = self.bytes.saturating_sub(gone);
         note_bytes(pages, left);
         Ok(left)
@@ -101,12 +103,7 @@ impl Gauge {
 }
 
 /// Removes the oldest until the size is as wanted, or nothing more may go; gives the size then.
-async fn shrink(
-    pages: &mut Pages<'_>,
-    before: Millis,
-    gauge: &Gauge,
-    wanted: u64,
-) -> Result<u64, JobError> {
+async fn shrink(pages: &mut Pages<'_>, before: Millis, gauge: &Gauge, wanted: u64) -> Result<u64, JobError> {
     let mut deliveries = page(Kind::Deliveries, Owner::Any, before);
     let mut events = page(Kind::Events(None), Owner::Any, before);
     let mut more = true;

@@ -41,6 +41,8 @@ mod real_senders;
 mod replays;
 #[path = "suite/respond.rs"]
 mod respond;
+#[path = "suite/rows.rs"]
+mod rows;
 #[path = "suite/senders.rs"]
 mod senders;
 #[path = "suite/shapes.rs"]
@@ -72,6 +74,10 @@ const SCENARIOS: &[(&str, Scenario)] = scenarios! {
         an_array_of_objects_becomes_as_many_entities,
         a_form_with_nested_names_becomes_an_entity,
         one_and_two_hundred_notifications_of_a_soap_message_become_entities;
+    rows: an_inbound_source_with_a_live_stream,
+        an_inbound_and_outbound_connection,
+        webhook_settings_of_an_admin,
+        a_webhook_trigger;
     entities: an_update_of_the_same_object_updates_the_entity,
         a_filter_leaves_events_out_and_says_so,
         a_payload_without_the_id_fails_and_the_source_warns;

@@ -60,7 +60,14 @@ mod tests {
     #[test]
     fn a_text_is_found_in_names_and_values_whatever_its_case() {
         let body = br#"{"Kunde":{"name":"M\u00dcLLER GmbH","order":9007199254740993,"open":true}}"#;
-        for wanted in ["kunde", "m\u{fc}ller gmbh", " GMBH ", "9007199254740993", "\"open\":true", "true"] {
+        for wanted in [
+            "kunde",
+            "m\u{fc}ller gmbh",
+            " GMBH ",
+            "9007199254740993",
+            "\"open\":true",
+            "true",
+        ] {
             check(wanted, body, true);
         }
         for wanted in ["gmbh & co", "9007199254740992", "false"] {

@@ -21,12 +21,21 @@ struct Printed {
 impl Printed {
     /// What it printed, where it ended with this code.
     fn ended_with(self, code: i32) -> anyhow::Result<Self> {
-        ensure!(self.code == code, "ended with {}:\n{}\n{}", self.code, self.out, self.err);
+        ensure!(
+            self.code == code,
+            "ended with {}:\n{}\n{}",
+            self.code,
+            self.out,
+            self.err
+        );
         Ok(self)
     }
 
     fn documents(&self) -> anyhow::Result<Vec<Value>> {
-        self.out.lines().map(|line| Ok(serde_json::from_str(line)?)).collect()
+        self.out
+            .lines()
+            .map(|line| Ok(serde_json::from_str(line)?))
+            .collect()
     }
 }
 
@@ -43,7 +52,8 @@ fn command(api: &Api, args: &[&str]) -> Command {
 }
 
 async fn run(api: &Api, args: &[&str]) -> anyhow::Result<Printed> {
-    let output = tokio::time::timeout(std::time::Duration::from_secs(SOON), command(api, args).output()).await??;
+    let output =
+        tokio::time::timeout(std::time::Duration::from_secs(SOON), command(api, args).output()).await??;
     Ok(Printed {
         out: String::from_utf8(output.stdout)?,
         err: String::from_utf8(output.stderr)?,
@@ -97,21 +107,41 @@ pub(crate) async fn definitions_are_made_as_a_file_says_and_no_more_is_changed(
     let prune = format!("team={team}");
     let apply = ["apply", "--file", path, "--prune", &prune];
     let signs = |printed: &Printed| -> Vec<String> {
-        printed.out.lines().filter(|line| !line.starts_with(' ')).map(|line| line[..1].to_owned()).collect()
+        printed
+            .out
+            .lines()
+            .filter(|line| !line.starts_with(' '))
+            .map(|line| line[..1].to_owned())
+            .collect()
     };
 
     // A plan changes nothing.
-    let plan = run(api, &[&apply[..], &["--dry-run", "--exit-code"]].concat()).await?.ended_with(2)?;
+    let plan = run(api, &[&apply[..], &["--dry-run", "--exit-code"]].concat())
+        .await?
+        .ended_with(2)?;
     ensure!(signs(&plan) == ["+"; 4], "{}", plan.out);
     ensure!(run(api, &["sources", "get", &format!("shop-{team}")]).await?.code == 1);
     let made = run(api, &apply).await?.ended_with(0)?;
-    ensure!(signs(&made) == ["+"; 4] && made.err.contains("4 of 4 changes made"), "{}{}", made.out, made.err);
-    let again = run(api, &[&apply[..], &["--dry-run", "--exit-code"]].concat()).await?.ended_with(0)?;
+    ensure!(
+        signs(&made) == ["+"; 4] && made.err.contains("4 of 4 changes made"),
+        "{}{}",
+        made.out,
+        made.err
+    );
+    let again = run(api, &[&apply[..], &["--dry-run", "--exit-code"]].concat())
+        .await?
+        .ended_with(0)?;
     ensure!(signs(&again) == ["="; 4], "{}", again.out);
 
     // What somebody changed by hand is put back, what is taken out of the file goes, and nothing else does.
-    let listed = run(api, &["destinations", "list", "--json"]).await?.ended_with(0)?.documents()?;
-    let crm = listed.iter().find(|one| one["name"] == format!("crm-{team}")).context("the destination")?;
+    let listed = run(api, &["destinations", "list", "--json"])
+        .await?
+        .ended_with(0)?
+        .documents()?;
+    let crm = listed
+        .iter()
+        .find(|one| one["name"] == format!("crm-{team}"))
+        .context("the destination")?;
     ensure!(crm["auth"]["token"]["hint"] == "…abcd", "{crm}");
     let by_hand = json!({"timeout_ms": 5000, "retry": {"max_attempts": 9}});
     let of_crm = format!("/destinations/{}?probe=false", text(crm, "/id")?);
@@ -120,24 +150,48 @@ pub(crate) async fn definitions_are_made_as_a_file_says_and_no_more_is_changed(
     written(folder.path(), text_of.split("routes:").next().unwrap_or_default())?;
     let put_back = run(api, &apply).await?.ended_with(0)?;
     ensure!(signs(&put_back) == ["=", "=", "~", "-"], "{}", put_back.out);
-    ensure!(put_back.out.contains("timeout_ms: 5000 -> 15000"), "{}", put_back.out);
-    ensure!(put_back.out.contains("retry.max_attempts: 9 -> 3"), "{}", put_back.out);
+    ensure!(
+        put_back.out.contains("timeout_ms: 5000 -> 15000"),
+        "{}",
+        put_back.out
+    );
+    ensure!(
+        put_back.out.contains("retry.max_attempts: 9 -> 3"),
+        "{}",
+        put_back.out
+    );
     let now = api.get(&of_crm).await?;
-    ensure!(now["timeout_ms"] == 15000 && now["retry"]["max_attempts"] == 3, "{now}");
+    ensure!(
+        now["timeout_ms"] == 15000 && now["retry"]["max_attempts"] == 3,
+        "{now}"
+    );
 
     // What is exported is what is there.
     let exported = folder.path().join("exported.yaml");
     let exported = exported.to_str().context("a path")?;
-    run(api, &["export", "--label", &prune, "--output", exported]).await?.ended_with(0)?;
-    ensure!(!std::fs::read_to_string(exported)?.contains("crm-0123456789"), "a secret is shown");
-    let same = run(api, &["apply", "--file", exported, "--dry-run", "--exit-code"]).await?.ended_with(0)?;
+    run(api, &["export", "--label", &prune, "--output", exported])
+        .await?
+        .ended_with(0)?;
+    ensure!(
+        !std::fs::read_to_string(exported)?.contains("crm-0123456789"),
+        "a secret is shown"
+    );
+    let same = run(api, &["apply", "--file", exported, "--dry-run", "--exit-code"])
+        .await?
+        .ended_with(0)?;
     ensure!(signs(&same) == ["="; 3], "{}", same.out);
 
     // What is wrong is named with its place, before anything is changed.
     for (wrong, fault) in [
         ("sources: [{name: a, metods: [POST]}]", "metods"),
-        ("routes: [{name: a, source: nobody}]", "/routes/0/source: there is no source \"nobody\""),
-        ("sources: [{name: a, description: '${NOT_SET_ANYWHERE}'}]", "NOT_SET_ANYWHERE"),
+        (
+            "routes: [{name: a, source: nobody}]",
+            "/routes/0/source: there is no source \"nobody\"",
+        ),
+        (
+            "sources: [{name: a, description: '${NOT_SET_ANYWHERE}'}]",
+            "NOT_SET_ANYWHERE",
+        ),
     ] {
         written(folder.path(), wrong)?;
         let refused = run(api, &["apply", "--file", path]).await?.ended_with(64)?;
@@ -146,19 +200,30 @@ pub(crate) async fn definitions_are_made_as_a_file_says_and_no_more_is_changed(
     let refused = format!("destinations: [{{name: x-{team}, url: 'http://127.0.0.1:1/'}}]");
     written(folder.path(), &refused)?;
     let refused = run(api, &["apply", "--file", path]).await?.ended_with(1)?;
-    ensure!(refused.err.contains("connect") && refused.err.contains("0 of 1"), "{}", refused.err);
+    ensure!(
+        refused.err.contains("connect") && refused.err.contains("0 of 1"),
+        "{}",
+        refused.err
+    );
 
     let schema = run(api, &["schema"]).await?.ended_with(0)?;
     let schema: Value = serde_json::from_str(&schema.out)?;
     ensure!(schema["properties"]["routes"]["items"].is_object(), "{schema}");
-    ensure!(!schema.to_string().contains("#/components/"), "a reference leads nowhere");
+    ensure!(
+        !schema.to_string().contains("#/components/"),
+        "a reference leads nowhere"
+    );
     Ok(())
 }
 
 pub(crate) async fn daily_work_is_done_from_a_terminal(stack: Arc<Stack>) -> anyhow::Result<()> {
     let (api, receiver) = (&stack.api, Receiver::start()?);
     let kind = unique("order");
-    let source = source(api, json!({"entity": {"type": kind, "unique_id": "$.id", "title": "$.name"}})).await?;
+    let source = source(
+        api,
+        json!({"entity": {"type": kind, "unique_id": "$.id", "title": "$.name"}}),
+    )
+    .await?;
     let destination = destination(api, &receiver, json!({})).await?;
     route(api, &source, &destination, &[]).await?;
     let event = accepted(api, &source, r#"{"id": 9007199254740993, "name": "Ann"}"#).await?;
@@ -175,9 +240,21 @@ pub(crate) async fn daily_work_is_done_from_a_terminal(stack: Arc<Stack>) -> any
     check(&["events", "list", "--source", name], &event).await?;
     check(&["events", "get", &event], "9007199254740993").await?;
     let raw = check(&["events", "raw", &event], "").await?;
-    ensure!(raw.out == r#"{"id": 9007199254740993, "name": "Ann"}"#, "{}", raw.out);
-    check(&["entities", "list", "--type", &kind, "--query", "ann"], "9007199254740993").await?;
-    check(&["entities", "get", &kind, "9007199254740993"], "\"title\": \"Ann\"").await?;
+    ensure!(
+        raw.out == r#"{"id": 9007199254740993, "name": "Ann"}"#,
+        "{}",
+        raw.out
+    );
+    check(
+        &["entities", "list", "--type", &kind, "--query", "ann"],
+        "9007199254740993",
+    )
+    .await?;
+    check(
+        &["entities", "get", &kind, "9007199254740993"],
+        "\"title\": \"Ann\"",
+    )
+    .await?;
     check(&["destinations", "test", &destination], "204").await?;
     let found = check(&["deliveries", "list", "--event", &event, "--json"], "dlv_").await?;
     let delivery = text(&found.documents()?[0], "/id")?;
@@ -191,7 +268,11 @@ pub(crate) async fn daily_work_is_done_from_a_terminal(stack: Arc<Stack>) -> any
 
     // What goes wrong ends with an error that says what.
     for (args, code, says) in [
-        (&["sources", "get", "nobody"][..], 1, "there is no source \"nobody\""),
+        (
+            &["sources", "get", "nobody"][..],
+            1,
+            "there is no source \"nobody\"",
+        ),
         (&["events", "replay"], 64, "say which"),
         (&["events", "get", "evt_1"], 1, "404"),
         (&["events", "list", "--status", "lost"], 1, "status"),
@@ -201,7 +282,11 @@ pub(crate) async fn daily_work_is_done_from_a_terminal(stack: Arc<Stack>) -> any
     }
     let nobody = Api::new("http://127.0.0.1:1", &api.ingress, &api.token);
     let unreachable = run(&nobody, &["sources", "list"]).await?.ended_with(1)?;
-    ensure!(unreachable.err.contains("Is Hookrail running?"), "{}", unreachable.err);
+    ensure!(
+        unreachable.err.contains("Is Hookrail running?"),
+        "{}",
+        unreachable.err
+    );
     run(api, &["sources", "disable", name]).await?.ended_with(0)?;
     ensure!(api.get(&format!("/sources/{}", source.id)).await?["enabled"] == false);
     Ok(())
@@ -211,22 +296,39 @@ pub(crate) async fn a_developer_gets_the_webhooks_of_a_source(stack: Arc<Stack>)
     let (api, local) = (&stack.api, Receiver::start()?);
     let source = source(api, json!({"methods": ["POST", "PUT"]})).await?;
     let to = format!("{}/webhooks", local.url());
-    let mut listening = command(api, &["listen", "--source", &source.id, "--to", &to, "--count", "5"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()?;
+    let mut listening = command(
+        api,
+        &["listen", "--source", &source.id, "--to", &to, "--count", "5"],
+    )
+    .stdout(Stdio::piped())
+    .stderr(Stdio::null())
+    .spawn()?;
     tokio::time::sleep(std::time::Duration::from_secs(1)).await;
     let mut events = Vec::new();
     for number in 0..5 {
         let body = format!("{{\"n\": {number},  \"spaces\":  true}}");
         let path = format!("{}?n={number}&a=b%20c", source.path);
-        events.push(text(&api.send_json(&path, body).await?.expect(202)?, "/event_id")?);
+        events.push(text(
+            &api.send_json(&path, body).await?.expect(202)?,
+            "/event_id",
+        )?);
     }
     let arrived = local.wait_for(5, 20).await?;
     for (number, (arrival, event)) in arrived.iter().zip(&events).enumerate() {
-        ensure!(arrival.text() == format!("{{\"n\": {number},  \"spaces\":  true}}"), "{}", arrival.text());
-        ensure!(arrival.path == format!("/webhooks?n={number}&a=b%20c"), "{}", arrival.path);
-        ensure!(arrival.header("hookrail-event-id") == event && arrival.header("content-type") == "application/json");
+        ensure!(
+            arrival.text() == format!("{{\"n\": {number},  \"spaces\":  true}}"),
+            "{}",
+            arrival.text()
+        );
+        ensure!(
+            arrival.path == format!("/webhooks?n={number}&a=b%20c"),
+            "{}",
+            arrival.path
+        );
+        ensure!(
+            arrival.header("hookrail-event-id") == event
+                && arrival.header("content-type") == "application/json"
+        );
     }
     let ended = tokio::time::timeout(std::time::Duration::from_secs(SOON), listening.wait()).await??;
     ensure!(ended.success(), "{ended}");

@@ -206,7 +206,10 @@ pub(crate) async fn entities_and_their_events_are_found_by_what_they_have(
     let cursor = page["next_cursor"].as_str().context("a second page")?;
     query.push_str(&format!("&cursor={cursor}"));
     let page = api.get(&query).await?;
-    ensure!(column(&page, "id") == [event.as_str()] && page["next_cursor"].is_null(), "{page}");
+    ensure!(
+        column(&page, "id") == [event.as_str()] && page["next_cursor"].is_null(),
+        "{page}"
+    );
     let long = vec!["a"; 17].join("%20");
     for path in [format!("/entities?q={long}"), format!("/events?q={long}")] {
         api.call("GET", &path, None).await?.expect(422)?;
