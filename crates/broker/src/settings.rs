@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use hookrail_domain::partition::MAX_PARTITIONS;
+use hookrail_keyring::KeyRing;
 use serde::Deserialize;
 
 const MIB: i64 = 1024 * 1024;
@@ -56,6 +57,9 @@ pub struct BrokerSettings {
     /// Bytes of bodies from the object store that one connection's users have in memory at once; a
     /// larger one is alone.
     pub large_memory_bytes: u64,
+    /// What secrets in definitions are sealed by and opened with.
+    #[serde(skip)]
+    pub key_ring: KeyRing,
 }
 
 /// The largest size of each stream, in bytes. A full stream refuses; it never drops.
@@ -121,6 +125,7 @@ impl Default for BrokerSettings {
             publish_total_timeout_ms: 5_000,
             request_timeout_ms: 5_000,
             large_memory_bytes: 128 * 1024 * 1024,
+            key_ring: KeyRing::default(),
         }
     }
 }

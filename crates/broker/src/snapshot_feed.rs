@@ -12,6 +12,7 @@ use async_nats::jetstream::kv::{Entry as KeyEntry, Operation, Watch};
 use async_nats::jetstream::stream::LastRawMessageErrorKind;
 use futures::{FutureExt, StreamExt};
 use hookrail_domain::snapshot::{Entry, Key, Snapshot};
+use hookrail_keyring::KeyRing;
 use tokio::sync::watch;
 
 use crate::codec::key_of_id;
@@ -19,6 +20,7 @@ use crate::codec::{decode_entry, encode_entry, entry_key};
 use crate::connection::Broker;
 use crate::error::BrokerError;
 use crate::names::{KEY_ENTRY_PREFIX, Names};
+use crate::sealed_entry::open_entry;
 
 /// How long the first reading of all definitions may take.
 const FIRST_READ_TIMEOUT: Duration = Duration::from_secs(30);
@@ -32,7 +34,7 @@ const CHANGES_AT_ONCE: usize = 10_000;
 const ANNOUNCED_WAIT: Duration = Duration::from_secs(1);
 
 impl Broker {
-    /// Publishes one change of the definitions. To be called in the order of the revisions. May be
+    /// Publishes one change of the definitions, its secrets sealed by the caller. To be called in the order of the revisions. May be
     /// repeated: the same entry twice changes nothing.
     pub async fn publish_entry(&self, entry: &Entry) -> Result<(), BrokerError> {
         let key = format!("{KEY_ENTRY_PREFIX}{}", entry_key(entry.key));
@@ -211,7 +213,7 @@ impl Follower {
             return;
         }
         self.seen_sequence = entry.revision;
-        if let Some(change) = read_change(entry) {
+        if let Some(change) = read_change(&self.broker.settings().key_ring, entry) {
             let current = &self.current;
             let next = self.next.get_or_insert_with(|| Snapshot::clone(&current.load()));
             match change {
@@ -238,13 +240,17 @@ impl Follower {
         watch.map_err(|error| failed(error.to_string()))
     }
 
-    /// The bucket's sequence of the newest change, asked from the leader; 0 before the first.
     async fn last_sequence(&self) -> Result<u64, BrokerError> {
-        let stream = self
-            .broker
-            .stream_ref(&Names::bucket_stream(&self.bucket))
-            .await?;
-        let subject = Names::key_subject(&self.bucket, &format!("{KEY_ENTRY_PREFIX}>"));
+        self.broker.newest_definition().await
+    }
+}
+
+impl Broker {
+    /// The bucket's sequence of the newest change, asked from the leader; 0 before the first.
+    pub(crate) async fn newest_definition(&self) -> Result<u64, BrokerError> {
+        let bucket = self.names().config_bucket();
+        let stream = self.stream_ref(&Names::bucket_stream(&bucket)).await?;
+        let subject = Names::key_subject(&bucket, &format!("{KEY_ENTRY_PREFIX}>"));
         match stream.get_last_raw_message_by_subject(&subject).await {
             Ok(message) => Ok(message.sequence),
             Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(0),
@@ -263,15 +269,17 @@ enum Change {
 
 /// The change that a key's entry stands for. One that can't be read leaves what was in force, and
 /// its revision unreached, so that what needs it waits.
-fn read_change(entry: &KeyEntry) -> Option<Change> {
+fn read_change(key_ring: &KeyRing, entry: &KeyEntry) -> Option<Change> {
     if entry.operation != Operation::Put {
         return key_of_id(entry.key.strip_prefix(KEY_ENTRY_PREFIX)?).map(Change::Removed);
     }
-    match decode_entry(&entry.value) {
-        Ok(change) => Some(Change::Entry(change)),
-        Err(error) => {
-            tracing::error!(key = entry.key, %error, "a definition can't be read");
-            None
-        }
-    }
+    let opened = decode_entry(&entry.value)
+        .map_err(|error| error.to_string())
+        .and_then(|mut change| match open_entry(key_ring, &mut change) {
+            Ok(()) => Ok(Change::Entry(change)),
+            Err(error) => Err(format!("a secret: {error}")),
+        });
+    opened
+        .inspect_err(|error| tracing::error!(key = entry.key, error, "a definition can't be read"))
+        .ok()
 }

@@ -1,8 +1,8 @@
-//! Secrets' values, by the definition that owns them. Written and read in this one place, so that they
-//! can be sealed here.
+//! Secrets' values, by the definition that owns them. Written and read in this one place: they come sealed,
+//! and what opens them is not known here.
 
 use hookrail_domain::Millis;
-use sea_orm::ConnectionTrait;
+use sea_orm::{ConnectionTrait, QueryResult};
 
 use crate::StoreError;
 use crate::statement::{all, change, column};
@@ -16,7 +16,7 @@ pub struct SecretRow {
     pub owner_id: String,
     /// JSON Pointer to the definition's field that it is in.
     pub field: String,
-    /// Its value.
+    /// Its value, sealed where its owner seals it.
     pub value: String,
     /// When it stops being used.
     pub expires_at: Option<Millis>,
@@ -70,14 +70,29 @@ pub async fn of_owner<C: ConnectionTrait>(
 ) -> Result<Vec<SecretRow>, StoreError> {
     let sql = "SELECT id, owner_id, field, value, expires_at FROM secrets WHERE owner_id = $1 ORDER BY id";
     let rows = all(connection, sql, vec![owner_id.into()]).await?;
-    let read = |row| {
-        Ok(SecretRow {
-            id: column(row, "id")?,
-            owner_id: column(row, "owner_id")?,
-            field: column(row, "field")?,
-            value: column(row, "value")?,
-            expires_at: column(row, "expires_at")?,
-        })
-    };
     rows.iter().map(read).collect()
+}
+
+/// The first `limit` secrets of all after this id; those after none begin with the first.
+///
+/// # Errors
+/// When the database can't be read.
+pub async fn page_after<C: ConnectionTrait>(
+    connection: &C,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<SecretRow>, StoreError> {
+    let sql = "SELECT id, owner_id, field, value, expires_at FROM secrets WHERE id > $1 ORDER BY id LIMIT $2";
+    let rows = all(connection, sql, vec![after.into(), limit.into()]).await?;
+    rows.iter().map(read).collect()
+}
+
+fn read(row: &QueryResult) -> Result<SecretRow, StoreError> {
+    Ok(SecretRow {
+        id: column(row, "id")?,
+        owner_id: column(row, "owner_id")?,
+        field: column(row, "field")?,
+        value: column(row, "value")?,
+        expires_at: column(row, "expires_at")?,
+    })
 }

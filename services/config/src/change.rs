@@ -4,10 +4,12 @@
 
 use std::time::Duration;
 
+use hookrail_broker::seal_entry;
 use hookrail_domain::Millis;
 use hookrail_domain::snapshot::{Definition, Entry, Key};
 use hookrail_domain::validation::FieldError;
-use hookrail_runtime::clock;
+use hookrail_keyring::KeyRing;
+use hookrail_runtime::{clock, random};
 use hookrail_store::outbox::OutboxRow;
 use hookrail_store::{
     DefinitionRow, StoreError, WriteTransaction, definition_rows, definition_uses, outbox, revision, secrets,
@@ -16,7 +18,7 @@ use hookrail_store::{
 use crate::definition::{Definable, Stored};
 use crate::error::ApiError;
 use crate::outbox_entry;
-use crate::secret_fields;
+use crate::{sealed_secrets, secret_fields};
 use crate::state::ConfigState;
 
 /// How long an answer waits for its change to be in force.
@@ -30,6 +32,7 @@ const MAX_ENTRY_BYTES: usize = 512 * 1024;
 /// A change that is being made. Dropped without [`Change::commit`], nothing of it happens.
 pub(crate) struct Change {
     transaction: WriteTransaction,
+    key_ring: KeyRing,
     /// The revision that it makes.
     pub(crate) revision: i64,
     /// When it is made.
@@ -43,6 +46,7 @@ impl Change {
         let revision = revision::raise(&transaction).await?;
         Ok(Self {
             transaction,
+            key_ring: state.key_ring.clone(),
             revision,
             now: clock::now_ms(),
         })
@@ -51,6 +55,11 @@ impl Change {
     /// For reading and writing as part of it. Nothing but SQL may be awaited until it ends.
     pub(crate) fn transaction(&self) -> &WriteTransaction {
         &self.transaction
+    }
+
+    /// The definition with this id and the values of its secrets, to be changed.
+    pub(crate) async fn find<S: Definable>(&self, workspace_id: &str, id: &str) -> Result<Stored<S>, ApiError> {
+        Stored::find_with_secrets(&**self.transaction(), &self.key_ring, workspace_id, id).await
     }
 
     /// Stores a new definition; its secrets are settled.
@@ -93,6 +102,12 @@ impl Change {
         Ok(stored)
     }
 
+    /// Stores a definition's secrets again, sealed by the newest key; its version stays. Gives how many.
+    pub(crate) async fn reseal<S: Definable>(&self, mut stored: Stored<S>) -> Result<usize, ApiError> {
+        self.write_parts(&stored.row.id, &mut stored.spec).await?;
+        Ok(stored.spec.secrets().len())
+    }
+
     /// Removes a definition and all that belongs to it.
     pub(crate) async fn delete<S: Definable>(&self, stored: &Stored<S>) -> Result<(), ApiError> {
         let (transaction, id) = (&**self.transaction(), stored.row.id.as_str());
@@ -110,11 +125,13 @@ impl Change {
         if matches!(definition, None | Some(Definition::DeletedSource(_))) {
             outbox::bury(transaction, &entry_key, self.now).await?;
         }
-        let entry = Entry {
+        let mut entry = Entry {
             revision: self.revision.unsigned_abs(),
             key,
             definition,
         };
+        seal_entry(&self.key_ring, &mut entry, random::bytes)
+            .map_err(|error| ApiError::Internal(error.into()))?;
         let payload = outbox_entry::encode(&entry);
         if payload.len() > MAX_ENTRY_BYTES {
             return Err(too_large(payload.len()));
@@ -140,7 +157,12 @@ impl Change {
 
     async fn write_parts<S: Definable>(&self, id: &str, spec: &mut S) -> Result<(), ApiError> {
         let transaction = &**self.transaction();
-        secrets::replace(transaction, id, &secret_fields::rows(spec, id)).await?;
+        let rows = secret_fields::rows(spec, id);
+        // One without its value was read without its secrets: to write it would lose them.
+        if rows.len() < spec.secrets().len() {
+            return Err(ApiError::Internal(anyhow::anyhow!("{id} would lose secrets")));
+        }
+        sealed_secrets::replace(transaction, &self.key_ring, id, rows).await?;
         definition_uses::replace(transaction, id, &spec.uses()).await?;
         Ok(())
     }

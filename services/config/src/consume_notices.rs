@@ -173,7 +173,7 @@ async fn tell(state: &ConfigState, change: &Change, event: InternalEvent) -> Res
 async fn find(change: &Change, id: DestinationId) -> Result<Option<Stored<DestinationSpec>>, ApiError> {
     let (transaction, id) = (&**change.transaction(), id.to_string());
     match definition_rows::workspace_of(transaction, DefinitionTable::Destinations, &id).await? {
-        Some(workspace_id) => Stored::look_up(transaction, &workspace_id, &id).await,
+        Some(workspace_id) => change.find(&workspace_id, &id).await.map(Some),
         None => Ok(None),
     }
 }

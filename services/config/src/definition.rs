@@ -12,15 +12,16 @@ use hookrail_domain::secret::Secret;
 use hookrail_domain::source::SourceSpec;
 use hookrail_domain::validation::FieldError;
 use hookrail_domain::workspace::Workspace;
+use hookrail_keyring::KeyRing;
 use hookrail_store::sea_orm::ConnectionTrait;
-use hookrail_store::{DefinitionRow, DefinitionTable, definition_rows, secrets};
+use hookrail_store::{DefinitionRow, DefinitionTable, definition_rows};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::ApiError;
 use crate::json_body::read_json;
 use crate::merge_patch::merge;
-use crate::secret_fields;
+use crate::{sealed_secrets, secret_fields};
 
 /// What an owner writes of one kind of definition.
 pub(crate) trait Definable: Serialize + DeserializeOwned + Clone + PartialEq {
@@ -132,7 +133,8 @@ impl Definable for FetcherSpec {
     }
 }
 
-/// A definition as it is stored, its secrets with their values.
+/// A definition as it is stored. Its secrets have their values only where they were asked for, by
+/// [`Stored::find_with_secrets`]: without, it can be shown and checked, and can't be written.
 #[derive(Debug, Clone)]
 pub(crate) struct Stored<S> {
     /// Its row.
@@ -158,6 +160,19 @@ impl<S: Definable> Stored<S> {
             .ok_or(ApiError::NotFound(S::WHAT))
     }
 
+    /// As [`Stored::find`], with the values of its secrets.
+    pub(crate) async fn find_with_secrets<C: ConnectionTrait>(
+        connection: &C,
+        key_ring: &KeyRing,
+        workspace_id: &str,
+        id: &str,
+    ) -> Result<Self, ApiError> {
+        let mut stored = Self::find(connection, workspace_id, id).await?;
+        let known = sealed_secrets::of_owner(connection, key_ring, id).await?;
+        secret_fields::fill_in(&mut stored.spec, &known);
+        Ok(stored)
+    }
+
     /// The definition with this id, where the workspace has one.
     pub(crate) async fn look_up<C: ConnectionTrait>(
         connection: &C,
@@ -171,9 +186,7 @@ impl<S: Definable> Stored<S> {
         let Some(row) = definition_rows::find(connection, S::TABLE, workspace_id, id).await? else {
             return Ok(None);
         };
-        let known = secrets::of_owner(connection, id).await?;
-        let mut spec = read_spec::<S>(&row)?;
-        secret_fields::fill_in(&mut spec, &known);
+        let spec = read_spec::<S>(&row)?;
         Ok(Some(Self { row, spec }))
     }
 }
@@ -211,7 +224,7 @@ fn unreadable(row: &DefinitionRow, error: impl std::error::Error + Send + Sync +
     ApiError::Internal(anyhow::Error::new(error).context(format!("the row {} can't be read", row.id)))
 }
 
-/// What a definition is after a merge patch: read, its secrets settled, checked.
+/// What a definition, read with its secrets, is after a merge patch: read, its secrets settled, checked.
 pub(crate) fn patched<S: Definable>(stored: &Stored<S>, patch: &Json) -> Result<S, ApiError> {
     if patch.as_object().is_none() {
         return Err(ApiError::field("", "has to be an object"));

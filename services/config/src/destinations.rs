@@ -130,7 +130,7 @@ async fn patch(
 ) -> Result<HttpResponse, ApiError> {
     let mode = ProbeMode::read(&request)?;
     let reader = state.store.reader();
-    let before = Stored::<DestinationSpec>::find(reader, &sender.workspace_id(), &id).await?;
+    let before = Stored::<DestinationSpec>::find_with_secrets(reader, &state.key_ring, &sender.workspace_id(), &id).await?;
     preconditions::check(&request, &before.row)?;
     let mut spec = patched(&before, &with_secret_list(body.json))?;
     if spec == before.spec {
@@ -198,7 +198,7 @@ async fn save(
     let change = Change::begin(state).await?;
     let transaction = &**change.transaction();
     let mut stored =
-        Stored::<DestinationSpec>::find(transaction, &before.row.workspace_id, &before.row.id).await?;
+        change.find::<DestinationSpec>(&before.row.workspace_id, &before.row.id).await?;
     if stored.row.revision != before.row.revision {
         return Err(ApiError::conflict(
             "changed-meanwhile",

@@ -114,7 +114,7 @@ async fn patch(
 ) -> Result<HttpResponse, ApiError> {
     let change = Change::begin(&state).await?;
     let transaction = &**change.transaction();
-    let mut stored = Stored::<FetcherSpec>::find(transaction, &sender.workspace_id(), &id).await?;
+    let mut stored = change.find::<FetcherSpec>(&sender.workspace_id(), &id).await?;
     preconditions::check(&request, &stored.row)?;
     let spec = patched(&stored, &body.json)?;
     if spec == stored.spec {
@@ -165,7 +165,8 @@ fn check_url(state: &ConfigState, spec: &FetcherSpec, pointer: &str) -> Result<(
         .map_err(|refused| ApiError::field(pointer, refused.to_string()))
 }
 
-async fn publish(
+/// Puts a fetcher in force as it is now.
+pub(crate) async fn publish(
     change: &Change,
     workspace: &Workspace,
     stored: &Stored<FetcherSpec>,

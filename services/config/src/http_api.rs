@@ -8,7 +8,7 @@ use crate::authenticated::authenticate;
 use crate::{
     console, deliveries, delivery_commands, destination_tests, destinations, entities, entity_deletion,
     entity_history, event_response, event_types, events, fetcher_tests, fetchers, imports, lanes, openapi,
-    posted_events, preview, replays, routes, secret_rotation, signature_schemes, source_keys, source_status,
+    posted_events, preview, rekey, replays, routes, secret_rotation, signature_schemes, source_keys, source_status,
     sources, stats, test_events, tokens, workspaces,
 };
 
@@ -52,6 +52,7 @@ fn resources(config: &mut web::ServiceConfig) {
         .configure(workspaces::configure)
         .configure(tokens::configure)
         .configure(stats::configure)
+        .configure(rekey::configure)
         // what came in, what became of it, and what went out
         .configure(event_response::configure)
         .configure(events::configure)
@@ -85,6 +86,7 @@ pub(crate) fn documents() -> Vec<utoipa::openapi::OpenApi> {
         workspaces::Docs::openapi(),
         tokens::Docs::openapi(),
         stats::Docs::openapi(),
+        rekey::Docs::openapi(),
         event_response::Docs::openapi(),
         events::Docs::openapi(),
         posted_events::Docs::openapi(),

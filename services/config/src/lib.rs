@@ -29,6 +29,7 @@ mod merge_patch;
 mod respond_rules;
 mod route_rules;
 mod sample_body;
+mod sealed_secrets;
 mod secret_fields;
 // Resources
 mod destination_input;
@@ -44,6 +45,7 @@ mod signature_schemes;
 mod signing_secret;
 mod source_keys;
 mod sources;
+mod rekey;
 mod stats;
 mod test_request;
 mod tokens;

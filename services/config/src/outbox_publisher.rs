@@ -5,9 +5,9 @@
 
 use std::time::Duration;
 
-use hookrail_broker::Broker;
+use hookrail_broker::{Broker, reseal_entry};
 use hookrail_domain::Millis;
-use hookrail_runtime::{Readiness, ServiceContext, clock};
+use hookrail_runtime::{Readiness, ServiceContext, clock, random};
 use hookrail_store::outbox::OutboxRow;
 use hookrail_store::sea_orm::DbBackend;
 use hookrail_store::{Store, idempotency, outbox, revision};
@@ -114,7 +114,10 @@ async fn publish_alone(store: &Store, broker: &Broker) -> anyhow::Result<u64> {
 async fn publish_rows(broker: &Broker, rows: &[OutboxRow]) -> anyhow::Result<i64> {
     let mut last = 0;
     for row in rows {
-        broker.publish_entry(&outbox_entry::decode(&row.payload)?).await?;
+        let mut entry = outbox_entry::decode(&row.payload)?;
+        // What an older version left here is in clear.
+        reseal_entry(&broker.settings().key_ring, &mut entry, random::bytes)?;
+        broker.publish_entry(&entry).await?;
         last = row.revision;
     }
     Ok(last)

@@ -119,7 +119,7 @@ async fn patch(
 ) -> Result<HttpResponse, ApiError> {
     let change = Change::begin(&state).await?;
     let transaction = &**change.transaction();
-    let mut stored = Stored::<RouteSpec>::find(transaction, &sender.workspace_id(), &id).await?;
+    let mut stored = change.find::<RouteSpec>(&sender.workspace_id(), &id).await?;
     preconditions::check(&request, &stored.row)?;
     let spec = patched(&stored, &body.json)?;
     if spec == stored.spec {

@@ -165,7 +165,7 @@ async fn add<S: Rotating>(
     let wanted: NewSecret = body.read()?;
     once(state, sender, request, body, async |claim| {
         let change = Change::begin(state).await?;
-        let mut stored = Stored::<S>::find(&**change.transaction(), &sender.workspace_id(), id).await?;
+        let mut stored = change.find::<S>(&sender.workspace_id(), id).await?;
         preconditions::check(request, &stored.row)?;
         let secret = rotate(&mut stored.spec, &wanted, change.now)?;
         stored.spec.check().map_err(at_secret)?;
@@ -186,7 +186,7 @@ async fn remove<S: Rotating>(
     path: &(String, String),
 ) -> Result<HttpResponse, ApiError> {
     let change = Change::begin(state).await?;
-    let mut stored = Stored::<S>::find(&**change.transaction(), &sender.workspace_id(), &path.0).await?;
+    let mut stored = change.find::<S>(&sender.workspace_id(), &path.0).await?;
     preconditions::check(request, &stored.row)?;
     let id: SecretId = path.1.parse().map_err(|_| ApiError::NotFound("secret"))?;
     let (secrets, _) = stored.spec.list().ok_or(ApiError::NotFound("secret"))?;

@@ -107,7 +107,7 @@ async fn create(
     let text = key_text(wanted.key)?;
     once(&state, &sender, &request, &body, async |claim| {
         let change = Change::begin(&state).await?;
-        let stored = Stored::<SourceSpec>::find(&**change.transaction(), &sender.workspace_id(), &id).await?;
+        let stored = change.find::<SourceSpec>(&sender.workspace_id(), &id).await?;
         let row = ApiKeyRow {
             id: new_id::<KeyId>().to_string(),
             source_id: stored.row.id.clone(),
@@ -152,7 +152,7 @@ async fn relabel(
     check_label(&wanted.label)?;
     let change = Change::begin(&state).await?;
     let transaction = &**change.transaction();
-    let stored = Stored::<SourceSpec>::find(transaction, &sender.workspace_id(), &path.0).await?;
+    let stored = change.find::<SourceSpec>(&sender.workspace_id(), &path.0).await?;
     let found = find_key(transaction, &stored, &path.1).await?;
     let row = ApiKeyRow {
         label: wanted.label,
@@ -174,7 +174,7 @@ async fn delete(
 ) -> Result<HttpResponse, ApiError> {
     let change = Change::begin(&state).await?;
     let transaction = &**change.transaction();
-    let stored = Stored::<SourceSpec>::find(transaction, &sender.workspace_id(), &path.0).await?;
+    let stored = change.find::<SourceSpec>(&sender.workspace_id(), &path.0).await?;
     let row = find_key(transaction, &stored, &path.1).await?;
     api_keys::delete(transaction, &row.id).await?;
     put_in_force(&change, &sender, stored).await?;

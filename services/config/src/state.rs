@@ -5,6 +5,7 @@ use std::sync::Arc;
 use hookrail_broker::{Broker, SnapshotReader};
 use hookrail_domain::api_key::hash_key;
 use hookrail_domain::ids::Id;
+use hookrail_keyring::KeyRing;
 use hookrail_outbound::OutboundClient;
 use hookrail_runtime::{clock, ids};
 use hookrail_store::Store;
@@ -22,6 +23,8 @@ pub(crate) struct ConfigState {
     pub(crate) store: Store,
     /// The broker.
     pub(crate) broker: Broker,
+    /// What seals the secrets that are stored.
+    pub(crate) key_ring: KeyRing,
     /// For probes and tests.
     pub(crate) outbound: OutboundClient,
     /// The ingress's base URL, without a slash at its end.
@@ -46,6 +49,7 @@ impl ConfigState {
     ) -> Self {
         Self {
             store,
+            key_ring: broker.settings().key_ring.clone(),
             broker: broker.with_own_memory(),
             outbound,
             ingress_url: settings.ingress_url(),

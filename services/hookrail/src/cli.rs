@@ -15,6 +15,7 @@ use hookrail_runtime::settings::{CommonArgs, HELP};
 
 use crate::backup::{BackupArgs, RestoreArgs};
 use crate::broker_args::BrokerArgs;
+use crate::key_ring_args::KeyRingArgs;
 use crate::nats_config::SyncInterval;
 use crate::outbound_args::OutboundArgs;
 use crate::store_args::StoreArgs;
@@ -132,6 +133,8 @@ pub(crate) struct UpArgs {
     #[command(flatten)]
     pub(crate) broker: BrokerArgs,
     #[command(flatten)]
+    pub(crate) key_ring: KeyRingArgs,
+    #[command(flatten)]
     pub(crate) store: StoreArgs,
     #[command(flatten)]
     pub(crate) outbound: OutboundArgs,
@@ -170,6 +173,8 @@ pub(crate) struct IngressArgs {
     #[command(flatten)]
     pub(crate) broker: BrokerArgs,
     #[command(flatten)]
+    pub(crate) key_ring: KeyRingArgs,
+    #[command(flatten)]
     pub(crate) outbound: OutboundArgs,
     #[command(flatten)]
     pub(crate) ingress: IngressSettings,
@@ -191,6 +196,8 @@ pub(crate) struct ProcessorArgs {
     #[command(flatten)]
     pub(crate) broker: BrokerArgs,
     #[command(flatten)]
+    pub(crate) key_ring: KeyRingArgs,
+    #[command(flatten)]
     pub(crate) store: StoreArgs,
     #[command(flatten)]
     pub(crate) processor: ProcessorSettings,
@@ -211,6 +218,8 @@ pub(crate) struct DispatcherArgs {
 
     #[command(flatten)]
     pub(crate) broker: BrokerArgs,
+    #[command(flatten)]
+    pub(crate) key_ring: KeyRingArgs,
     #[command(flatten)]
     pub(crate) outbound: OutboundArgs,
     #[command(flatten)]
@@ -241,6 +250,8 @@ pub(crate) struct ConfigArgs {
 
     #[command(flatten)]
     pub(crate) broker: BrokerArgs,
+    #[command(flatten)]
+    pub(crate) key_ring: KeyRingArgs,
     #[command(flatten)]
     pub(crate) store: StoreArgs,
     #[command(flatten)]

@@ -7,6 +7,7 @@ mod broker_args;
 mod cli;
 mod data_dir;
 mod install;
+mod key_ring_args;
 mod leftover_server;
 mod nats_config;
 mod nats_program;

@@ -3,23 +3,25 @@
 use std::future::Future;
 
 use anyhow::Context as _;
-use hookrail_broker::Broker;
-use hookrail_runtime::{ListenAddress, ServiceContext, bootstrap, clock};
+use hookrail_broker::{Broker, BrokerSettings};
+use hookrail_keyring::KeyRing;
+use hookrail_runtime::{ListenAddress, ServiceContext, SettingsError, bootstrap, clock};
 
 use crate::broker_args::{BrokerArgs, CLUSTER_PARTITIONS};
 use crate::cli::{ConfigArgs, DispatcherArgs, IngressArgs, ProcessorArgs};
 use crate::services::{connect_broker, connect_store, outbound_client};
-use crate::{install, welcome};
+use crate::{install, key_ring_args, welcome};
 
 /// Runs an ingress until a signal.
 ///
 /// # Errors
 /// Wrong settings, or what the service can't live with.
 pub(crate) async fn ingress(args: IngressArgs, context: ServiceContext) -> anyhow::Result<()> {
+    let key_ring = args.key_ring.shared()?;
     let listener = args.ingress_listen.bind("ingress-listen")?;
     let outbound = outbound_client(args.outbound.on_a_cluster())?;
     run("ingress", &args.ops_listen, context, |context| async move {
-        let Some(broker) = installed_broker("ingress", &args.broker, &context).await? else {
+        let Some(broker) = installed_broker("ingress", settings(&args.broker, &key_ring)?, &context).await? else {
             return Ok(());
         };
         hookrail_ingress::run(args.ingress, broker, outbound, context, listener).await
@@ -33,12 +35,14 @@ pub(crate) async fn ingress(args: IngressArgs, context: ServiceContext) -> anyho
 /// Wrong settings, or what the service can't live with.
 pub(crate) async fn processor(args: ProcessorArgs, context: ServiceContext) -> anyhow::Result<()> {
     let database = args.store.shared()?;
+    let key_ring = args.key_ring.shared()?;
     run("processor", &args.ops_listen, context, |context| async move {
         let ready = context.health.check("processor.start");
         let prepare = async {
-            let settings = args.broker.settings(CLUSTER_PARTITIONS)?;
+            let settings = settings(&args.broker, &key_ring)?;
             let broker = connect_broker(&settings, "processor", &ready).await?;
             let store = connect_store(&database, &broker, &ready).await?;
+            key_ring_args::check(&broker, Some(&store)).await?;
             anyhow::Ok((broker, store))
         };
         let Some((broker, store)) = unless_stopped(&context, prepare).await? else {
@@ -55,9 +59,10 @@ pub(crate) async fn processor(args: ProcessorArgs, context: ServiceContext) -> a
 /// # Errors
 /// Wrong settings, or what the service can't live with.
 pub(crate) async fn dispatcher(args: DispatcherArgs, context: ServiceContext) -> anyhow::Result<()> {
+    let key_ring = args.key_ring.shared()?;
     let outbound = outbound_client(args.outbound.on_a_cluster())?;
     run("dispatcher", &args.ops_listen, context, |context| async move {
-        let Some(broker) = installed_broker("dispatcher", &args.broker, &context).await? else {
+        let Some(broker) = installed_broker("dispatcher", settings(&args.broker, &key_ring)?, &context).await? else {
             return Ok(());
         };
         hookrail_dispatcher::run(args.dispatcher, broker, outbound, context).await
@@ -71,14 +76,16 @@ pub(crate) async fn dispatcher(args: DispatcherArgs, context: ServiceContext) ->
 /// Wrong settings, or what the service can't live with.
 pub(crate) async fn config(args: ConfigArgs, context: ServiceContext) -> anyhow::Result<()> {
     let database = args.store.shared()?;
+    let key_ring = args.key_ring.shared()?;
     let outbound = outbound_client(args.outbound.on_a_cluster())?;
     let listener = args.api_listen.bind("api-listen")?;
     run("config", &args.ops_listen, context, |context| async move {
         let ready = context.health.check("config.start");
         let prepare = async {
-            let settings = args.broker.settings(CLUSTER_PARTITIONS)?;
+            let settings = settings(&args.broker, &key_ring)?;
             let broker = connect_broker(&settings, "config", &ready).await?;
             let store = connect_store(&database, &broker, &ready).await?;
+            key_ring_args::check(&broker, Some(&store)).await?;
             let given = args.config.admin_token.as_ref();
             let token = hookrail_config::ensure_admin_token(&store, given, clock::now_ms()).await?;
             anyhow::Ok((broker, store, token))
@@ -114,14 +121,14 @@ where
 /// process is to stop before.
 async fn installed_broker(
     service: &str,
-    args: &BrokerArgs,
+    settings: BrokerSettings,
     context: &ServiceContext,
 ) -> anyhow::Result<Option<Broker>> {
     let ready = context.health.check(&format!("{service}.start"));
     let prepare = async {
-        let settings = args.settings(CLUSTER_PARTITIONS)?;
         let broker = connect_broker(&settings, service, &ready).await?;
         install::wait_for(&broker, &ready).await?;
+        key_ring_args::check(&broker, None).await?;
         anyhow::Ok(broker)
     };
     let broker = unless_stopped(context, prepare)
@@ -129,6 +136,14 @@ async fn installed_broker(
         .with_context(|| format!("can't start the {service}"))?;
     ready.ready();
     Ok(broker)
+}
+
+/// The settings of a service's connection, with what opens secrets.
+fn settings(args: &BrokerArgs, key_ring: &KeyRing) -> Result<BrokerSettings, SettingsError> {
+    Ok(BrokerSettings {
+        key_ring: key_ring.clone(),
+        ..args.settings(CLUSTER_PARTITIONS)?
+    })
 }
 
 /// What `prepare` gives, or `None` when the process is to stop before.

@@ -17,7 +17,7 @@ use crate::data_dir::DataDir;
 use crate::nats_config::NatsFiles;
 use crate::nats_server::NatsServer;
 use crate::welcome::{self, Addresses};
-use crate::{nats_program, services};
+use crate::{key_ring_args, nats_program, services};
 
 /// How often it is looked whether all parts are ready, for the text that says so.
 const READY_EVERY: Duration = Duration::from_millis(50);
@@ -124,11 +124,15 @@ impl Up<'_> {
     }
 
     async fn connect(&self, nats_url: &Secret, ready: &Readiness) -> anyhow::Result<Parts> {
+        let key_ring = self.args.key_ring.own(self.data.path())?;
         let mut settings = self.args.broker.settings(UP_PARTITIONS)?;
         settings.urls = urls_of(nats_url);
+        settings.key_ring = key_ring.ring.clone();
         let broker = services::connect_broker(&settings, "up", ready).await?;
         let database = self.args.store.own(self.data.path())?;
         let store = services::connect_store(&database, &broker, ready).await?;
+        key_ring_args::check(&broker, Some(&store)).await?;
+        key_ring.keep()?;
         let outbound = services::outbound_client(self.args.outbound.on_a_laptop())?;
         Ok(Parts {
             broker,

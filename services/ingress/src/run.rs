@@ -52,7 +52,7 @@ pub async fn run(
         body_bytes: ByteBudget::new(settings.ingress_max_body_bytes_in_flight),
         waiting: InFlight::new(settings.ingress_max_waiting),
         late_key: broker
-            .late_key(random::bytes())
+            .late_key(random::bytes(), random::bytes())
             .await
             .context("reading the key of late answers")?,
         stopping: CancellationToken::new(),

@@ -149,6 +149,7 @@ impl Bench {
         let settings = BrokerSettings {
             urls: vec![nats.url()],
             partitions: PARTITIONS,
+            key_ring: hookrail_harness::key_ring(),
             ..BrokerSettings::default()
         };
         let broker = Broker::connect(&settings, "bench").await?;
@@ -189,6 +190,7 @@ impl Bench {
             .local_addr()?
             .to_string();
         let mut command = Command::new(hookrail_binary());
+        command.env("HOOKRAIL_KEY_RING", hookrail_harness::key_ring_text());
         command.args(["dispatcher", "--nats-url", &self.nats.url(), "--ops-listen", &ops]);
         command.args([
             "--partitions",

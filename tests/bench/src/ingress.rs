@@ -168,6 +168,7 @@ async fn serve(name: &'static str, verb: &str, flags: &[&str], folder: &Path) ->
 async fn ingress(folder: &Path, nats_url: &str, body: &[u8]) -> anyhow::Result<Vec<Contestant>> {
     let address = free_address()?;
     let mut command = Command::new(hookrail_binary());
+    command.env("HOOKRAIL_KEY_RING", hookrail_harness::key_ring_text());
     command.args([
         "ingress",
         "--nats-url",
@@ -262,6 +263,7 @@ async fn define_source(nats_url: &str) -> anyhow::Result<()> {
     let settings = BrokerSettings {
         urls: vec![nats_url.to_owned()],
         partitions: PARTITIONS,
+        key_ring: hookrail_harness::key_ring(),
         ..BrokerSettings::default()
     };
     let broker = Broker::connect(&settings, "bench").await?;

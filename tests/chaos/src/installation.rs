@@ -46,6 +46,7 @@ impl Installation {
             partitions: size.partitions,
             replicas: size.replicas,
             limits: limits(size.stream_mib),
+            key_ring: hookrail_harness::key_ring(),
             ..BrokerSettings::default()
         };
         let broker = Broker::connect(&settings, "proof").await?;

@@ -12,6 +12,7 @@ use crate::installation::Installation;
 /// When it can't be started.
 pub(crate) fn start(installation: &Installation, name: &str) -> anyhow::Result<Child> {
     let mut command = Command::new(hookrail_binary());
+    command.env("HOOKRAIL_KEY_RING", hookrail_harness::key_ring_text());
     command
         .args([
             "dispatcher",

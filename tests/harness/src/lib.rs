@@ -4,6 +4,7 @@
 mod api;
 mod child;
 mod encodings;
+mod key_ring;
 mod nats;
 mod nats_cluster;
 mod official;
@@ -15,6 +16,7 @@ mod wait;
 pub use api::{Answer, Api};
 pub use child::Child;
 pub use encodings::{bomb, encode};
+pub use key_ring::{key_ring, key_ring_text};
 pub use nats::NatsServer;
 pub use nats_cluster::start_nats_servers;
 pub use official::{python, verify_standard_webhook};

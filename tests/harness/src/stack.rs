@@ -270,6 +270,7 @@ impl Stack {
             &listen(self.ports.ops_of(service)),
         ]);
         command.args(SMALL_STREAMS).args(&self.extra);
+        command.env("HOOKRAIL_KEY_RING", crate::key_ring_text());
         let database = self.database_url.clone().unwrap_or_default();
         match service {
             Service::Ingress => drop(command.args(["--ingress-listen", &listen(self.ports.ingress)])),

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use hookrail_keyring::{KeyRing, key_line};
 use hookrail_broker::{
     Broker, BrokerSettings, Lease, Ownership, OwnershipChange, OwnershipSettings, StreamLimits,
 };
@@ -83,6 +84,7 @@ impl Nats {
             partitions: 4,
             replicas: self.peers.len() + 1,
             limits: StreamLimits::all(16 * MIB),
+            key_ring: key_ring(),
             ..BrokerSettings::default()
         }
     }
@@ -202,4 +204,9 @@ fn nats_server() -> PathBuf {
             .find(|file| file.is_file())
     });
     on_path.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.tools/bin/nats-server"))
+}
+
+/// A ring of one key.
+pub(crate) fn key_ring() -> KeyRing {
+    KeyRing::parse(&key_line("test", &[1; 32])).unwrap()
 }

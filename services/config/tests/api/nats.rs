@@ -25,6 +25,7 @@ impl Nats {
             urls: vec![self.server.url()],
             partitions: 2,
             limits: StreamLimits::all(16 * MIB),
+            key_ring: hookrail_harness::key_ring(),
             ..BrokerSettings::default()
         };
         let broker = Broker::connect(&settings, "test").await.unwrap();

@@ -147,6 +147,7 @@ fn settings(nats: &NatsServer) -> BrokerSettings {
         urls: vec![nats.url()],
         partitions: 4,
         limits: StreamLimits::all(8 * MIB),
+        key_ring: hookrail_harness::key_ring(),
         ..BrokerSettings::default()
     }
 }

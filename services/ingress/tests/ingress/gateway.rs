@@ -269,6 +269,7 @@ fn settings(nats: &NatsServer) -> BrokerSettings {
             object_max_bytes: 320 * MIB,
             ..StreamLimits::all(4 * MIB)
         },
+        key_ring: hookrail_harness::key_ring(),
         ..BrokerSettings::default()
     }
 }
