@@ -5,6 +5,7 @@
 
 pub mod bootstrap;
 pub mod clock;
+pub mod forwarded;
 pub mod health;
 pub mod ids;
 pub mod listen;

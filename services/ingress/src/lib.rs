@@ -11,7 +11,6 @@ mod http_api;
 mod receive;
 
 mod find_source;
-mod forwarded;
 mod head_checks;
 mod intake;
 

@@ -12,12 +12,12 @@ use hookrail_domain::snapshot::Snapshot;
 use hookrail_domain::source::query_params::fill_defaults;
 use hookrail_domain::wellformed::Checked;
 use hookrail_runtime::clock::now_ms;
+use hookrail_runtime::forwarded::client_address;
 
 use crate::answer;
 use crate::authenticate::authenticate;
 use crate::dedupe_key::dedupe_key;
 use crate::find_source::find_source;
-use crate::forwarded::client_address;
 use crate::head_checks::{check_address, check_enabled, check_head, check_method};
 use crate::inbound::Inbound;
 use crate::intake::Intake;

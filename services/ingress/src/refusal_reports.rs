@@ -9,13 +9,13 @@ use hookrail_broker::{PublishError, codec};
 use hookrail_domain::ids::SourceId;
 use hookrail_domain::journal::{CountRecord, Record, RejectionRecord};
 use hookrail_runtime::clock::now_ms;
+use hookrail_runtime::forwarded::client_address;
 use hookrail_runtime::{ServiceContext, random};
 use ipnet::IpNet;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::credentials::kept_headers;
-use crate::forwarded::client_address;
 use crate::intake::Intake;
 use crate::refusal::Refusal;
 use crate::refusal_counts::{CountRecords, RefusalCounts};

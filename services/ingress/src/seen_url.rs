@@ -5,9 +5,8 @@
 
 use actix_web::HttpRequest;
 use hookrail_domain::signature::RequestUrl;
+use hookrail_runtime::forwarded::seen_origin;
 use ipnet::IpNet;
-
-use crate::forwarded::seen_origin;
 
 /// The request's URL.
 pub(crate) fn seen_url<'a>(request: &'a HttpRequest, trusted: &[IpNet]) -> RequestUrl<'a> {

@@ -17,7 +17,7 @@ const FORWARDED_HOST: &str = "x-forwarded-host";
 const FORWARDED_PROTO: &str = "x-forwarded-proto";
 
 /// The sender's address: the last one in the list of forwarders that isn't a trusted proxy's.
-pub(crate) fn client_address(request: &HttpRequest, trusted: &[IpNet]) -> Option<IpAddr> {
+pub fn client_address(request: &HttpRequest, trusted: &[IpNet]) -> Option<IpAddr> {
     let peer = request.peer_addr()?.ip().to_canonical();
     Some(behind_proxies(peer, request.headers(), trusted))
 }
@@ -79,7 +79,7 @@ fn read_address(text: &str) -> Option<IpAddr> {
 }
 
 /// Scheme and host as the sender wrote them in its URL.
-pub(crate) fn seen_origin<'a>(request: &'a HttpRequest, trusted: &[IpNet]) -> (&'a str, &'a str) {
+pub fn seen_origin<'a>(request: &'a HttpRequest, trusted: &[IpNet]) -> (&'a str, &'a str) {
     let peer = request.peer_addr().map(|peer| peer.ip().to_canonical());
     let by_proxy = peer.is_some_and(|peer| is_trusted(peer, trusted));
     let headers = request.headers();
