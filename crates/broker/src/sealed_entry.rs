@@ -31,7 +31,9 @@ pub fn reseal_entry(
 ) -> Result<usize, OpenError> {
     let mut resealed = 0;
     for (id, value) in values_of(entry) {
-        let Some(newest) = key_ring.sealing_key() else { break };
+        let Some(newest) = key_ring.sealing_key() else {
+            break;
+        };
         if sealed_by(value) == Some(newest) {
             continue;
         }

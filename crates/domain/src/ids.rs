@@ -129,6 +129,8 @@ ids! {
     KeyId = "key_";
     /// A secret of a definition.
     SecretId = "sec_";
+    /// An entry of the audit log.
+    AuditId = "aud_";
     /// A connection to an SQL database that syncs read.
     ConnectionId = "con_";
 }

@@ -76,6 +76,11 @@ impl TokenBucket {
         }
     }
 
+    /// Whole tokens that were there when it was last looked at.
+    pub fn left(&self) -> u64 {
+        self.tokens.max(0.0) as u64
+    }
+
     /// Takes a token that [`TokenBucket::wait_until`] said is there.
     pub fn take(&mut self) {
         self.tokens -= 1.0;

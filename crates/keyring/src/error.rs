@@ -10,7 +10,9 @@ pub enum KeyRingError {
     #[error("holds more than {0} keys")]
     TooMany(usize),
     /// A line is none of a key.
-    #[error("key {number} is not of the form id:key, with an id of letters, digits, - and _, and a key of 32 bytes in base64")]
+    #[error(
+        "key {number} is not of the form id:key, with an id of letters, digits, - and _, and a key of 32 bytes in base64"
+    )]
     Unreadable {
         /// Which of the keys, from 1 on.
         number: usize,

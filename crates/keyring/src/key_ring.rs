@@ -166,9 +166,18 @@ mod tests {
         let sealed = one.seal(PLACE, b"value", [7; 24]).unwrap();
         let forged = Err(OpenError::Forged("k".to_owned()));
         for place in [
-            Place { row: "sec_2", ..PLACE },
-            Place { field: "other", ..PLACE },
-            Place { table: "other", ..PLACE },
+            Place {
+                row: "sec_2",
+                ..PLACE
+            },
+            Place {
+                field: "other",
+                ..PLACE
+            },
+            Place {
+                table: "other",
+                ..PLACE
+            },
         ] {
             assert_eq!(one.open(place, &sealed), forged, "{place:?}");
         }
@@ -182,7 +191,14 @@ mod tests {
     #[test]
     fn a_value_in_clear_is_given_back_as_it_is() {
         let one = ring(&[line("k", 1)]);
-        for plain in ["hunter2", "v1:k:x:y", "v1:k", "", "v2:k:AAAA:AAAA", "whsec_a:b:c:d"] {
+        for plain in [
+            "hunter2",
+            "v1:k:x:y",
+            "v1:k",
+            "",
+            "v2:k:AAAA:AAAA",
+            "whsec_a:b:c:d",
+        ] {
             assert_eq!(one.open_text(PLACE, plain).unwrap(), plain);
             assert_eq!(sealed_by(plain), None, "{plain}");
         }
@@ -190,7 +206,12 @@ mod tests {
 
     #[test]
     fn a_ring_is_read_from_lines_or_commas_and_shows_only_ids() {
-        let text = format!("# newest first\n\n{}\n{},{}\n", line("c", 3), line("b", 2), line("a", 1));
+        let text = format!(
+            "# newest first\n\n{}\n{},{}\n",
+            line("c", 3),
+            line("b", 2),
+            line("a", 1)
+        );
         let read = KeyRing::parse(&text).unwrap();
         assert_eq!(read.sealing_key(), Some("c"));
         assert!(read.holds("a") && !read.holds("d"));
@@ -206,16 +227,25 @@ mod tests {
         };
         check("# nothing\n", KeyRingError::Empty);
         check("justakey", KeyRingError::Unreadable { number: 1 });
-        check(&format!("{}\nk:c2hvcnQ=", line("a", 1)), KeyRingError::Unreadable { number: 2 });
+        check(
+            &format!("{}\nk:c2hvcnQ=", line("a", 1)),
+            KeyRingError::Unreadable { number: 2 },
+        );
         check(&line("a b", 1), KeyRingError::Unreadable { number: 1 });
-        check(&[line("a", 1), line("a", 2)].join(","), KeyRingError::Twice("a".to_owned()));
+        check(
+            &[line("a", 1), line("a", 2)].join(","),
+            KeyRingError::Twice("a".to_owned()),
+        );
         let many: Vec<String> = (0..40).map(|n| line(&format!("k{n}"), n)).collect();
         check(&many.join("\n"), KeyRingError::TooMany(32));
     }
 
     #[test]
     fn without_keys_nothing_is_sealed() {
-        assert_eq!(KeyRing::default().seal(PLACE, b"x", [0; 24]), Err(SealError::NoKey));
+        assert_eq!(
+            KeyRing::default().seal(PLACE, b"x", [0; 24]),
+            Err(SealError::NoKey)
+        );
         assert_eq!(KeyRing::default().open(PLACE, "plain").unwrap(), b"plain");
     }
 }

@@ -85,6 +85,30 @@ pub async fn list<C: ConnectionTrait>(
         .collect()
 }
 
+/// Gives a workspace another code.
+///
+/// # Errors
+/// [`StoreError::is_unique_violation`] where the code is taken.
+pub async fn rename<C: ConnectionTrait>(connection: &C, id: &str, code: &str) -> Result<(), StoreError> {
+    let sql = "UPDATE workspaces SET code = $1 WHERE id = $2";
+    change(connection, sql, vec![code.into(), id.into()]).await?;
+    Ok(())
+}
+
+/// Removes a workspace that nothing refers to.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn delete<C: ConnectionTrait>(connection: &C, id: &str) -> Result<(), StoreError> {
+    change(
+        connection,
+        "DELETE FROM workspaces WHERE id = $1",
+        vec![id.into()],
+    )
+    .await?;
+    Ok(())
+}
+
 fn read(row: &QueryResult) -> Result<WorkspaceRow, StoreError> {
     Ok(WorkspaceRow {
         id: column(row, "id")?,

@@ -247,6 +247,7 @@ async fn the_installation_is_written_once_and_tokens_are_found_by_their_hash() {
             hint: "…".to_owned(),
             created_at: 1,
             last_used_at: None,
+            expires_at: None,
         };
         let transaction = store.write().await.unwrap();
         install::insert_if_missing(&*transaction, &row("a"))

@@ -1,5 +1,6 @@
 //! Who sends a request, in which workspace it acts, and whether that token's role may.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use actix_web::body::{BoxBody, MessageBody};
@@ -12,9 +13,11 @@ use hookrail_domain::api_key::hash_key;
 use hookrail_domain::ids::WorkspaceId;
 use hookrail_domain::workspace::{FIRST_CODE, Workspace, is_code};
 use hookrail_runtime::clock;
+use hookrail_runtime::forwarded::client_address;
 use hookrail_store::{Store, StoreError, tokens, workspaces};
 use subtle::ConstantTimeEq;
 
+use crate::audit_trail::Actor;
 use crate::bounded_body;
 use crate::error::ApiError;
 use crate::state::ConfigState;
@@ -64,6 +67,8 @@ pub(crate) struct Authenticated {
     pub(crate) role: Role,
     /// Whether it may act in any workspace, and make new ones.
     pub(crate) is_root: bool,
+    /// Who that is, for the audit log.
+    pub(crate) actor: Actor,
 }
 
 impl Authenticated {
@@ -115,10 +120,26 @@ pub(crate) async fn authenticate(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
-    match identify(&state, request.request()).await {
-        Ok(sender) => {
+    let address = client_address(request.request(), &state.trusted_proxies);
+    let found = find_token(&state, request.request(), address).await;
+    let shown = match &found {
+        Ok(token) => state.rates.take_token(&token.actor.id, clock::now_ms()),
+        Err(_) => Ok(None),
+    };
+    let admitted = match (found, shown) {
+        (Ok(token), Ok(left)) => identify(&state, request.request(), token)
+            .await
+            .map(|sender| (sender, left)),
+        (Err(error), _) | (_, Err(error)) => Err(error),
+    };
+    match admitted {
+        Ok((sender, left)) => {
             request.extensions_mut().insert(sender);
-            Ok(next.call(request).await?.map_into_boxed_body())
+            let mut response = next.call(request).await?.map_into_boxed_body();
+            if let Some(left) = left {
+                left.write(response.headers_mut());
+            }
+            Ok(response)
         }
         Err(error) => Ok(refuse(request, &error).await),
     }
@@ -134,15 +155,49 @@ async fn refuse(mut request: ServiceRequest, error: &ApiError) -> ServiceRespons
     request.into_response(response)
 }
 
-async fn identify(state: &ConfigState, request: &HttpRequest) -> Result<Authenticated, ApiError> {
-    let shown = bearer(request).ok_or(ApiError::Unauthenticated)?;
-    let (own_workspace, role) = look_up(state, shown).await?;
+/// A token that was shown and is known.
+struct KnownToken {
+    /// Its workspace; `None` for root.
+    workspace: Option<String>,
+    role: Role,
+    actor: Actor,
+}
+
+/// The token that a request shows. Guesses are counted against the client's address.
+async fn find_token(
+    state: &ConfigState,
+    request: &HttpRequest,
+    address: Option<IpAddr>,
+) -> Result<KnownToken, ApiError> {
+    let found = match bearer(request) {
+        Some(shown) => look_up(state, shown).await,
+        None => Err(ApiError::Unauthenticated),
+    };
+    match found {
+        Ok(mut token) => {
+            token.actor.address = address.map(|address| address.to_string());
+            Ok(token)
+        }
+        Err(ApiError::Unauthenticated) => {
+            state.rates.take_stranger(address, clock::now_ms())?;
+            Err(ApiError::Unauthenticated)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+async fn identify(
+    state: &ConfigState,
+    request: &HttpRequest,
+    token: KnownToken,
+) -> Result<Authenticated, ApiError> {
     let wanted = wanted_workspace(request)?;
-    let workspace = workspace_of(state, own_workspace.as_deref(), wanted.as_deref()).await?;
+    let workspace = workspace_of(state, token.workspace.as_deref(), wanted.as_deref()).await?;
     let sender = Authenticated {
         workspace,
-        role,
-        is_root: own_workspace.is_none(),
+        role: token.role,
+        is_root: token.workspace.is_none(),
+        actor: token.actor,
     };
     let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
     sender.require(if reads { Role::Viewer } else { Role::Editor })?;
@@ -156,22 +211,36 @@ fn bearer(request: &HttpRequest) -> Option<&str> {
     (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
 }
 
-/// The workspace of the token, `None` for root, and its role. The database finds it by its hash, so
-/// the time that takes tells nothing of the tokens.
-async fn look_up(state: &ConfigState, shown: &str) -> Result<(Option<String>, Role), ApiError> {
+/// The database finds a token by its hash, so the time that takes tells nothing of the tokens.
+async fn look_up(state: &ConfigState, shown: &str) -> Result<KnownToken, ApiError> {
     let hash = hash_key(shown);
     if state.root_token_hash.is_some_and(|root| root.ct_eq(&hash).into()) {
-        return Ok((None, Role::Admin));
+        return Ok(KnownToken {
+            workspace: None,
+            role: Role::Admin,
+            actor: Actor::setting(),
+        });
     }
     let row = tokens::find_by_hash(state.store.reader(), &hex(&hash))
         .await?
         .ok_or(ApiError::Unauthenticated)?;
     let now = clock::now_ms();
+    if row.expires_at.is_some_and(|at| at <= now) {
+        return Err(ApiError::Unauthenticated);
+    }
     if row.last_used_at.is_none_or(|at| now - at >= LAST_USED_GRAIN_MS) {
-        note_use(state, row.id, now);
+        note_use(state, row.id.clone(), now);
     }
     let role = Role::parse(&row.role).ok_or(ApiError::Unauthenticated)?;
-    Ok((row.workspace_id, role))
+    Ok(KnownToken {
+        workspace: row.workspace_id,
+        role,
+        actor: Actor {
+            id: row.id,
+            label: row.label,
+            address: None,
+        },
+    })
 }
 
 /// Remembers that a token was used, beside the request: that neither waits for the database's writer

@@ -15,11 +15,12 @@ use hookrail_store::{
     DefinitionRow, StoreError, WriteTransaction, definition_rows, definition_uses, outbox, revision, secrets,
 };
 
+use crate::audit_trail::{self, Actor, Deed};
 use crate::definition::{Definable, Stored};
 use crate::error::ApiError;
 use crate::outbox_entry;
-use crate::{sealed_secrets, secret_fields};
 use crate::state::ConfigState;
+use crate::{sealed_secrets, secret_fields};
 
 /// How long an answer waits for its change to be in force.
 const IN_FORCE_WAIT: Duration = Duration::from_millis(800);
@@ -33,6 +34,7 @@ const MAX_ENTRY_BYTES: usize = 512 * 1024;
 pub(crate) struct Change {
     transaction: WriteTransaction,
     key_ring: KeyRing,
+    actor: Actor,
     /// The revision that it makes.
     pub(crate) revision: i64,
     /// When it is made.
@@ -40,16 +42,23 @@ pub(crate) struct Change {
 }
 
 impl Change {
-    /// Begins a change; waits for the one before it.
-    pub(crate) async fn begin(state: &ConfigState) -> Result<Self, ApiError> {
+    /// Begins a change that `actor` makes; waits for the one before it.
+    pub(crate) async fn begin(state: &ConfigState, actor: &Actor) -> Result<Self, ApiError> {
         let transaction = state.store.write().await?;
         let revision = revision::raise(&transaction).await?;
         Ok(Self {
             transaction,
             key_ring: state.key_ring.clone(),
+            actor: actor.clone(),
             revision,
             now: clock::now_ms(),
         })
+    }
+
+    /// Goes on to a further revision, for another definition in the same transaction.
+    pub(crate) async fn raise(&mut self) -> Result<(), ApiError> {
+        self.revision = revision::raise(&self.transaction).await?;
+        Ok(())
     }
 
     /// For reading and writing as part of it. Nothing but SQL may be awaited until it ends.
@@ -58,7 +67,11 @@ impl Change {
     }
 
     /// The definition with this id and the values of its secrets, to be changed.
-    pub(crate) async fn find<S: Definable>(&self, workspace_id: &str, id: &str) -> Result<Stored<S>, ApiError> {
+    pub(crate) async fn find<S: Definable>(
+        &self,
+        workspace_id: &str,
+        id: &str,
+    ) -> Result<Stored<S>, ApiError> {
         Stored::find_with_secrets(&**self.transaction(), &self.key_ring, workspace_id, id).await
     }
 
@@ -85,12 +98,15 @@ impl Change {
             .await
             .map_err(name_taken::<S>)?;
         self.write_parts(&row.id, &mut spec).await?;
+        self.record_definition::<S>("created", &row, None, Some(&row.spec))
+            .await?;
         Ok(Stored { row, spec })
     }
 
     /// Stores a definition's new fields; its secrets are settled.
     pub(crate) async fn update<S: Definable>(&self, mut stored: Stored<S>) -> Result<Stored<S>, ApiError> {
         let row = &mut stored.row;
+        let before = std::mem::take(&mut row.spec);
         row.name = stored.spec.name().to_owned();
         row.spec = spec_text(&stored.spec)?;
         row.revision = self.revision;
@@ -99,6 +115,12 @@ impl Change {
             .await
             .map_err(name_taken::<S>)?;
         self.write_parts(&stored.row.id, &mut stored.spec).await?;
+        // Where it stays as it was, something of its own changed, which is recorded as such.
+        if before != stored.row.spec {
+            let after = Some(stored.row.spec.as_str());
+            self.record_definition::<S>("updated", &stored.row, Some(&before), after)
+                .await?;
+        }
         Ok(stored)
     }
 
@@ -114,7 +136,32 @@ impl Change {
         secrets::replace(transaction, id, &[]).await?;
         definition_uses::replace(transaction, id, &[]).await?;
         definition_rows::delete(transaction, S::TABLE, id).await?;
-        Ok(())
+        self.record_definition::<S>("deleted", &stored.row, Some(&stored.row.spec), None)
+            .await
+    }
+
+    /// Records what is done to something of a workspace.
+    pub(crate) async fn record(&self, workspace_id: &str, deed: Deed<'_>) -> Result<(), ApiError> {
+        let workspace = Some(workspace_id.to_owned());
+        audit_trail::record(&**self.transaction(), &self.actor, workspace, deed, self.now).await
+    }
+
+    async fn record_definition<S: Definable>(
+        &self,
+        action: &'static str,
+        row: &DefinitionRow,
+        before: Option<&str>,
+        after: Option<&str>,
+    ) -> Result<(), ApiError> {
+        let deed = Deed {
+            action,
+            kind: S::WHAT,
+            id: &row.id,
+            name: Some(&row.name),
+            before: before.map(str::to_owned),
+            after: after.map(str::to_owned),
+        };
+        self.record(&row.workspace_id, deed).await
     }
 
     /// Says what is in force for `key` from this revision on. Refuses a definition that is too large to

@@ -20,6 +20,7 @@ use hookrail_store::{DefinitionTable, definition_rows, internal_events, workspac
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use crate::audit_trail::Actor;
 use crate::change::Change;
 use crate::definition::Stored;
 use crate::destinations;
@@ -116,7 +117,7 @@ fn read<T: DeserializeOwned>(notice: &Notice) -> Option<T> {
 /// Disables the destination, unless somebody changed it since: then the answer says nothing of what it
 /// is now.
 async fn disable(state: &ConfigState, gone: &DestinationGone) -> Result<(), ApiError> {
-    let change = Change::begin(state).await?;
+    let change = Change::begin(state, &Actor::hookrail()).await?;
     let Some(mut stored) = find(&change, gone.destination).await? else {
         return Ok(());
     };
@@ -138,7 +139,7 @@ async fn disable(state: &ConfigState, gone: &DestinationGone) -> Result<(), ApiE
 }
 
 async fn tell_over_quota(state: &ConfigState, over: &DestinationOverQuota) -> Result<(), ApiError> {
-    let change = Change::begin(state).await?;
+    let change = Change::begin(state, &Actor::hookrail()).await?;
     let Some(stored) = find(&change, over.destination).await? else {
         return Ok(());
     };

@@ -17,6 +17,7 @@ use hookrail_store::queries;
 use tokio::time::Instant;
 
 use crate::answer;
+use crate::audit_trail::{self, Deed};
 use crate::authenticated::Authenticated;
 use crate::deliveries::show;
 use crate::error::ApiError;
@@ -64,6 +65,7 @@ async fn retry(
             find(&state, &sender, &id).await?
         }
     };
+    audit_trail::note(&state, &sender, Deed::command("retried", "delivery", &row.id)).await?;
     Ok(answer::with_status(StatusCode::ACCEPTED, None, &show(&shown)))
 }
 
@@ -118,6 +120,7 @@ async fn cancel(
     }
     let cancelled = |now: &DeliveryRow| now.status == DeliveryStatus::Cancelled.as_str();
     let shown = shown_once(&state, &sender, &id, cancelled).await?;
+    audit_trail::note(&state, &sender, Deed::command("cancelled", "delivery", &row.id)).await?;
     Ok(answer::json(&show(&shown)))
 }
 

@@ -78,7 +78,9 @@ async fn test_saved(
         return Err(ApiError::field("/event_type", "there is no such event type"));
     }
     let reader = state.store.reader();
-    let stored = Stored::<DestinationSpec>::find_with_secrets(reader, &state.key_ring, &sender.workspace_id(), &id).await?;
+    let stored =
+        Stored::<DestinationSpec>::find_with_secrets(reader, &state.key_ring, &sender.workspace_id(), &id)
+            .await?;
     let mapping = mapping_to(reader, &stored.row, event_type).await?;
     let sample = Sample {
         workspace: &sender.workspace,

@@ -87,7 +87,7 @@ async fn create(
         let made = signing_secret::ensure(&mut spec);
         secret_fields::settle(&mut spec, &[])?;
         probe::check(&state, &sender.workspace, &spec, None, mode).await?;
-        let change = Change::begin(&state).await?;
+        let change = Change::begin(&state, &sender.actor).await?;
         let id = new_id::<DestinationId>().to_string();
         let stored = change
             .insert(id, sender.workspace_id(), String::new(), spec)
@@ -130,7 +130,9 @@ async fn patch(
 ) -> Result<HttpResponse, ApiError> {
     let mode = ProbeMode::read(&request)?;
     let reader = state.store.reader();
-    let before = Stored::<DestinationSpec>::find_with_secrets(reader, &state.key_ring, &sender.workspace_id(), &id).await?;
+    let before =
+        Stored::<DestinationSpec>::find_with_secrets(reader, &state.key_ring, &sender.workspace_id(), &id)
+            .await?;
     preconditions::check(&request, &before.row)?;
     let mut spec = patched(&before, &with_secret_list(body.json))?;
     if spec == before.spec {
@@ -144,7 +146,7 @@ async fn patch(
         let mapping = mapping_to(reader, &before.row, PING).await?;
         probe::check(&state, &sender.workspace, &spec, mapping.as_ref(), mode).await?;
     }
-    let stored = save(&state, &sender.workspace, before, spec).await?;
+    let stored = save(&state, &sender, before, spec).await?;
     let shown = Json::Object(show(&stored.row, &sender.workspace));
     Ok(answer::json(&with_secret_shown(shown, &stored.spec, made)))
 }
@@ -158,7 +160,7 @@ async fn delete(
     request: HttpRequest,
     id: web::Path<String>,
 ) -> Result<HttpResponse, ApiError> {
-    let change = Change::begin(&state).await?;
+    let change = Change::begin(&state, &sender.actor).await?;
     let transaction = &**change.transaction();
     let stored = Stored::<DestinationSpec>::find(transaction, &sender.workspace_id(), &id).await?;
     preconditions::check(&request, &stored.row)?;
@@ -191,14 +193,15 @@ pub(crate) async fn publish(
 /// Stores what was checked and probed outside of a transaction, unless somebody else was faster.
 async fn save(
     state: &ConfigState,
-    workspace: &Workspace,
+    sender: &Authenticated,
     before: Stored<DestinationSpec>,
     spec: DestinationSpec,
 ) -> Result<Stored<DestinationSpec>, ApiError> {
-    let change = Change::begin(state).await?;
+    let change = Change::begin(state, &sender.actor).await?;
     let transaction = &**change.transaction();
-    let mut stored =
-        change.find::<DestinationSpec>(&before.row.workspace_id, &before.row.id).await?;
+    let mut stored = change
+        .find::<DestinationSpec>(&before.row.workspace_id, &before.row.id)
+        .await?;
     if stored.row.revision != before.row.revision {
         return Err(ApiError::conflict(
             "changed-meanwhile",
@@ -209,7 +212,7 @@ async fn save(
     route_rules::check_pending(transaction, &stored.row, &stored.spec, &spec).await?;
     stored.spec = spec;
     let stored = change.update(stored).await?;
-    publish(&change, workspace, &stored).await?;
+    publish(&change, &sender.workspace, &stored).await?;
     change.commit(state).await?;
     Ok(stored)
 }

@@ -14,6 +14,7 @@ use hookrail_store::entities::EntityRow;
 use hookrail_store::queries::{entities, events};
 
 use crate::answer::Created;
+use crate::audit_trail::{self, Deed};
 use crate::authenticated::Authenticated;
 use crate::error::ApiError;
 use crate::state::ConfigState;
@@ -48,6 +49,12 @@ pub(crate) async fn delete(
     let mut event = event(sender.workspace.id, &found);
     event.revision = revision_in_force(&state).await?;
     let stored = store_event(&state, &workspace, &event).await?;
+    let name = format!("{entity_type}/{unique_id}");
+    let deed = Deed {
+        name: Some(&name),
+        ..Deed::command("deleted", "entity", &stored.id)
+    };
+    audit_trail::note(&state, &sender, deed).await?;
     if is_done(&state, &workspace, &event).await? {
         return Ok(HttpResponse::NoContent().finish());
     }

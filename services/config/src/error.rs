@@ -40,6 +40,8 @@ pub(crate) enum ApiError {
     ProbeFailed(Json),
     /// The idempotency key was used for another body.
     IdempotencyKeyReused,
+    /// The token has sent too many; in how many milliseconds another one is taken.
+    TooManyRequests { wait_ms: i64 },
     /// A part that is needed doesn't answer.
     Unavailable(String),
     /// A fault of ours.
@@ -127,6 +129,11 @@ impl ApiError {
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "idempotency-key-reused",
                 "The key was used for another body",
+            ),
+            Self::TooManyRequests { .. } => (
+                StatusCode::TOO_MANY_REQUESTS,
+                "too-many-requests",
+                "More requests than the service takes",
             ),
             Self::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Try again later"),
             Self::Internal(_) => (
@@ -237,6 +244,11 @@ impl ResponseError for ApiError {
                 if let Ok(value) = methods.parse() {
                     headers.insert(ALLOW, value);
                 }
+            }
+            Self::TooManyRequests { wait_ms } => {
+                // Whole seconds, and at least one: 0 would be at once.
+                let seconds = (wait_ms + 999) / 1000;
+                headers.insert(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
             }
             Self::Unavailable(_) => {
                 headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));

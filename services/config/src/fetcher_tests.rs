@@ -87,7 +87,13 @@ async fn test_saved(
     body: JsonBody,
 ) -> Result<HttpResponse, ApiError> {
     let wanted: FetchTest = body.read()?;
-    let stored = Stored::<FetcherSpec>::find_with_secrets(state.store.reader(), &state.key_ring, &sender.workspace_id(), &id).await?;
+    let stored = Stored::<FetcherSpec>::find_with_secrets(
+        state.store.reader(),
+        &state.key_ring,
+        &sender.workspace_id(),
+        &id,
+    )
+    .await?;
     Ok(answer::json(&test(&state, &stored.spec, &wanted.id).await?))
 }
 

@@ -72,7 +72,7 @@ async fn create(
     let mut spec = new_spec(&state, &body.json)?;
     secret_fields::settle(&mut spec, &[])?;
     once(&state, &sender, &request, &body, async |claim| {
-        let change = Change::begin(&state).await?;
+        let change = Change::begin(&state, &sender.actor).await?;
         let id = new_id::<FetcherId>().to_string();
         let stored = change
             .insert(id, sender.workspace_id(), String::new(), spec)
@@ -112,7 +112,7 @@ async fn patch(
     id: web::Path<String>,
     body: JsonBody,
 ) -> Result<HttpResponse, ApiError> {
-    let change = Change::begin(&state).await?;
+    let change = Change::begin(&state, &sender.actor).await?;
     let transaction = &**change.transaction();
     let mut stored = change.find::<FetcherSpec>(&sender.workspace_id(), &id).await?;
     preconditions::check(&request, &stored.row)?;
@@ -138,7 +138,7 @@ async fn delete(
     request: HttpRequest,
     id: web::Path<String>,
 ) -> Result<HttpResponse, ApiError> {
-    let change = Change::begin(&state).await?;
+    let change = Change::begin(&state, &sender.actor).await?;
     let transaction = &**change.transaction();
     let stored = Stored::<FetcherSpec>::find(transaction, &sender.workspace_id(), &id).await?;
     preconditions::check(&request, &stored.row)?;

@@ -10,6 +10,7 @@ use hookrail_store::tokens::{self, TokenRow};
 use hookrail_store::workspaces::{self, WorkspaceRow};
 use hookrail_store::{Store, revision};
 
+use crate::audit_trail::{Actor, Deed};
 use crate::authenticated::{Role, hex};
 use crate::change::Change;
 use crate::error::ApiError;
@@ -49,7 +50,7 @@ pub(crate) async fn ensure_first_workspace(state: &ConfigState) -> Result<(), Ap
     {
         return Ok(());
     }
-    let change = Change::begin(state).await?;
+    let change = Change::begin(state, &Actor::hookrail()).await?;
     if workspaces::find_by_code(&**change.transaction(), FIRST_CODE)
         .await?
         .is_none()
@@ -84,6 +85,11 @@ pub(crate) async fn add_workspace(change: &Change, code: &str) -> Result<Workspa
     change
         .publish(Key::Workspace(id), Some(Definition::Workspace(workspace)))
         .await?;
+    let deed = Deed {
+        name: Some(code),
+        ..Deed::command("created", "workspace", &row.id)
+    };
+    change.record(&row.id, deed).await?;
     Ok(row)
 }
 
@@ -109,5 +115,6 @@ pub(crate) fn token_row(
         hint: secret::Secret::new(text).hint(),
         created_at: now,
         last_used_at: None,
+        expires_at: None,
     }
 }

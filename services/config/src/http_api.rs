@@ -6,10 +6,10 @@ use utoipa::OpenApi;
 
 use crate::authenticated::authenticate;
 use crate::{
-    console, deliveries, delivery_commands, destination_tests, destinations, entities, entity_deletion,
-    entity_history, event_response, event_types, events, fetcher_tests, fetchers, imports, lanes, openapi,
-    posted_events, preview, rekey, replays, routes, secret_rotation, signature_schemes, source_keys, source_status,
-    sources, stats, test_events, tokens, workspaces,
+    audit, console, deliveries, delivery_commands, destination_tests, destinations, entities,
+    entity_deletion, entity_history, event_response, event_types, events, fetcher_tests, fetchers, imports,
+    lanes, openapi, posted_events, preview, rekey, replays, routes, secret_rotation, signature_schemes,
+    source_keys, source_status, sources, stats, test_events, tokens, workspaces,
 };
 
 /// `/`, `/api/openapi.json` and, with a token, `/api/v1/…`.
@@ -51,6 +51,7 @@ fn resources(config: &mut web::ServiceConfig) {
         .configure(event_types::configure)
         .configure(workspaces::configure)
         .configure(tokens::configure)
+        .configure(audit::configure)
         .configure(stats::configure)
         .configure(rekey::configure)
         // what came in, what became of it, and what went out
@@ -85,6 +86,7 @@ pub(crate) fn documents() -> Vec<utoipa::openapi::OpenApi> {
         event_types::Docs::openapi(),
         workspaces::Docs::openapi(),
         tokens::Docs::openapi(),
+        audit::Docs::openapi(),
         stats::Docs::openapi(),
         rekey::Docs::openapi(),
         event_response::Docs::openapi(),

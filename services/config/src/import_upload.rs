@@ -16,6 +16,7 @@ use hookrail_store::imports::{self, NewImport, TakenIn};
 use sha2::{Digest, Sha256};
 
 use crate::answer::Created;
+use crate::audit_trail::{self, Deed};
 use crate::authenticated::{Authenticated, hex};
 use crate::bounded_body::drain;
 use crate::definition::Stored;
@@ -128,6 +129,15 @@ async fn finish(
             location: Some(format!("/api/v1/imports/{import}")),
             ..Created::accepted(StatusCode::ACCEPTED, show(&row, &[], sender))
         };
+        let deed = Deed::command("created", "import", &row.id).with_after(&created.body);
+        audit_trail::record(
+            &*transaction,
+            &sender.actor,
+            Some(sender.workspace_id()),
+            deed,
+            row.created_at,
+        )
+        .await?;
         claim.keep(&transaction, &created).await?;
         transaction.commit().await?;
         Ok(created)

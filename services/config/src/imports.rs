@@ -9,6 +9,7 @@ use hookrail_store::imports::{self, ImportRow};
 use hookrail_store::sea_orm::ConnectionTrait;
 
 use crate::answer;
+use crate::audit_trail::{self, Deed};
 use crate::authenticated::Authenticated;
 use crate::definition::time;
 use crate::error::ApiError;
@@ -80,6 +81,18 @@ async fn cancel(
     let id = import_id(&id)?;
     let transaction = state.store.write().await?;
     let cancelled = imports::cancel(&*transaction, &sender.workspace_id(), id, clock::now_ms()).await?;
+    if cancelled {
+        let text = id.to_string();
+        let (workspace, deed) = (sender.workspace_id(), Deed::command("cancelled", "import", &text));
+        audit_trail::record(
+            &*transaction,
+            &sender.actor,
+            Some(workspace),
+            deed,
+            clock::now_ms(),
+        )
+        .await?;
+    }
     transaction.commit().await?;
     let row = find(state.store.reader(), &sender, id).await?;
     // A repeated request finds what it asked for.

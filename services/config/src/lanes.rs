@@ -12,6 +12,7 @@ use hookrail_store::queries;
 use serde::Deserialize;
 
 use crate::answer;
+use crate::audit_trail::{self, Deed};
 use crate::authenticated::Authenticated;
 use crate::definition::{Stored, time};
 use crate::error::ApiError;
@@ -184,10 +185,19 @@ async fn act(
         lane: Some(key),
     };
     match owner::command(state, partition, verb, target).await? {
-        CommandAnswer::Done => Ok(Json::from([
-            ("lane_id", Json::from(lane_id.as_str())),
-            ("delivery", head.to_string().into()),
-        ])),
+        CommandAnswer::Done => {
+            let done = Json::from([
+                ("lane_id", Json::from(lane_id.as_str())),
+                ("delivery", head.to_string().into()),
+            ]);
+            let action = match verb {
+                Verb::Skip => "skipped",
+                _ => "retried",
+            };
+            let deed = Deed::command(action, "lane", &stored.row.id).with_after(&done);
+            audit_trail::note(state, sender, deed).await?;
+            Ok(done)
+        }
         CommandAnswer::Delivered => Err(ApiError::conflict(
             "delivery-delivered",
             "the receiver has it already",

@@ -6,6 +6,7 @@
 mod settings;
 mod state;
 // Requests
+mod audit_trail;
 mod authenticated;
 mod body_search;
 mod bounded_body;
@@ -16,6 +17,7 @@ mod imports;
 mod json_body;
 mod paging;
 mod preconditions;
+mod request_rate;
 // Answers
 mod answer;
 mod error;
@@ -32,6 +34,7 @@ mod sample_body;
 mod sealed_secrets;
 mod secret_fields;
 // Resources
+mod audit;
 mod destination_input;
 mod destination_tests;
 mod destinations;
@@ -39,16 +42,17 @@ mod event_types;
 mod fetcher_tests;
 mod fetchers;
 mod probe;
+mod rekey;
 mod routes;
 mod secret_rotation;
 mod signature_schemes;
 mod signing_secret;
 mod source_keys;
 mod sources;
-mod rekey;
 mod stats;
 mod test_request;
 mod tokens;
+mod workspace_changes;
 mod workspaces;
 // Data: events, entities, deliveries
 mod deliveries;

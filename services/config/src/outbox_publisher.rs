@@ -10,7 +10,7 @@ use hookrail_domain::Millis;
 use hookrail_runtime::{Readiness, ServiceContext, clock, random};
 use hookrail_store::outbox::OutboxRow;
 use hookrail_store::sea_orm::DbBackend;
-use hookrail_store::{Store, idempotency, outbox, revision};
+use hookrail_store::{Store, audit, idempotency, outbox, revision};
 
 use crate::idempotency::KEPT_MS;
 use crate::metrics::ConfigMetrics;
@@ -27,6 +27,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const TOMBSTONE_MS: Millis = 30 * 24 * 3600 * 1000;
 /// How often what is too old is removed.
 const SWEEP_EVERY: Duration = Duration::from_secs(600);
+
+/// Entries of the audit log that are removed in one transaction.
+const AUDIT_STEP: i64 = 500;
 
 /// Publishes until shutdown.
 pub(crate) async fn run(state: ConfigState, context: ServiceContext, ready: Readiness) {
@@ -145,5 +148,17 @@ async fn remove_old(state: &ConfigState, now: Millis) -> anyhow::Result<()> {
     let transaction = state.store.write().await?;
     idempotency::forget_before(&*transaction, now - KEPT_MS).await?;
     transaction.commit().await?;
-    Ok(())
+    trim_audit(&state.store, now - state.audit_kept_ms).await
+}
+
+/// In small steps, so that no request waits long for the database's writer.
+async fn trim_audit(store: &Store, before: Millis) -> anyhow::Result<()> {
+    loop {
+        let transaction = store.write().await?;
+        let removed = audit::trim(&*transaction, before, AUDIT_STEP).await?;
+        transaction.commit().await?;
+        if removed < AUDIT_STEP.unsigned_abs() {
+            return Ok(());
+        }
+    }
 }

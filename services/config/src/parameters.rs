@@ -43,6 +43,14 @@ impl Parameters {
         found.map(|(_, value)| value.as_str())
     }
 
+    /// A parameter's value that is compared with stored text, which never holds NUL.
+    pub(crate) fn plain_text(&self, name: &str) -> Result<Option<String>, ApiError> {
+        match self.text(name) {
+            Some(value) if value.contains('\0') => Err(wrong(format!("{name} must not hold NUL"))),
+            value => Ok(value.map(str::to_owned)),
+        }
+    }
+
     /// A parameter that is one of `words`.
     pub(crate) fn word(&self, name: &str, words: &[&str]) -> Result<Option<String>, ApiError> {
         match self.text(name) {

@@ -20,6 +20,7 @@ use hookrail_store::{definition_rows, secrets, workspaces};
 use tokio::sync::Mutex;
 
 use crate::answer;
+use crate::audit_trail::{self, Deed};
 use crate::authenticated::Authenticated;
 use crate::change::Change;
 use crate::definition::{Definable, Stored};
@@ -69,14 +70,17 @@ async fn rekey(state: web::Data<ConfigState>, sender: Authenticated) -> Result<H
         let owners = owners_to_reseal(&state, &newest).await?;
         if owners.is_empty() {
             let late_key = state.broker.reseal_late_key(random::bytes()).await?;
-            return Ok(answer::json(&Json::from([
+            let done = Json::from([
                 ("sealed_by", newest.as_str().into()),
                 ("definitions", (definitions as u64).into()),
                 ("secrets", ((resealed + usize::from(late_key)) as u64).into()),
-            ])));
+            ]);
+            let deed = Deed::command("rekeyed", "installation", "installation").with_after(&done);
+            audit_trail::note(&state, &sender, deed).await?;
+            return Ok(answer::json(&done));
         }
         for owner in owners {
-            resealed += reseal(&state, &owner).await?;
+            resealed += reseal(&state, &sender, &owner).await?;
             definitions += 1;
         }
     }
@@ -94,7 +98,9 @@ async fn owners_to_reseal(state: &ConfigState, newest: &str) -> Result<BTreeSet<
         let rows = secrets::page_after(state.store.reader(), &after, PAGE).await?;
         let Some(last) = rows.last() else { break };
         after.clone_from(&last.id);
-        let others = rows.into_iter().filter(|row| sealed_by(&row.value) != Some(newest));
+        let others = rows
+            .into_iter()
+            .filter(|row| sealed_by(&row.value) != Some(newest));
         owners.extend(others.map(|row| row.owner_id));
     }
     for entry in state.broker.sealed_entries().await? {
@@ -116,22 +122,30 @@ fn id_text(key: Key) -> Option<String> {
 }
 
 /// Seals one definition's secrets anew and publishes it; gives how many secrets it has.
-async fn reseal(state: &ConfigState, owner: &str) -> Result<usize, ApiError> {
-    let change = Change::begin(state).await?;
+async fn reseal(state: &ConfigState, sender: &Authenticated, owner: &str) -> Result<usize, ApiError> {
+    let change = Change::begin(state, &sender.actor).await?;
     let count = if owner.parse::<SourceId>().is_ok() {
-        let Some((stored, workspace)) = load::<SourceSpec>(&change, owner).await? else { return Ok(0) };
+        let Some((stored, workspace)) = load::<SourceSpec>(&change, owner).await? else {
+            return Ok(0);
+        };
         sources::publish(&change, &workspace, &stored).await?;
         change.reseal(stored).await?
     } else if owner.parse::<DestinationId>().is_ok() {
-        let Some((stored, workspace)) = load::<DestinationSpec>(&change, owner).await? else { return Ok(0) };
+        let Some((stored, workspace)) = load::<DestinationSpec>(&change, owner).await? else {
+            return Ok(0);
+        };
         destinations::publish(&change, &workspace, &stored).await?;
         change.reseal(stored).await?
     } else if owner.parse::<FetcherId>().is_ok() {
-        let Some((stored, workspace)) = load::<FetcherSpec>(&change, owner).await? else { return Ok(0) };
+        let Some((stored, workspace)) = load::<FetcherSpec>(&change, owner).await? else {
+            return Ok(0);
+        };
         fetchers::publish(&change, &workspace, &stored).await?;
         change.reseal(stored).await?
     } else {
-        return Err(ApiError::Internal(anyhow::anyhow!("{owner} owns secrets of no known kind")));
+        return Err(ApiError::Internal(anyhow::anyhow!(
+            "{owner} owns secrets of no known kind"
+        )));
     };
     change.commit(state).await?;
     Ok(count)

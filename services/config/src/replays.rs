@@ -14,6 +14,7 @@ use hookrail_store::queries::selections::{self, Selection};
 use hookrail_store::replays::{self, NewReplay, ReplayRow};
 
 use crate::answer::{self, Created};
+use crate::audit_trail::{self, Deed};
 use crate::authenticated::Authenticated;
 use crate::definition::{Stored, time};
 use crate::deliveries;
@@ -105,6 +106,15 @@ async fn create(
         };
         let transaction = state.store.write().await?;
         replays::insert(&*transaction, &row).await?;
+        let deed = Deed::command("created", "replay", &row.id).with_after(&created.body);
+        audit_trail::record(
+            &*transaction,
+            &sender.actor,
+            Some(workspace.clone()),
+            deed,
+            row.created_at,
+        )
+        .await?;
         claim.keep(&transaction, &created).await?;
         transaction.commit().await?;
         Ok(created)
@@ -139,6 +149,18 @@ async fn cancel(
     let id = replay_id(&id)?;
     let transaction = state.store.write().await?;
     let cancelled = replays::cancel(&*transaction, &sender.workspace_id(), id, clock::now_ms()).await?;
+    if cancelled {
+        let text = id.to_string();
+        let (workspace, deed) = (sender.workspace_id(), Deed::command("cancelled", "replay", &text));
+        audit_trail::record(
+            &*transaction,
+            &sender.actor,
+            Some(workspace),
+            deed,
+            clock::now_ms(),
+        )
+        .await?;
+    }
     transaction.commit().await?;
     let row = find(&state, &sender, id).await?;
     // A repeated request finds what it asked for.

@@ -77,7 +77,7 @@ async fn create(
     let spec: RouteSpec = body.read()?;
     spec.check()?;
     once(&state, &sender, &request, &body, async |claim| {
-        let change = Change::begin(&state).await?;
+        let change = Change::begin(&state, &sender.actor).await?;
         route_rules::check_route(&**change.transaction(), &sender.workspace_id(), &spec).await?;
         respond_rules::check_only_one(&**change.transaction(), &sender.workspace_id(), None, &spec).await?;
         let id = new_id::<RouteId>().to_string();
@@ -117,7 +117,7 @@ async fn patch(
     id: web::Path<String>,
     body: JsonBody,
 ) -> Result<HttpResponse, ApiError> {
-    let change = Change::begin(&state).await?;
+    let change = Change::begin(&state, &sender.actor).await?;
     let transaction = &**change.transaction();
     let mut stored = change.find::<RouteSpec>(&sender.workspace_id(), &id).await?;
     preconditions::check(&request, &stored.row)?;
@@ -144,7 +144,7 @@ async fn delete(
     request: HttpRequest,
     id: web::Path<String>,
 ) -> Result<HttpResponse, ApiError> {
-    let change = Change::begin(&state).await?;
+    let change = Change::begin(&state, &sender.actor).await?;
     let stored = Stored::<RouteSpec>::find(&**change.transaction(), &sender.workspace_id(), &id).await?;
     preconditions::check(&request, &stored.row)?;
     change.delete(&stored).await?;

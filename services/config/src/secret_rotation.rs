@@ -164,7 +164,7 @@ async fn add<S: Rotating>(
 ) -> Result<HttpResponse, ApiError> {
     let wanted: NewSecret = body.read()?;
     once(state, sender, request, body, async |claim| {
-        let change = Change::begin(state).await?;
+        let change = Change::begin(state, &sender.actor).await?;
         let mut stored = change.find::<S>(&sender.workspace_id(), id).await?;
         preconditions::check(request, &stored.row)?;
         let secret = rotate(&mut stored.spec, &wanted, change.now)?;
@@ -185,7 +185,7 @@ async fn remove<S: Rotating>(
     request: &HttpRequest,
     path: &(String, String),
 ) -> Result<HttpResponse, ApiError> {
-    let change = Change::begin(state).await?;
+    let change = Change::begin(state, &sender.actor).await?;
     let mut stored = change.find::<S>(&sender.workspace_id(), &path.0).await?;
     preconditions::check(request, &stored.row)?;
     let id: SecretId = path.1.parse().map_err(|_| ApiError::NotFound("secret"))?;

@@ -12,6 +12,7 @@ use hookrail_store::sea_orm::ConnectionTrait;
 use serde::Deserialize;
 
 use crate::answer::{self, Created};
+use crate::audit_trail::Deed;
 use crate::authenticated::{Authenticated, hex};
 use crate::change::Change;
 use crate::definition::{Stored, time};
@@ -106,7 +107,7 @@ async fn create(
     check_label(&wanted.label)?;
     let text = key_text(wanted.key)?;
     once(&state, &sender, &request, &body, async |claim| {
-        let change = Change::begin(&state).await?;
+        let change = Change::begin(&state, &sender.actor).await?;
         let stored = change.find::<SourceSpec>(&sender.workspace_id(), &id).await?;
         let row = ApiKeyRow {
             id: new_id::<KeyId>().to_string(),
@@ -117,6 +118,8 @@ async fn create(
             created_at: change.now,
         };
         add(&change, &row).await?;
+        let deed = Deed::command("created", "api key", &row.id).with_after(&show(&row));
+        change.record(&sender.workspace_id(), deed).await?;
         put_in_force(&change, &sender, stored).await?;
         let created = shown_once(&row, text);
         claim.keep(change.transaction(), &created).await?;
@@ -150,15 +153,20 @@ async fn relabel(
 ) -> Result<HttpResponse, ApiError> {
     let wanted: ApiKeyLabel = body.read()?;
     check_label(&wanted.label)?;
-    let change = Change::begin(&state).await?;
+    let change = Change::begin(&state, &sender.actor).await?;
     let transaction = &**change.transaction();
     let stored = change.find::<SourceSpec>(&sender.workspace_id(), &path.0).await?;
     let found = find_key(transaction, &stored, &path.1).await?;
+    let before = show(&found);
     let row = ApiKeyRow {
         label: wanted.label,
         ..found
     };
     api_keys::relabel(transaction, &row.id, &row.label).await?;
+    let deed = Deed::command("updated", "api key", &row.id)
+        .with_before(&before)
+        .with_after(&show(&row));
+    change.record(&sender.workspace_id(), deed).await?;
     put_in_force(&change, &sender, stored).await?;
     change.commit(&state).await?;
     Ok(answer::json(&show(&row)))
@@ -172,11 +180,13 @@ async fn delete(
     sender: Authenticated,
     path: web::Path<(String, String)>,
 ) -> Result<HttpResponse, ApiError> {
-    let change = Change::begin(&state).await?;
+    let change = Change::begin(&state, &sender.actor).await?;
     let transaction = &**change.transaction();
     let stored = change.find::<SourceSpec>(&sender.workspace_id(), &path.0).await?;
     let row = find_key(transaction, &stored, &path.1).await?;
     api_keys::delete(transaction, &row.id).await?;
+    let deed = Deed::command("deleted", "api key", &row.id).with_before(&show(&row));
+    change.record(&sender.workspace_id(), deed).await?;
     put_in_force(&change, &sender, stored).await?;
     change.commit(&state).await?;
     Ok(HttpResponse::NoContent().finish())

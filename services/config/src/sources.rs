@@ -83,7 +83,7 @@ async fn create(
     spec.check()?;
     secret_fields::settle(&mut spec, &[])?;
     once(&state, &sender, &request, &body, async |claim| {
-        let change = Change::begin(&state).await?;
+        let change = Change::begin(&state, &sender.actor).await?;
         fetcher_rules::check_source(&**change.transaction(), &sender.workspace_id(), &spec).await?;
         let id = new_id::<SourceId>().to_string();
         let stored = change
@@ -122,7 +122,7 @@ async fn patch(
     id: web::Path<String>,
     body: JsonBody,
 ) -> Result<HttpResponse, ApiError> {
-    let change = Change::begin(&state).await?;
+    let change = Change::begin(&state, &sender.actor).await?;
     let transaction = &**change.transaction();
     let mut stored = change.find::<SourceSpec>(&sender.workspace_id(), &id).await?;
     preconditions::check(&request, &stored.row)?;
@@ -151,7 +151,7 @@ async fn delete(
     request: HttpRequest,
     id: web::Path<String>,
 ) -> Result<HttpResponse, ApiError> {
-    let change = Change::begin(&state).await?;
+    let change = Change::begin(&state, &sender.actor).await?;
     let transaction = &**change.transaction();
     let stored = Stored::<SourceSpec>::find(transaction, &sender.workspace_id(), &id).await?;
     preconditions::check(&request, &stored.row)?;

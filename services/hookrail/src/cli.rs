@@ -36,7 +36,8 @@ const OVERVIEW: &str = "Examples:
   hookrail apply -f hooks.yaml       makes sources, destinations and routes as a file says
   hookrail events tail               shows events as they come (the API's verbs take HOOKRAIL_TOKEN, --api-url)
 
-On a cluster each service runs by itself, any number of times, against one NATS and one PostgreSQL:
+On a cluster each service runs by itself, any number of times, against one NATS and one PostgreSQL, with one key
+ring (--key-ring-file) that secrets are sealed by:
   hookrail ingress    --nats-url nats://nats:4222
   hookrail processor  --nats-url nats://nats:4222 --database-url postgres://hookrail@db/hookrail
   hookrail dispatcher --nats-url nats://nats:4222

@@ -48,7 +48,10 @@ impl KeyRingArgs {
     /// A wrong setting, where it can't be read.
     pub(crate) fn own(&self, data_dir: &Path) -> Result<OwnKeyRing, SettingsError> {
         let path = data_dir.join("key-ring");
-        let known = |ring| OwnKeyRing { ring, unwritten: None };
+        let known = |ring| OwnKeyRing {
+            ring,
+            unwritten: None,
+        };
         if let Some(ring) = self.given()? {
             return Ok(known(ring));
         }
@@ -65,7 +68,9 @@ impl KeyRingArgs {
     /// A variable `HOOKRAIL_KEY_RING_FILE` gives both settings, of the same file.
     fn given(&self) -> Result<Option<KeyRing>, SettingsError> {
         let text = self.key_ring.as_ref();
-        let text = text.map(|text| parse(text.expose(), "HOOKRAIL_KEY_RING")).transpose()?;
+        let text = text
+            .map(|text| parse(text.expose(), "HOOKRAIL_KEY_RING"))
+            .transpose()?;
         let file = self.key_ring_file.as_deref().map(read_file).transpose()?;
         match (file, text) {
             (Some(file), Some(text)) if file != text => Err(SettingsError::invalid(
@@ -121,7 +126,8 @@ pub(crate) async fn check(broker: &Broker, store: Option<&Store>) -> anyhow::Res
 }
 
 fn lacks(key: &str) -> SettingsError {
-    let reason = format!("holds no key {key}, and secrets are stored that it sealed: add it, after the newest");
+    let reason =
+        format!("holds no key {key}, and secrets are stored that it sealed: add it, after the newest");
     SettingsError::invalid(FLAG, reason)
 }
 
@@ -153,9 +159,15 @@ mod tests {
     fn up_makes_a_ring_once_that_only_its_user_can_read() {
         let folder = tempfile::tempdir().unwrap();
         let first = args(None, None).own(folder.path()).unwrap();
-        assert!(!folder.path().join("key-ring").exists(), "not before it was checked");
+        assert!(
+            !folder.path().join("key-ring").exists(),
+            "not before it was checked"
+        );
         first.keep().unwrap();
-        let mode = std::fs::metadata(folder.path().join("key-ring")).unwrap().permissions().mode();
+        let mode = std::fs::metadata(folder.path().join("key-ring"))
+            .unwrap()
+            .permissions()
+            .mode();
         assert_eq!(mode & 0o777, 0o600);
         let second = args(None, None).own(folder.path()).unwrap();
         assert_eq!(second.ring, first.ring);
@@ -169,7 +181,10 @@ mod tests {
         let other = key_line("a", &[2; 32]);
         let check = |args: KeyRingArgs, told: &str| {
             let error = args.shared().unwrap_err().to_string();
-            assert!(error.contains("--key-ring-file") && error.contains(told), "{error}");
+            assert!(
+                error.contains("--key-ring-file") && error.contains(told),
+                "{error}"
+            );
             assert!(!error.contains(&other), "{error}");
         };
         check(args(None, None), "is needed");

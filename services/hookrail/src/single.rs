@@ -21,7 +21,8 @@ pub(crate) async fn ingress(args: IngressArgs, context: ServiceContext) -> anyho
     let listener = args.ingress_listen.bind("ingress-listen")?;
     let outbound = outbound_client(args.outbound.on_a_cluster())?;
     run("ingress", &args.ops_listen, context, |context| async move {
-        let Some(broker) = installed_broker("ingress", settings(&args.broker, &key_ring)?, &context).await? else {
+        let Some(broker) = installed_broker("ingress", settings(&args.broker, &key_ring)?, &context).await?
+        else {
             return Ok(());
         };
         hookrail_ingress::run(args.ingress, broker, outbound, context, listener).await
@@ -62,7 +63,9 @@ pub(crate) async fn dispatcher(args: DispatcherArgs, context: ServiceContext) ->
     let key_ring = args.key_ring.shared()?;
     let outbound = outbound_client(args.outbound.on_a_cluster())?;
     run("dispatcher", &args.ops_listen, context, |context| async move {
-        let Some(broker) = installed_broker("dispatcher", settings(&args.broker, &key_ring)?, &context).await? else {
+        let Some(broker) =
+            installed_broker("dispatcher", settings(&args.broker, &key_ring)?, &context).await?
+        else {
             return Ok(());
         };
         hookrail_dispatcher::run(args.dispatcher, broker, outbound, context).await

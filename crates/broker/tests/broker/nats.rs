@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use hookrail_keyring::{KeyRing, key_line};
 use hookrail_broker::{
     Broker, BrokerSettings, Lease, Ownership, OwnershipChange, OwnershipSettings, StreamLimits,
 };
 use hookrail_domain::ownership::{Role, WorkerId};
+use hookrail_keyring::{KeyRing, key_line};
 use tokio::sync::mpsc;
 
 const START_TIMEOUT: Duration = Duration::from_secs(20);

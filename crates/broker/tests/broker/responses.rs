@@ -167,7 +167,10 @@ async fn an_answer_that_fits_no_message_is_told_to_be_too_large() {
 async fn all_ingresses_have_the_same_key_for_late_answers() {
     let nats = Nats::start();
     let broker = nats.broker().await;
-    let (first, second) = tokio::join!(broker.late_key([1; 32], [1; 24]), broker.late_key([2; 32], [2; 24]));
+    let (first, second) = tokio::join!(
+        broker.late_key([1; 32], [1; 24]),
+        broker.late_key([2; 32], [2; 24])
+    );
     let third = broker.late_key([3; 32], [3; 24]).await.unwrap();
     let request = "a".repeat(32);
     let token = third.token(&request);

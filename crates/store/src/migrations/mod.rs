@@ -3,6 +3,7 @@
 //! Columns are BIGINT and TEXT (and bytes where it can't be helped), the same on both databases.
 //! JSON is TEXT: JSONB would change numbers and the order of members.
 
+mod audit;
 mod bodies;
 mod data;
 mod definitions;
@@ -27,6 +28,7 @@ impl MigratorTrait for Migrations {
         steps.extend(definitions::steps());
         steps.extend(trimming::steps());
         steps.extend(bodies::steps());
+        steps.extend(audit::steps());
         steps
     }
 }

@@ -69,7 +69,7 @@ impl Fixture {
         store.migrate().await.unwrap();
         let nats = Nats::start().await;
         let broker = nats.broker().await;
-        let (client, running) = serve(&broker, &store);
+        let (client, running) = serve(settings(), &broker, &store);
         Self {
             client,
             nats,
@@ -81,7 +81,17 @@ impl Fixture {
 
     /// Starts the service again after [`Fixture::stop`].
     pub(crate) fn start_again(&mut self) {
-        (self.client, self.running) = serve(&self.broker, &self.store);
+        self.start_with(settings());
+    }
+
+    /// As [`Fixture::start_again`], with other settings.
+    pub(crate) fn start_with(&mut self, settings: ConfigSettings) {
+        (self.client, self.running) = serve(settings, &self.broker, &self.store);
+    }
+
+    /// The settings that it starts with.
+    pub(crate) fn settings(&self) -> ConfigSettings {
+        settings()
     }
 
     /// Stops the service.
@@ -91,13 +101,9 @@ impl Fixture {
     }
 }
 
-fn serve(broker: &Broker, store: &Store) -> (Client, Running) {
+fn serve(settings: ConfigSettings, broker: &Broker, store: &Store) -> (Client, Running) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let client = Client::new(format!("http://{}", listener.local_addr().unwrap()));
-    let settings = ConfigSettings {
-        admin_token: Some(Secret::from(ROOT.to_owned())),
-        public_ingress_url: Some("http://hooks.example.com/".to_owned()),
-    };
     let context = ServiceContext::new(Duration::from_secs(5));
     let run = hookrail_config::run(
         settings,
@@ -109,4 +115,14 @@ fn serve(broker: &Broker, store: &Store) -> (Client, Running) {
     );
     let task = tokio::spawn(run);
     (client, Running { context, task })
+}
+
+/// A rate that no test but one of rates reaches.
+fn settings() -> ConfigSettings {
+    ConfigSettings {
+        admin_token: Some(Secret::from(ROOT.to_owned())),
+        public_ingress_url: Some("http://hooks.example.com/".to_owned()),
+        api_rate: 10_000,
+        ..ConfigSettings::default()
+    }
 }
