@@ -81,6 +81,7 @@ mod test_events;
 // Pages
 mod console;
 mod openapi;
+mod openapi_common;
 // Start, publishing and notices
 mod consume_notices;
 mod first_start;

@@ -15,6 +15,8 @@ use hookrail_domain::source::SourceSpec;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{IntoParams, Modify, OpenApi, ToSchema};
 
+use crate::openapi_common;
+
 /// What the API is.
 #[derive(OpenApi)]
 #[openapi(
@@ -59,7 +61,9 @@ pub(crate) struct OpenApiText(pub(crate) String);
 
 impl OpenApiText {
     pub(crate) fn new() -> anyhow::Result<Self> {
-        Ok(Self(document().to_json()?))
+        let mut document = serde_json::to_value(document())?;
+        openapi_common::complete(&mut document)?;
+        Ok(Self(document.to_string()))
     }
 }
 
@@ -100,6 +104,7 @@ pub(crate) struct ListParams {
     /// `next_cursor` of the page before.
     cursor: Option<String>,
     /// `desc` (newest first, the default) or `asc`.
+    #[param(pattern = "^(asc|desc)$")]
     order: Option<String>,
     /// With a token of root: the code of the workspace to act in.
     workspace: Option<String>,
