@@ -84,8 +84,8 @@ pub(crate) struct Subject {
     params(crate::openapi::ListParams,
         ("actor" = Option<String>, Query, description = "A token's id, `root` or `hookrail`"),
         ("what" = Option<String>, Query, description = "A kind, as `source`, or the id of one thing"),
-        ("since" = Option<String>, Query, format = DateTime, description = "RFC 3339; not before"),
-        ("until" = Option<String>, Query, format = DateTime, description = "RFC 3339; before")),
+        ("since" = Option<String>, Query, description = "RFC 3339; not before"),
+        ("until" = Option<String>, Query, description = "RFC 3339; before")),
     responses((status = 200, body = AuditList)))]
 async fn list(
     state: web::Data<ConfigState>,

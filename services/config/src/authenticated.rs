@@ -270,7 +270,7 @@ fn wanted_workspace(request: &HttpRequest) -> Result<Option<String>, ApiError> {
     Ok(query
         .into_inner()
         .into_iter()
-        .find(|(name, _)| name == "workspace")
+        .find(|(name, value)| name == "workspace" && !value.is_empty())
         .map(|(_, value)| value))
 }
 

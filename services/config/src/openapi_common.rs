@@ -37,6 +37,12 @@ pub(crate) fn complete(document: &mut Value) -> anyhow::Result<()> {
     for (schema, members) in SECRETS {
         name_secrets(&mut schemas[schema], members);
     }
+    let specs: Map<String, Value> = schemas
+        .iter()
+        .filter(|(name, _)| name.ends_with("Spec"))
+        .map(|(name, schema)| (name.clone(), open(schema)))
+        .collect();
+    schemas.values_mut().for_each(|schema| inline(schema, &specs));
     let partial: Vec<(String, Value)> = schemas
         .iter()
         .filter(|(name, _)| name.ends_with("Spec"))
@@ -82,6 +88,28 @@ fn name_secrets(schema: &mut Value, members: &[&str]) {
             (false, true) => json!({"oneOf": [{"type": "null"}, secret]}),
             (false, false) => secret.clone(),
         };
+    }
+}
+
+/// The same schema where other members may be there too.
+fn open(schema: &Value) -> Value {
+    let mut open = schema.clone();
+    object(&mut open).remove("additionalProperties");
+    open
+}
+
+/// What is read has more members than what was written, which takes no unknown ones.
+fn inline(schema: &mut Value, specs: &Map<String, Value>) {
+    for part in schema
+        .get_mut("allOf")
+        .and_then(Value::as_array_mut)
+        .into_iter()
+        .flatten()
+    {
+        let named = part["$ref"].as_str().and_then(|text| text.rsplit('/').next());
+        if let Some(spec) = named.and_then(|name| specs.get(name)) {
+            *part = spec.clone();
+        }
     }
 }
 
@@ -150,6 +178,8 @@ fn accept_both_media_types(operation: &mut Value, method: &str) {
     if method != "patch" {
         return;
     }
+    // Without a body nothing is to be changed.
+    operation["requestBody"]["required"] = json!(false);
     let content = object(&mut operation["requestBody"]["content"]);
     let Some(mut media) = content.values().next().cloned() else {
         return;
@@ -264,5 +294,10 @@ mod tests {
             assert!(named >= members.len(), "{schema}: {named} of {members:?}");
         }
         assert_eq!(schemas["SourceSpecPatch"]["required"], Value::Null);
+        assert_eq!(schemas["SourceSpec"]["additionalProperties"], false);
+        assert_eq!(
+            schemas["SourceRead"]["allOf"][0]["additionalProperties"],
+            Value::Null
+        );
     }
 }

@@ -17,7 +17,7 @@ pub(crate) struct PreviewRequest {
     /// An event of the source.
     pub(crate) event_id: Option<String>,
     /// A payload of one's own, as JSON.
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<serde_json::Value>)]
     pub(crate) payload: Option<Json>,
     /// A payload of one's own, as text: XML, a form, JSON.
     pub(crate) payload_text: Option<String>,
