@@ -35,6 +35,8 @@ mod operations;
 mod parking;
 #[path = "suite/payloads.rs"]
 mod payloads;
+#[path = "suite/planted.rs"]
+mod planted;
 #[path = "suite/real_senders.rs"]
 mod real_senders;
 #[path = "suite/replays.rs"]
@@ -132,6 +134,7 @@ const SCENARIOS: &[(&str, Scenario)] = scenarios! {
     knowing: passwords_and_tokens_let_in_and_are_never_shown,
         ways_to_authenticate_that_can_not_be_meant_are_refused_by_field,
         addresses_and_rates_are_kept_to;
+    planted: a_planted_secret_is_found_nowhere;
     bad_input: definitions_are_refused_by_field,
         bodies_that_are_not_what_they_say_are_refused,
         requests_that_break_the_conventions_are_refused;

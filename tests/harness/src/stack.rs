@@ -345,6 +345,11 @@ impl Stack {
         Ok(())
     }
 
+    /// The URL of its PostgreSQL database, where it has one.
+    pub fn database_url(&self) -> Option<&str> {
+        self.database_url.as_deref()
+    }
+
     /// The last lines of each process's log.
     pub fn tails(&self, lines: usize) -> String {
         let tail = |(name, child): &(String, Child)| format!("--- {name}\n{}", child.tail(lines));
