@@ -132,6 +132,9 @@ impl Batch<'_> {
             return evaluation;
         }
         evaluation.keys = keys;
+        let source = arrival.event.source.and_then(|id| self.snapshot.source(id));
+        let said = source.and_then(|source| rule_findings::of_filter(source, &arrival.event, &reading));
+        evaluation.findings.extend(said);
         match reading {
             Reading::Failed(failure) => evaluation.verdict = Verdict::Failed(failure),
             Reading::Filtered => evaluation.verdict = Verdict::Filtered,

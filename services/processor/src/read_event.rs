@@ -7,12 +7,16 @@ use hookrail_domain::{
     fetcher::answer::FetchAnswer,
     filter::FilterInput,
     json::Json,
+    jsonpath::Budget,
     payload::{self, BodyFormat, Payload, PayloadError},
     snapshot::Snapshot,
     source::{PayloadInput, SourceSpec},
 };
 
 use crate::read_answer::{self, Answered};
+
+/// The code of an event on which its source's filter costs too much.
+pub(crate) const FILTER_OVER_BUDGET: &str = "filter.over_budget";
 
 /// What an event says.
 #[derive(Debug, Clone)]
@@ -112,8 +116,15 @@ pub fn read(snapshot: &Snapshot, event: &Event) -> Reading {
         query: &event.query,
         method: &event.method,
     };
-    if spec.filter.as_ref().is_some_and(|filter| !filter.accepts(&input)) {
-        return Reading::Filtered;
+    let accepted = spec
+        .filter
+        .as_ref()
+        .map(|filter| filter.accepts_within(&input, &mut Budget::default()));
+    match accepted {
+        None | Some(Ok(true)) => {}
+        Some(Ok(false)) => return Reading::Filtered,
+        // Nobody knows whether it was wanted: it can be processed again when the filter was mended.
+        Some(Err(error)) => return Reading::Failed(Failure::new(FILTER_OVER_BUDGET, error.to_string())),
     }
     let extraction = spec
         .entity

@@ -11,11 +11,25 @@ use hookrail_domain::{
 };
 use hookrail_store::source_warnings::{Finding, WarningKey};
 
+use crate::read_event::{FILTER_OVER_BUDGET, Reading};
+
 /// What an event says of one rule.
 pub(crate) type Said = (WarningKey, Finding);
 
 /// Codes of what may be wrong with all entities of a payload together.
 pub(crate) const LIMIT_CODES: [&str; 3] = ["mapping.too_long", "mapping.too_many", "mapping.over_budget"];
+
+/// Whether a source's filter could be asked about an event.
+pub(crate) fn of_filter(source: &Source, event: &Event, verdict: &Reading) -> Option<Said> {
+    source.spec.filter.as_ref()?;
+    let key = WarningKey {
+        source: source.id,
+        code: FILTER_OVER_BUDGET,
+        field: "filter".to_owned(),
+    };
+    let is_over = matches!(verdict, Reading::Failed(failure) if failure.code == FILTER_OVER_BUDGET);
+    Some((key, if is_over { wrong(event, "") } else { fine(event) }))
+}
 
 /// Which of the entity rules' fields did not resolve, and that the others did.
 pub(crate) fn of_entity_rules(source: &Source, event: &Event, warnings: &[Warning]) -> Vec<Said> {

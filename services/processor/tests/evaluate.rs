@@ -118,6 +118,23 @@ fn evaluated(snapshot: &Snapshot, arrivals: &[Arrival], stored: Stored) -> Vec<E
     evaluate(snapshot, arrivals, readings, stored, LIMIT)
 }
 
+#[test]
+fn an_event_on_which_the_filter_costs_too_much_fails_and_its_source_warns() {
+    let source = r#"{"name": "crm", "filter": {"path": "$.items[?count($.items[*]) == 1]", "op": "exists"}}"#;
+    let costly = format!(r#"{{"items": [{}[1]]}}"#, "[1],".repeat(2_000));
+    let arrivals = [arrival(1, &costly), arrival(2, r#"{"items": [1]}"#)];
+    let found = evaluated(&snapshot(source, &[]), &arrivals, Stored::default());
+    let Verdict::Failed(failure) = &found[0].verdict else {
+        panic!("{:?}", found[0].verdict)
+    };
+    assert_eq!(failure.code, "filter.over_budget");
+    let said: Vec<bool> = found
+        .iter()
+        .map(|evaluation| matches!(evaluation.findings[0].1, Finding::Wrong { .. }))
+        .collect();
+    assert_eq!(said, [true, false]);
+}
+
 /// The event types of the deliveries of each body, or how the event ended.
 fn outcomes(snapshot: &Snapshot, bodies: &[&str]) -> Vec<String> {
     let arrivals: Vec<_> = (1..)

@@ -27,7 +27,7 @@ pub struct Verdict {
     pub accepted: bool,
     /// Every condition of the filter, in the order of the definition.
     pub conditions: Vec<ConditionResult>,
-    /// The filter's paths cost too much on this payload; it counts as not accepted.
+    /// The filter's paths cost too much on this payload: an event of a source fails by it.
     pub over_budget: bool,
 }
 

@@ -85,7 +85,8 @@ pub(crate) async fn an_inbound_source_with_a_live_stream(stack: Arc<Stack>) -> a
     api.send_json(&path, renamed.to_string()).await?.expect(202)?;
     hookrail_harness::eventually("the stored entity is met by its id", 20, || async {
         let entity = api.get(&format!("/entities/{kind}/7")).await.ok()?;
-        (entity["title"] == "new@example.com" && entity["first_seen_at"] != entity["updated_at"]).then_some(())
+        (entity["title"] == "new@example.com" && entity["first_seen_at"] != entity["updated_at"])
+            .then_some(())
     })
     .await?;
 
