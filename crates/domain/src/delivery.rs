@@ -146,11 +146,13 @@ pub enum ErrorCode {
     Cancelled,
     /// The request could not be made from the delivery.
     Render,
+    /// The token endpoint gave no token.
+    Auth,
 }
 
 impl ErrorCode {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Dns,
         Self::Connect,
         Self::Tls,
@@ -163,6 +165,7 @@ impl ErrorCode {
         Self::Expired,
         Self::Cancelled,
         Self::Render,
+        Self::Auth,
     ];
 
     /// The code as the API shows it.
@@ -180,6 +183,7 @@ impl ErrorCode {
             Self::Expired => "expired",
             Self::Cancelled => "cancelled",
             Self::Render => "render",
+            Self::Auth => "auth",
         }
     }
 }

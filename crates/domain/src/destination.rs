@@ -1,8 +1,10 @@
 //! A destination: the definition of one outbound webhook.
 
 mod auth;
+mod proxy;
 mod retry_policy;
 mod signing;
+mod tls;
 
 use std::collections::BTreeMap;
 
@@ -13,13 +15,14 @@ use crate::{
     ids::{DestinationId, WorkspaceId},
     rate_limit::RateLimit,
     secret::Secret,
-    signature,
     validation::{self, Faults, FieldError},
 };
 
-pub use auth::DestinationAuth;
+pub use auth::{ClientAuth, DestinationAuth};
+pub use proxy::ProxySpec;
 pub use retry_policy::RetryPolicy;
-pub use signing::{Signing, SigningAlgorithm};
+pub use signing::{HmacEncoding, HmacHash, Signed, Signing, SigningAlgorithm, check_standard};
+pub use tls::TlsSpec;
 
 /// Longest time that dead deliveries are kept, seconds: ten years.
 const MAX_DEAD_RETENTION_S: u64 = 315_360_000;
@@ -29,11 +32,15 @@ pub const MAX_URL_BYTES: usize = 2048;
 /// Longest time-out of one attempt, milliseconds.
 pub const MAX_TIMEOUT_MS: u32 = 60_000;
 /// Headers that belong to the gateway or to HTTP itself, so that a definition can't set them.
-const OWN_HEADERS: [&str; 13] = [
+const OWN_HEADERS: [&str; 17] = [
     "host",
     "content-length",
     "transfer-encoding",
     "connection",
+    "expect",
+    "keep-alive",
+    "proxy-authorization",
+    "proxy-connection",
     "te",
     "trailer",
     "upgrade",
@@ -136,19 +143,6 @@ pub enum OnDead {
     Hold,
 }
 
-/// TLS of a destination's connections.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default, ToSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct TlsSpec {
-    /// Private certificate authorities, PEM.
-    pub ca: Option<String>,
-    /// Client certificate, PEM.
-    pub certificate: Option<String>,
-    /// Client key, PEM.
-    #[schema(value_type = Option<Object>)]
-    pub key: Option<Secret>,
-}
-
 /// What the owner of a destination writes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -180,8 +174,8 @@ pub struct DestinationSpec {
     pub signing: Signing,
     /// Certificates.
     pub tls: Option<TlsSpec>,
-    /// An outbound proxy's URL.
-    pub proxy: Option<String>,
+    /// A proxy that connections go through; absent = the installation's, where it has one.
+    pub proxy: Option<ProxySpec>,
     /// What keeps its order.
     pub ordering: DestinationOrdering,
     /// What a lane does when its head is dead.
@@ -230,7 +224,7 @@ impl Default for DestinationSpec {
 }
 
 impl DestinationSpec {
-    /// Refuses what can't be meant, and what this version does not carry out yet.
+    /// Refuses what can't be meant.
     pub fn validate(&self) -> Result<(), Vec<FieldError>> {
         let mut faults = Faults::default();
         let detail = "has to match [A-Za-z0-9][A-Za-z0-9_-]{0,63}";
@@ -238,9 +232,14 @@ impl DestinationSpec {
         validation::check_labels(&self.labels, &mut faults);
         self.check_request(&mut faults);
         self.check_body(&mut faults);
-        self.check_signing(&mut faults);
+        self.signing.check(|name| self.sends(name), &mut faults);
+        if let Some(tls) = &self.tls {
+            tls.check(&mut faults);
+        }
+        if let Some(proxy) = &self.proxy {
+            proxy.check(&mut faults);
+        }
         self.check_limits(&mut faults);
-        self.check_later(&mut faults);
         faults.finish()
     }
 
@@ -265,7 +264,7 @@ impl DestinationSpec {
                 faults,
             );
         }
-        check_auth(&self.auth, faults);
+        self.auth.check(faults);
         for (i, event) in self.events.iter().enumerate() {
             let fits = crate::event_type::is_type_name(event);
             faults.require(fits, &format!("/events/{i}"), "is not the name of an event type");
@@ -287,17 +286,15 @@ impl DestinationSpec {
         );
     }
 
-    fn check_signing(&self, faults: &mut Faults) {
-        let Signing::StandardWebhooks { secrets, .. } = &self.signing else {
-            return;
+    /// Whether a header is sent besides the signature's.
+    fn sends(&self, name: &str) -> bool {
+        let is = |other: &str| other.eq_ignore_ascii_case(name);
+        let by_auth = match &self.auth {
+            DestinationAuth::None => false,
+            DestinationAuth::Header { name, .. } => is(name),
+            _ => is("authorization"),
         };
-        faults.require(secrets.len() <= 5, "/signing/secrets", "has more than 5 secrets");
-        for (i, secret) in secrets.iter().enumerate() {
-            let Some(value) = &secret.value else { continue };
-            if let Err(error) = signature::check_standard_secret(value) {
-                faults.require(false, &format!("/signing/secrets/{i}"), &error.to_string());
-            }
-        }
+        by_auth || (self.api_key.is_some() && is("x-api-key")) || self.headers.keys().any(|own| is(own))
     }
 
     fn check_limits(&self, faults: &mut Faults) {
@@ -330,21 +327,6 @@ impl DestinationSpec {
         }
     }
 
-    fn check_later(&self, faults: &mut Faults) {
-        let hmac = matches!(self.signing, Signing::Hmac { .. });
-        faults.later(!hmac, "/signing/type", "a plain HMAC");
-        let ed25519 = matches!(
-            self.signing,
-            Signing::StandardWebhooks {
-                algorithm: SigningAlgorithm::Ed25519,
-                ..
-            }
-        );
-        faults.later(!ed25519, "/signing/algorithm", "ed25519");
-        faults.later(self.tls.is_none(), "/tls", "own certificates");
-        faults.later(self.proxy.is_none(), "/proxy", "an outbound proxy");
-    }
-
     /// Every secret in the definition.
     pub fn secrets_mut(&mut self) -> Vec<&mut Secret> {
         let mut found: Vec<&mut Secret> = Vec::new();
@@ -356,18 +338,10 @@ impl DestinationSpec {
             }
             Signing::None => {}
         }
-        found.extend(self.tls.iter_mut().filter_map(|tls| tls.key.as_mut()));
+        found.extend(self.tls.iter_mut().filter_map(|tls| tls.client_key.as_mut()));
+        found.extend(self.proxy.iter_mut().filter_map(|proxy| proxy.password.as_mut()));
         found
     }
-}
-
-/// Refuses credentials that can't be sent.
-pub(crate) fn check_auth(auth: &DestinationAuth, faults: &mut Faults) {
-    if let DestinationAuth::Header { name, value } = auth {
-        check_header(name, value.value.as_deref().unwrap_or_default(), "/auth", faults);
-    }
-    let oauth = matches!(auth, DestinationAuth::Oauth2ClientCredentials { .. });
-    faults.later(!oauth, "/auth/type", "OAuth 2");
 }
 
 /// Refuses a header that a definition can't set.

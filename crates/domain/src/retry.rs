@@ -81,9 +81,9 @@ impl AttemptResult {
         matches!(self, Self::Answered { .. }) && (self.is_success() || self.is_permanent(policy))
     }
 
-    /// True where nothing went out, so that it says nothing of the receiver.
+    /// True where nothing reached the receiver by no fault of its own, so that it says nothing of it.
     pub fn was_not_sent(self) -> bool {
-        self == Self::Failed(ErrorCode::Render)
+        matches!(self, Self::Failed(ErrorCode::Render | ErrorCode::Proxy))
     }
 
     fn is_permanent(self, policy: &RetryPolicy) -> bool {
@@ -123,7 +123,7 @@ pub fn judge(
         return Verdict::Dead { code };
     }
     let after_ms = delay_ms(policy, progress.attempts, result.retry_after_ms(), jitter);
-    if gives_up(policy, progress, now.saturating_add(after_ms)) {
+    if gives_up(policy, progress, code, now.saturating_add(after_ms)) {
         return Verdict::Dead { code };
     }
     Verdict::Retry { after_ms, code }
@@ -157,8 +157,8 @@ pub fn judge_respond(
 
 /// True for failures to reach the receiver that may be over in a moment.
 fn may_connect_later(code: ErrorCode) -> bool {
-    use ErrorCode::{Connect, Dns, Proxy, Tls};
-    matches!(code, Dns | Connect | Tls | Proxy)
+    use ErrorCode::{Auth, Connect, Dns, Proxy, Tls};
+    matches!(code, Dns | Connect | Tls | Proxy | Auth)
 }
 
 /// The wait after attempt number `attempts`, in ms: exponential up to the policy's cap, at least
@@ -172,12 +172,14 @@ pub fn delay_ms(policy: &RetryPolicy, attempts: u32, retry_after_ms: Option<Mill
     (base * (1.0 + policy.jitter * jitter.clamp(0.0, 1.0))).ceil() as Millis
 }
 
-/// True where the attempts are used up, or the next one would come after the delivery's age.
-fn gives_up(policy: &RetryPolicy, progress: Progress, next_at: Millis) -> bool {
+/// True where the attempts are used up, or the next one would come after the delivery's age. That a proxy
+/// fails uses up no attempts of its receiver.
+fn gives_up(policy: &RetryPolicy, progress: Progress, code: ErrorCode, next_at: Millis) -> bool {
     if progress.attempts == 0 {
         return false;
     }
-    let by_attempts = policy.max_attempts.is_some_and(|most| progress.attempts >= most);
+    let counts = code != ErrorCode::Proxy;
+    let by_attempts = counts && policy.max_attempts.is_some_and(|most| progress.attempts >= most);
     let age_ms = u64::try_from(next_at.saturating_sub(progress.first_attempt_at)).unwrap_or(0);
     by_attempts || policy.give_up_after_ms.is_some_and(|most| age_ms > most)
 }

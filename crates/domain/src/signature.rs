@@ -10,6 +10,8 @@ mod compile;
 mod key;
 mod mismatch;
 mod outgoing;
+mod outgoing_ed25519;
+mod outgoing_hmac;
 mod place;
 mod preset;
 mod request;
@@ -25,6 +27,8 @@ pub use outgoing::{
     KEY_BYTES, SECRET_PREFIX, SecretError, SigningKey, check_standard_secret, format_standard_secret,
     sign_all,
 };
+pub use outgoing_ed25519::{PRIVATE_KEY_PREFIX, PUBLIC_KEY_PREFIX, PrivateKey, sign_all_asymmetric};
+pub use outgoing_hmac::{HmacForm, plain_hmac};
 pub use place::{Condition, Place, Remote};
 pub use preset::{PRESETS, Preset, find_preset};
 pub use request::{HeaderLookup, RequestFacts, RequestUrl};

@@ -1,70 +1,101 @@
 //! The client: one request, sent once, to a checked address, within a time-out.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use reqwest::{Body, Client, Request, Response, redirect, retry};
+use http::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue, USER_AGENT};
+use http::{Request, Response, Uri};
+use hyper::body::Incoming;
 use tokio::time::Instant;
+
+use hookrail_domain::delivery::ErrorCode;
 
 use crate::address_policy::AddressPolicy;
 use crate::attempt::{AttemptError, AttemptResult, Withheld};
 use crate::client_error::ClientError;
-use crate::connect_probe;
-use crate::failure::{classify_exchange, timed_out};
+use crate::connect_stage::ConnectStage;
+use crate::connection_profile::ConnectionProfile;
+use crate::failure::classify_exchange;
 use crate::gated_body::{Gate, GatedBody};
 use crate::guarded_resolver::GuardedResolver;
-use crate::limits::{CONNECT_TIMEOUT, OutboundLimits, RESPONSE_HEADERS_MAX_BYTES, TCP_KEEPALIVE};
+use crate::http_stack::{HttpStack, StackMaker};
+use crate::limits::{OutboundLimits, PROFILES};
 use crate::lookup::{Lookup, SharedLookups, SystemLookup};
 use crate::outbound_request::{OutboundRequest, SendCheck};
+use crate::proxy::OutboundProxy;
+use crate::recent::Recent;
 use crate::response_body::{ReadBounds, read_response};
-use crate::tls::{self, TlsProfile};
+use crate::token_cache::{Token, TokenCache};
 
 /// Sent where a request brings no `User-Agent` of its own.
-const USER_AGENT: &str = concat!("Hookrail/", env!("CARGO_PKG_VERSION"));
+const AGENT: HeaderValue = HeaderValue::from_static(concat!("Hookrail/", env!("CARGO_PKG_VERSION")));
 
-/// Sends requests. Cheap to clone; clones share their connections.
+/// Sends requests. Cheap to clone; clones share their connections and access tokens.
 ///
 /// It must be used from inside a tokio runtime, and connections live in the runtime that opened them.
 #[derive(Clone)]
 pub struct OutboundClient {
-    http: Client,
-    tls: Arc<rustls::ClientConfig>,
+    parts: Arc<Parts>,
+}
+
+struct Parts {
     policy: Arc<AddressPolicy>,
-    resolver: GuardedResolver,
-    limits: OutboundLimits,
+    maker: StackMaker,
+    /// The connections that are made as usual.
+    usual: HttpStack,
+    /// Those with certificates or a proxy of their own.
+    profiles: Mutex<Recent<Arc<ConnectionProfile>, HttpStack>>,
+    tokens: TokenCache,
 }
 
 impl OutboundClient {
     /// A client that resolves names by the system and trusts the system's certificates.
     ///
     /// # Errors
-    /// [`ClientError`] where TLS or the HTTP stack refuses its settings.
+    /// [`ClientError`] where TLS refuses its settings.
     pub fn new(policy: AddressPolicy, limits: OutboundLimits) -> Result<Self, ClientError> {
-        Self::with_parts(policy, limits, Arc::new(SystemLookup), &TlsProfile::default())
+        Self::with_proxy(policy, limits, None)
+    }
+
+    /// As [`OutboundClient::new`], with the installation's proxy.
+    ///
+    /// # Errors
+    /// [`ClientError`] where TLS refuses its settings.
+    pub fn with_proxy(
+        policy: AddressPolicy,
+        limits: OutboundLimits,
+        proxy: Option<OutboundProxy>,
+    ) -> Result<Self, ClientError> {
+        Self::with_parts(policy, limits, Arc::new(SystemLookup), proxy)
     }
 
     pub(crate) fn with_parts(
         policy: AddressPolicy,
         limits: OutboundLimits,
         lookup: Arc<dyn Lookup>,
-        profile: &TlsProfile,
+        proxy: Option<OutboundProxy>,
     ) -> Result<Self, ClientError> {
         let policy = Arc::new(policy);
-        let resolver = GuardedResolver::new(Arc::clone(&policy), SharedLookups::new(lookup));
-        let tls = tls::client_config(profile)?;
-        let http = http_client(&limits, tls.clone(), resolver.clone())?;
-        Ok(Self {
-            http,
-            tls: Arc::new(tls),
-            policy,
-            resolver,
+        let maker = StackMaker {
+            resolver: GuardedResolver::new(Arc::clone(&policy), SharedLookups::new(lookup)),
             limits,
+            proxy: proxy.map(Arc::new),
+        };
+        let usual = maker.make(&ConnectionProfile::default())?;
+        Ok(Self {
+            parts: Arc::new(Parts {
+                policy,
+                maker,
+                usual,
+                profiles: Mutex::new(Recent::new(PROFILES)),
+                tokens: TokenCache::new(),
+            }),
         })
     }
 
     /// What this client may connect to; for checking a URL when it is saved.
     pub fn policy(&self) -> &AddressPolicy {
-        &self.policy
+        &self.parts.policy
     }
 
     /// Sends one request once and reads its answer, within the request's time-out.
@@ -94,16 +125,22 @@ impl OutboundClient {
         }
     }
 
-    /// Resolves, connects and shakes hands (TLS for `https`) without sending a request. Success has
-    /// neither response nor error.
-    pub async fn probe_connect(&self, url: &str, timeout_ms: u64) -> AttemptResult {
+    /// Resolves, connects and shakes hands (the proxy's too, and TLS for `https`) without sending a request.
+    /// Success has neither response nor error.
+    pub async fn probe_connect(
+        &self,
+        url: &str,
+        connection: Option<&Arc<ConnectionProfile>>,
+        timeout_ms: u64,
+    ) -> AttemptResult {
         let started = Instant::now();
         let timeout_ms = self.bounded_timeout_ms(timeout_ms);
-        let probe = connect_probe::connect(&self.policy, &self.resolver, &self.tls, url);
+        let stage = ConnectStage::default();
+        let probe = self.connect(url, connection, &stage);
         let probe = tokio::time::timeout(Duration::from_millis(timeout_ms), probe).await;
         let error = match probe {
             Ok(connected) => connected.err(),
-            Err(_) => Some(timed_out(timeout_ms, "connection")),
+            Err(_) => Some(stage.timed_out(timeout_ms, "connection")),
         };
         AttemptResult {
             duration_ms: elapsed_ms(started),
@@ -112,26 +149,84 @@ impl OutboundClient {
         }
     }
 
+    async fn connect(
+        &self,
+        url: &str,
+        connection: Option<&Arc<ConnectionProfile>>,
+        stage: &ConnectStage,
+    ) -> Result<(), AttemptError> {
+        let uri = self.checked_uri(url)?;
+        let stack = self.stack(connection)?;
+        stack.connector.connect(&uri, stage).await.map(drop)
+    }
+
     async fn attempt(&self, request: &OutboundRequest, gate: &Gate) -> AttemptResult {
         let started = Instant::now();
-        let outcome = self.exchange(request, started, gate).await;
+        let outcome = match request.token {
+            None => self.exchange(request, None, started, gate).await,
+            Some(_) => self.exchange_with_token(request, started, gate).await,
+        };
         outcome.unwrap_or_else(|error| AttemptResult::failed(elapsed_ms(started), error))
     }
 
-    async fn exchange(
+    /// With the access token that is kept. Where the receiver refuses that with 401, it has a new one once.
+    async fn exchange_with_token(
         &self,
         request: &OutboundRequest,
         started: Instant,
         gate: &Gate,
     ) -> Result<AttemptResult, AttemptError> {
-        let prepared = self.prepare(request, gate)?;
+        let token = self.token(request, None, started).await?;
+        let result = self.exchange(request, Some(&token), started, gate).await?;
+        if result.status() != Some(401) || !token.may_be_renewed() {
+            return Ok(result);
+        }
+        let renewed = self.token(request, Some(&token), started).await?;
+        let result = self.exchange(request, Some(&renewed), started, gate).await?;
+        if result.status() == Some(401) {
+            renewed.refused_while_new();
+        }
+        Ok(result)
+    }
+
+    async fn token(
+        &self,
+        request: &OutboundRequest,
+        refused: Option<&Arc<Token>>,
+        started: Instant,
+    ) -> Result<Arc<Token>, AttemptError> {
+        let source = request.token.as_ref().ok_or_else(no_source)?;
+        let key = (Arc::clone(source), request.connection.clone());
+        let get = async || {
+            let mut asked = source.request(request.timeout_ms);
+            asked.connection = request.connection.clone();
+            let open = Gate::new(Arc::new(|| true));
+            let outcome = self.exchange(&asked, None, started, &open).await;
+            let result = outcome.unwrap_or_else(|error| AttemptResult::failed(0, error));
+            crate::token_source::read_answer(&result)
+        };
+        let limit_ms = self.bounded_timeout_ms(request.timeout_ms);
+        let deadline = started + Duration::from_millis(limit_ms);
+        let token = tokio::time::timeout_at(deadline, self.parts.tokens.token(&key, refused, get)).await;
+        token.unwrap_or_else(|_| Err(waited_for_token(limit_ms)))
+    }
+
+    async fn exchange(
+        &self,
+        request: &OutboundRequest,
+        token: Option<&Token>,
+        started: Instant,
+        gate: &Gate,
+    ) -> Result<AttemptResult, AttemptError> {
+        let prepared = self.prepare(request, token, gate)?;
+        let stack = self.stack(request.connection.as_ref())?;
         let timeout_ms = self.bounded_timeout_ms(request.timeout_ms);
         let bounds = ReadBounds {
             deadline: started + Duration::from_millis(timeout_ms),
             timeout_ms,
             keep_body_bytes: request.keep_body_bytes,
         };
-        let response = self.execute(prepared, &bounds).await?;
+        let response = execute(&stack, prepared, &bounds).await?;
         let (response, error) = read_response(response, &bounds).await;
         Ok(AttemptResult {
             duration_ms: elapsed_ms(started),
@@ -140,59 +235,93 @@ impl OutboundClient {
         })
     }
 
-    fn prepare(&self, request: &OutboundRequest, gate: &Gate) -> Result<Request, AttemptError> {
-        let url = self
-            .policy
-            .check_url(&request.url)
-            .map_err(|e| AttemptError::from(&e))?;
+    fn prepare(
+        &self,
+        request: &OutboundRequest,
+        token: Option<&Token>,
+        gate: &Gate,
+    ) -> Result<Request<GatedBody>, AttemptError> {
+        let uri = self.checked_uri(&request.url)?;
         let method = request.parse_method()?;
-        let headers = request.parse_headers()?;
+        let mut headers = request.parse_headers()?;
+        add_usual(&mut headers);
+        if let Some(token) = token {
+            headers.insert(AUTHORIZATION, bearer(token)?);
+        }
         let body = GatedBody::new(gate.clone(), request.body.clone(), &method);
-        let mut prepared = Request::new(method, url);
+        let mut prepared = Request::new(body);
+        *prepared.method_mut() = method;
+        *prepared.uri_mut() = uri;
         *prepared.headers_mut() = headers;
-        *prepared.body_mut() = Some(Body::wrap(body));
         Ok(prepared)
     }
 
-    async fn execute(&self, request: Request, bounds: &ReadBounds) -> Result<Response, AttemptError> {
-        let head = self.http.execute(request);
-        match tokio::time::timeout_at(bounds.deadline, head).await {
-            Ok(answered) => answered.map_err(|error| classify_exchange(&error)),
-            Err(_) => Err(timed_out(bounds.timeout_ms, "answer")),
-        }
+    fn checked_uri(&self, url: &str) -> Result<Uri, AttemptError> {
+        let url = self.policy().check_url(url).map_err(|refused| AttemptError::from(&refused))?;
+        let uri = url.as_str().parse::<Uri>();
+        uri.map_err(|error| AttemptError::new(ErrorCode::Render, format!("the URL can't be sent to: {error}")))
+    }
+
+    fn stack(&self, profile: Option<&Arc<ConnectionProfile>>) -> Result<HttpStack, AttemptError> {
+        let Some(profile) = profile else {
+            return Ok(self.parts.usual.clone());
+        };
+        self.check_proxy(profile)?;
+        // Nothing that can panic runs under the lock, and a map stays whole if it did.
+        let mut profiles = self.parts.profiles.lock().unwrap_or_else(PoisonError::into_inner);
+        let stack = profiles.get_or_make(profile, || self.parts.maker.make(profile));
+        stack.map_err(|fault| AttemptError::from(&fault))
+    }
+
+    /// A destination's proxy is no way around the guard: where its address is written as one, it is checked
+    /// here, and as a name when it is resolved.
+    fn check_proxy(&self, profile: &ConnectionProfile) -> Result<(), AttemptError> {
+        let Some(proxy) = &profile.proxy else { return Ok(()) };
+        let checked = self.policy().check_proxy_url(&proxy.url);
+        checked.map_err(|detail| AttemptError::new(ErrorCode::AddressRefused, format!("the proxy: {detail}")))
+    }
+
+    /// The stack of a profile, made to see whether it can be.
+    pub(crate) fn try_profile(&self, profile: &ConnectionProfile) -> Result<(), crate::tls::TlsFault> {
+        self.parts.maker.make(profile).map(drop)
     }
 
     fn bounded_timeout_ms(&self, timeout_ms: u64) -> u64 {
-        timeout_ms.min(self.limits.timeout_max_ms)
+        timeout_ms.min(self.parts.maker.limits.timeout_max_ms)
     }
 }
 
-/// Nothing that the HTTP stack would do on its own is left on: redirects, retries, proxies from the
-/// environment, a `Referer`. Compression isn't asked for, so a small answer can't unfold into a big one.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the one place that makes an HTTP client"
-)]
-fn http_client(
-    limits: &OutboundLimits,
-    tls: rustls::ClientConfig,
-    resolver: GuardedResolver,
-) -> Result<Client, reqwest::Error> {
-    Client::builder()
-        .user_agent(USER_AGENT)
-        .redirect(redirect::Policy::none())
-        .retry(retry::never())
-        .no_proxy()
-        .referer(false)
-        .no_gzip()
-        .tls_backend_preconfigured(tls)
-        .dns_resolver(resolver)
-        .connect_timeout(CONNECT_TIMEOUT)
-        .tcp_keepalive(TCP_KEEPALIVE)
-        .pool_max_idle_per_host(limits.idle_per_host)
-        .pool_idle_timeout(Duration::from_millis(limits.idle_timeout_ms))
-        .http2_max_header_list_size(RESPONSE_HEADERS_MAX_BYTES)
-        .build()
+async fn execute(
+    stack: &HttpStack,
+    request: Request<GatedBody>,
+    bounds: &ReadBounds,
+) -> Result<Response<Incoming>, AttemptError> {
+    let stage = Arc::new(ConnectStage::default());
+    let head = Arc::clone(&stage).scope(stack.client.request(request));
+    match tokio::time::timeout_at(bounds.deadline, head).await {
+        Ok(answered) => answered.map_err(|error| classify_exchange(&error)),
+        Err(_) => Err(stage.timed_out(bounds.timeout_ms, "answer")),
+    }
+}
+
+/// Compression isn't asked for, so a small answer can't unfold into a big one.
+fn add_usual(headers: &mut HeaderMap) {
+    headers.entry(USER_AGENT).or_insert(AGENT);
+    headers.entry(ACCEPT).or_insert(HeaderValue::from_static("*/*"));
+}
+
+fn bearer(token: &Token) -> Result<HeaderValue, AttemptError> {
+    let mut value = HeaderValue::try_from(format!("Bearer {}", token.text)).map_err(|_| no_source())?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+fn no_source() -> AttemptError {
+    AttemptError::new(ErrorCode::Auth, "no access token: it can't be sent")
+}
+
+fn waited_for_token(limit_ms: u64) -> AttemptError {
+    AttemptError::new(ErrorCode::Auth, format!("no access token within {limit_ms} ms"))
 }
 
 fn elapsed_ms(started: Instant) -> i64 {

@@ -13,7 +13,6 @@ use tokio::net::TcpListener;
 
 use crate::lookup::{Addresses, Lookup, LookupError, SystemLookup};
 use crate::test_server::{Script, TestServer};
-use crate::tls::TlsProfile;
 use crate::{
     AddressPolicy, AttemptResult, ErrorCode, OutboundClient, OutboundLimits, OutboundRequest,
     RESPONSE_BODY_KEPT_BYTES, SendCheck, Withheld,
@@ -60,7 +59,7 @@ fn allow_loopback() -> AddressPolicy {
 
 fn client(policy: AddressPolicy, lookup: Arc<dyn Lookup>) -> OutboundClient {
     let limits = OutboundLimits::default();
-    OutboundClient::with_parts(policy, limits, lookup, &TlsProfile::default()).expect("a client")
+    OutboundClient::with_parts(policy, limits, lookup, None).expect("a client")
 }
 
 fn local_client() -> OutboundClient {
@@ -215,7 +214,7 @@ async fn a_port_that_nobody_listens_on_is_a_connect_error() {
     assert_eq!(code(&result), Some(ErrorCode::Connect));
     assert!(detail(&result).contains("refused"), "{result:?}");
     assert!(!detail(&result).contains("secret"), "{result:?}");
-    let probe = local_client().probe_connect(&url, PATIENT_MS).await;
+    let probe = local_client().probe_connect(&url, None, PATIENT_MS).await;
     assert_eq!(code(&probe), Some(ErrorCode::Connect));
 }
 
@@ -228,7 +227,7 @@ async fn a_name_that_does_not_resolve_is_a_dns_error() {
         detail(&result),
         "nowhere.invalid could not be resolved: no such host"
     );
-    let probe = client.probe_connect("https://nowhere.invalid/", PATIENT_MS).await;
+    let probe = client.probe_connect("https://nowhere.invalid/", None, PATIENT_MS).await;
     assert_eq!((code(&probe), detail(&probe)), (code(&result), detail(&result)));
 }
 
@@ -254,7 +253,7 @@ async fn tls_to_a_plain_port_is_a_tls_error() {
         });
         let result = local_client().send(&post(&url, PATIENT_MS)).await;
         assert_eq!(code(&result), Some(ErrorCode::Tls), "{result:?}");
-        let probe = local_client().probe_connect(&url, PATIENT_MS).await;
+        let probe = local_client().probe_connect(&url, None, PATIENT_MS).await;
         assert_eq!(code(&probe), Some(ErrorCode::Tls), "{probe:?}");
     }
 }
@@ -279,7 +278,7 @@ async fn loopback_is_refused_by_default_in_every_notation() {
             Some(ErrorCode::AddressRefused),
             "{host}: {result:?}"
         );
-        let probe = client.probe_connect(&url, PATIENT_MS).await;
+        let probe = client.probe_connect(&url, None, PATIENT_MS).await;
         assert_eq!(code(&probe), Some(ErrorCode::AddressRefused), "{host}: {probe:?}");
     }
     assert_eq!(server.seen(|seen| seen.connections), 0);
@@ -315,7 +314,7 @@ async fn a_name_with_one_refused_address_is_refused() {
 #[tokio::test]
 async fn a_probe_connects_and_sends_nothing() {
     let server = TestServer::start(Script::answer("200 OK", "", b"")).await;
-    let result = local_client().probe_connect(&server.url("/"), PATIENT_MS).await;
+    let result = local_client().probe_connect(&server.url("/"), None, PATIENT_MS).await;
     assert_eq!((result.response, result.error), (None, None));
     server.until(|seen| seen.closed == 1).await;
     assert_eq!(server.seen(|seen| seen.bytes), 0);

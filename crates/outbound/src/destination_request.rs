@@ -6,20 +6,22 @@ use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use bytes::Bytes;
 use hookrail_domain::{
     Millis,
-    destination::{DestinationAuth, DestinationMethod, DestinationSpec, Signing},
+    destination::{DestinationAuth, DestinationMethod, DestinationSpec},
     render::{self, QueryError},
     secret::Secret,
-    signature::{self, SecretError, SigningKey},
+    signature::SecretError,
 };
+use std::sync::Arc;
 
+use crate::connection_profile::ConnectionProfile;
 use crate::outbound_request::OutboundRequest;
+use crate::request_signature::signature_headers;
+use crate::token_source::TokenSource;
 
 /// Header that carries a destination's API key.
 const API_KEY_HEADER: &str = "x-api-key";
-/// Header that carries the Standard Webhooks signature.
-const SIGNATURE_HEADER: &str = "webhook-signature";
 /// Headers whose values are credentials wherever they come from: they are sent, and never kept.
-pub(crate) const CREDENTIALS: [&str; 3] = ["authorization", API_KEY_HEADER, SIGNATURE_HEADER];
+pub(crate) const CREDENTIALS: [&str; 3] = ["authorization", API_KEY_HEADER, "webhook-signature"];
 
 /// What one request to a destination brings.
 #[derive(Debug)]
@@ -98,6 +100,8 @@ pub fn make_request(
     let timeout_ms = u64::from(spec.timeout_ms);
     let mut request = OutboundRequest::new(spec.method.as_str(), &url, content.body, timeout_ms);
     request.headers = headers;
+    request.connection = ConnectionProfile::of(spec, now)?;
+    request.token = TokenSource::of(&spec.auth, now)?.map(Arc::new);
     Ok(MadeRequest {
         request,
         kept_headers,
@@ -134,7 +138,7 @@ fn secret_headers(
             active(key, now, "/api_key")?.to_owned(),
         ));
     }
-    headers.extend(signature(spec, content, now)?.map(|value| (SIGNATURE_HEADER.to_owned(), value)));
+    headers.extend(signature_headers(&spec.signing, content, now)?);
     Ok(headers)
 }
 
@@ -163,30 +167,8 @@ pub(crate) fn auth_header(
     })
 }
 
-fn active<'a>(secret: &'a Secret, now: Millis, pointer: &'static str) -> Result<&'a str, RequestError> {
+pub(crate) fn active<'a>(secret: &'a Secret, now: Millis, pointer: &'static str) -> Result<&'a str, RequestError> {
     secret.active(now).ok_or(RequestError::NoSecret(pointer))
-}
-
-/// The Standard Webhooks signature, one per secret in use, over the attempt's own time.
-fn signature(
-    spec: &DestinationSpec,
-    content: &RequestContent<'_>,
-    now: Millis,
-) -> Result<Option<String>, RequestError> {
-    let Signing::StandardWebhooks { secrets, .. } = &spec.signing else {
-        return Ok(None);
-    };
-    let in_use = secrets.iter().filter_map(|secret| secret.active(now));
-    let keys = in_use.map(SigningKey::parse).collect::<Result<Vec<_>, _>>()?;
-    if keys.is_empty() {
-        return Err(RequestError::NoSecret("/signing/secrets"));
-    }
-    Ok(Some(signature::sign_all(
-        &keys,
-        content.webhook_id,
-        now / 1000,
-        &content.body,
-    )))
 }
 
 #[cfg(test)]

@@ -5,38 +5,28 @@ use std::io;
 
 use crate::attempt::AttemptError;
 use crate::guarded_resolver::ResolveError;
-use crate::limits::{CONNECT_TIMEOUT, DETAIL_MAX_CHARS};
+use crate::limits::DETAIL_MAX_CHARS;
 use crate::outbound_url::UrlRefused;
+use crate::tls::TlsFault;
+use crate::tls_words::in_words;
 use hookrail_domain::delivery::ErrorCode;
 
-/// A failure before the answer's head was there.
-pub(crate) fn classify_exchange(error: &reqwest::Error) -> AttemptError {
-    if let Some(known) = causes(error).find_map(known_cause) {
-        return known;
-    }
-    if error.is_timeout() && error.is_connect() {
-        let limit_ms = CONNECT_TIMEOUT.as_millis();
-        return AttemptError::new(ErrorCode::Timeout, format!("connecting took over {limit_ms} ms"));
-    }
-    let code = match error {
-        _ if error.is_timeout() => ErrorCode::Timeout,
-        _ if error.is_dns() => ErrorCode::Dns,
-        _ if error.is_builder() => ErrorCode::Render,
-        // A connection that breaks after it was made, too: no answer came over it.
-        _ => ErrorCode::Connect,
-    };
-    AttemptError::new(code, detail(error))
+/// A failure before the answer's head was there. Where nothing else is known the connection broke: no answer
+/// came over it.
+pub(crate) fn classify_exchange(error: &(dyn Error + 'static)) -> AttemptError {
+    let known = causes(error).find_map(known_cause);
+    known.unwrap_or_else(|| AttemptError::new(ErrorCode::Connect, detail(error)))
+}
+
+/// A failure to make a TCP connection.
+pub(crate) fn classify_connect(error: &(dyn Error + 'static)) -> AttemptError {
+    classify_exchange(error)
 }
 
 /// A failure while the answer's body was read.
-pub(crate) fn classify_body(error: &reqwest::Error) -> AttemptError {
-    let code = if error.is_timeout() {
-        ErrorCode::Timeout
-    } else {
-        ErrorCode::Body
-    };
+pub(crate) fn classify_body(error: &(dyn Error + 'static)) -> AttemptError {
     AttemptError::new(
-        code,
+        ErrorCode::Body,
         format!("reading the answer's body failed: {}", detail(error)),
     )
 }
@@ -72,12 +62,21 @@ impl From<&UrlRefused> for AttemptError {
     }
 }
 
+impl From<&TlsFault> for AttemptError {
+    fn from(fault: &TlsFault) -> Self {
+        Self::new(ErrorCode::Tls, format!("{}: {}", fault.pointer, fault.detail))
+    }
+}
+
 fn known_cause(cause: &(dyn Error + 'static)) -> Option<AttemptError> {
+    if let Some(error) = cause.downcast_ref::<AttemptError>() {
+        return Some(error.clone());
+    }
     if let Some(error) = cause.downcast_ref::<ResolveError>() {
         return Some(error.into());
     }
     if let Some(error) = cause.downcast_ref::<rustls::Error>() {
-        return Some(AttemptError::new(ErrorCode::Tls, format!("TLS failed: {error}")));
+        return Some(AttemptError::new(ErrorCode::Tls, in_words(error)));
     }
     let io = cause.downcast_ref::<io::Error>()?;
     // An io::Error skips the error it wraps when asked for its source.
@@ -98,8 +97,7 @@ fn causes<'e>(error: &'e (dyn Error + 'static)) -> impl Iterator<Item = &'e (dyn
     })
 }
 
-/// The innermost causes say what happened; the outer ones only that a request failed, and show the
-/// URL, whose query may hold credentials.
+/// The innermost causes say what happened; the outer ones only that a request failed.
 fn detail(error: &(dyn Error + 'static)) -> String {
     let outer = usize::from(error.source().is_some());
     let mut parts: Vec<String> = Vec::new();

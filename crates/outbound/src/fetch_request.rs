@@ -2,6 +2,8 @@
 //!
 //! Doesn't know what is done with the answer.
 
+use std::sync::Arc;
+
 use hookrail_domain::{
     Millis,
     fetcher::{FetcherSpec, ids::FetchId, request::FetchRequestError},
@@ -9,6 +11,7 @@ use hookrail_domain::{
 
 use crate::destination_request::{CREDENTIALS, MadeRequest, RequestError, auth_header};
 use crate::outbound_request::OutboundRequest;
+use crate::token_source::TokenSource;
 
 /// Why a fetcher gives no request.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -43,6 +46,7 @@ pub fn make_fetch_request(
     let mut request = OutboundRequest::new(asked.method, &asked.url, asked.body.into(), timeout_ms);
     request.headers = asked.headers;
     request.headers.extend(secret);
+    request.token = TokenSource::of(&spec.auth, now)?.map(Arc::new);
     request.keep_body_bytes = keep_body_bytes;
     Ok(MadeRequest {
         request,

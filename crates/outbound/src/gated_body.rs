@@ -12,8 +12,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use http::Method;
 use http_body::{Body, Frame, SizeHint};
-use reqwest::Method;
 
 use crate::attempt::Withheld;
 use crate::outbound_request::SendCheck;

@@ -34,6 +34,13 @@ pub(crate) const ADDRESSES_PER_NAME: usize = 64;
 /// Keep-alive probes on idle connections, so that a receiver that vanished is noticed.
 pub(crate) const TCP_KEEPALIVE: Duration = Duration::from_secs(30);
 
+/// Addresses of one receiver that a proxy is asked for in turn.
+pub(crate) const PROXY_TARGETS: usize = 4;
+
+/// Sets of connections with certificates or a proxy of their own that are kept open at a time; beyond them
+/// the one that was used longest ago is closed once it is idle.
+pub(crate) const PROFILES: usize = 256;
+
 /// The settings of a client.
 #[derive(Debug, Clone)]
 pub struct OutboundLimits {

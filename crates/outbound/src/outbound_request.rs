@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use reqwest::Method;
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use crate::attempt::AttemptError;
+use crate::connection_profile::ConnectionProfile;
 use crate::limits::RESPONSE_BODY_KEPT_BYTES;
+use crate::token_source::TokenSource;
 use hookrail_domain::delivery::ErrorCode;
 
 /// Asked right before bytes go out, possibly several times and from another task: it must be quick,
@@ -45,6 +46,10 @@ pub struct OutboundRequest {
     pub timeout_ms: u64,
     /// How much of the answer's body is kept, in bytes.
     pub keep_body_bytes: usize,
+    /// How its connection is made, where it isn't as usual.
+    pub connection: Option<Arc<ConnectionProfile>>,
+    /// Whose access token it carries.
+    pub token: Option<Arc<TokenSource>>,
 }
 
 impl OutboundRequest {
@@ -57,6 +62,8 @@ impl OutboundRequest {
             body,
             timeout_ms,
             keep_body_bytes: RESPONSE_BODY_KEPT_BYTES,
+            connection: None,
+            token: None,
         }
     }
 

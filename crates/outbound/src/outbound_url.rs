@@ -59,6 +59,17 @@ impl AddressPolicy {
         }
         Ok(url)
     }
+
+    /// Checks the URL of a proxy as far as it can be without resolving its host, whatever its scheme.
+    ///
+    /// # Errors
+    /// Why connections don't go through it, in words.
+    pub fn check_proxy_url(&self, text: &str) -> Result<(), String> {
+        // Hosts of other schemes aren't read as those of http, in which 127.1 is an address.
+        let plain = text.split_once("://").map(|(_, rest)| format!("http://{rest}"));
+        let plain = plain.ok_or_else(|| "the proxy's URL is not valid".to_owned())?;
+        self.check_url(&plain).map(drop).map_err(|refused| refused.to_string())
+    }
 }
 
 /// The address that the URL's host spells out, or `None` for a name.

@@ -1,8 +1,9 @@
 //! Reads an answer: keeps its beginning, drains a bounded rest, and drops what is longer.
 
 use bytes::{Bytes, BytesMut};
-use reqwest::Response;
-use reqwest::header::HeaderMap;
+use http::{HeaderMap, Response};
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use crate::attempt::{AttemptError, AttemptResponse};
@@ -19,7 +20,7 @@ pub(crate) struct ReadBounds {
 /// The answer as far as it came, and why it isn't whole. Not reading the end of an overlong body is
 /// no failure.
 pub(crate) async fn read_response(
-    mut response: Response,
+    mut response: Response<Incoming>,
     bounds: &ReadBounds,
 ) -> (AttemptResponse, Option<AttemptError>) {
     let mut body = KeptBody::new(bounds.keep_body_bytes);
@@ -34,18 +35,18 @@ pub(crate) async fn read_response(
 }
 
 async fn read_body(
-    response: &mut Response,
+    response: &mut Response<Incoming>,
     bounds: &ReadBounds,
     body: &mut KeptBody,
 ) -> Result<(), AttemptError> {
     let drain_bytes = RESPONSE_BODY_DRAINED_BYTES.max(bounds.keep_body_bytes);
     while body.seen_bytes <= drain_bytes {
-        let chunk = tokio::time::timeout_at(bounds.deadline, response.chunk()).await;
+        let chunk = tokio::time::timeout_at(bounds.deadline, response.frame()).await;
         match chunk {
             Err(_) => return Err(timed_out(bounds.timeout_ms, "complete answer")),
-            Ok(Err(error)) => return Err(classify_body(&error)),
-            Ok(Ok(None)) => break,
-            Ok(Ok(Some(chunk))) => body.take(&chunk),
+            Ok(Some(Err(error))) => return Err(classify_body(&error)),
+            Ok(None) => break,
+            Ok(Some(Ok(frame))) => frame.data_ref().into_iter().for_each(|chunk| body.take(chunk)),
         }
     }
     Ok(())

@@ -14,8 +14,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
 use crate::lookup::{Addresses, Lookup};
-use crate::tls::TlsProfile;
-use crate::{AddressPolicy, ErrorCode, OutboundClient, OutboundLimits, OutboundRequest, Withheld};
+use crate::{
+    AddressPolicy, ConnectionProfile, ErrorCode, OutboundClient, OutboundLimits, OutboundRequest, Withheld,
+};
 
 const AUTHORITY: &[u8] = include_bytes!("../testdata/authority.der");
 const SERVER: &[u8] = include_bytes!("../testdata/server.der");
@@ -32,16 +33,18 @@ impl Lookup for Loopback {
     }
 }
 
-fn client(trusts_authority: bool) -> OutboundClient {
-    let authority = CertificateDer::from(AUTHORITY);
-    let extra_roots = if trusts_authority {
-        vec![authority]
-    } else {
-        Vec::new()
-    };
+fn client() -> OutboundClient {
     let policy = AddressPolicy::new(vec!["127.0.0.0/8".parse().expect("a network")]);
-    let (limits, profile) = (OutboundLimits::default(), TlsProfile { extra_roots });
-    OutboundClient::with_parts(policy, limits, Arc::new(Loopback), &profile).expect("a client")
+    OutboundClient::with_parts(policy, OutboundLimits::default(), Arc::new(Loopback), None).expect("a client")
+}
+
+/// Trusts the authority that signed the receiver's certificate.
+fn trusting() -> Option<Arc<ConnectionProfile>> {
+    let encoded = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, AUTHORITY);
+    let pem = format!("-----BEGIN CERTIFICATE-----\n{encoded}\n-----END CERTIFICATE-----\n");
+    let mut profile = ConnectionProfile::default();
+    profile.tls.ca = Some(pem);
+    Some(Arc::new(profile))
 }
 
 fn acceptor() -> TlsAcceptor {
@@ -102,15 +105,17 @@ async fn answer_request(
 }
 
 fn request(method: &str, url: &str, body: &'static str) -> OutboundRequest {
-    OutboundRequest::new(method, url, Bytes::from_static(body.as_bytes()), PATIENT_MS)
+    let mut request = OutboundRequest::new(method, url, Bytes::from_static(body.as_bytes()), PATIENT_MS);
+    request.connection = trusting();
+    request
 }
 
 #[tokio::test]
 async fn a_request_goes_over_tls_and_http_2_where_the_receiver_speaks_it() {
     let (address, requests) = start_receiver().await;
     let url = format!("https://hook.example:{}/", address.port());
-    let client = client(true);
-    assert_eq!(client.probe_connect(&url, PATIENT_MS).await.error, None);
+    let client = client();
+    assert_eq!(client.probe_connect(&url, trusting().as_ref(), PATIENT_MS).await.error, None);
     for (method, body) in [("POST", "{}"), ("POST", ""), ("GET", "")] {
         let result = client.send(&request(method, &url, body)).await;
         assert_eq!((result.status(), result.error), (Some(202), None), "{method}");
@@ -124,7 +129,7 @@ async fn a_request_goes_over_tls_and_http_2_where_the_receiver_speaks_it() {
 async fn a_withheld_request_is_never_whole_over_http_2() {
     let (address, requests) = start_receiver().await;
     let url = format!("https://hook.example:{}/", address.port());
-    let client = client(true);
+    let client = client();
     for (method, body) in [("POST", "{}"), ("POST", ""), ("GET", "")] {
         let asked = AtomicUsize::new(0);
         let check = Arc::new(move || asked.fetch_add(1, Ordering::SeqCst) < 1);
@@ -142,9 +147,12 @@ async fn a_certificate_that_nobody_vouches_for_or_for_another_name_is_a_tls_erro
     let (address, _) = start_receiver().await;
     for (trusts_authority, name) in [(false, "hook.example"), (true, "other.example")] {
         let url = format!("https://{name}:{}/", address.port());
-        let client = client(trusts_authority);
-        let result = client.send(&request("POST", &url, "{}")).await;
-        let probe = client.probe_connect(&url, PATIENT_MS).await;
+        let profile = trusting().filter(|_| trusts_authority);
+        let mut request = request("POST", &url, "{}");
+        request.connection = profile.clone();
+        let client = client();
+        let result = client.send(&request).await;
+        let probe = client.probe_connect(&url, profile.as_ref(), PATIENT_MS).await;
         for error in [result.error, probe.error] {
             let error = error.expect("an error");
             assert_eq!(error.code, ErrorCode::Tls, "{error}");

@@ -83,6 +83,7 @@ impl Change {
         token: String,
         mut spec: S,
     ) -> Result<Stored<S>, ApiError> {
+        spec.derive();
         let row = DefinitionRow {
             id,
             workspace_id,
@@ -105,6 +106,7 @@ impl Change {
 
     /// Stores a definition's new fields; its secrets are settled.
     pub(crate) async fn update<S: Definable>(&self, mut stored: Stored<S>) -> Result<Stored<S>, ApiError> {
+        stored.spec.derive();
         let row = &mut stored.row;
         let before = std::mem::take(&mut row.spec);
         row.name = stored.spec.name().to_owned();

@@ -40,6 +40,8 @@ pub(crate) trait Definable: Serialize + DeserializeOwned + Clone + PartialEq {
     fn check(&self) -> Result<(), Vec<FieldError>>;
     /// Every secret in it.
     fn secrets(&mut self) -> Vec<&mut Secret>;
+    /// Sets what follows from what was written, before it is stored.
+    fn derive(&mut self) {}
     /// The ids of the definitions that it needs.
     fn uses(&self) -> Vec<String> {
         Vec::new()
@@ -86,6 +88,10 @@ impl Definable for DestinationSpec {
 
     fn secrets(&mut self) -> Vec<&mut Secret> {
         self.secrets_mut()
+    }
+
+    fn derive(&mut self) {
+        self.signing.derive();
     }
 }
 

@@ -2,7 +2,7 @@
 
 use hookrail_domain::destination::DestinationSpec;
 use hookrail_domain::json::Json;
-use hookrail_domain::validation::FieldError;
+use hookrail_runtime::clock;
 
 use crate::definition::Definable;
 use crate::error::ApiError;
@@ -28,12 +28,12 @@ pub(crate) fn with_secret_list(mut body: Json) -> Json {
     body
 }
 
-/// Refuses a URL that could never be called, whether it is probed or not.
-pub(crate) fn check_url(state: &ConfigState, spec: &DestinationSpec) -> Result<(), ApiError> {
-    let checked = state.outbound.policy().check_url(&spec.url);
-    checked
-        .map(drop)
-        .map_err(|refused| ApiError::Invalid(vec![FieldError::new("/url", refused.to_string())]))
+/// Refuses URLs that could never be called, and certificates that can't be used, whether it is probed or not.
+pub(crate) fn check_outbound(state: &ConfigState, spec: &DestinationSpec) -> Result<(), ApiError> {
+    match state.outbound.faults_of(spec, clock::now_ms()) {
+        faults if faults.is_empty() => Ok(()),
+        faults => Err(ApiError::Invalid(faults)),
+    }
 }
 
 #[cfg(test)]

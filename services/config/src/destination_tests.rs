@@ -9,7 +9,7 @@ use serde::Deserialize;
 use crate::answer;
 use crate::authenticated::Authenticated;
 use crate::definition::Stored;
-use crate::destination_input::{check_url, new_spec};
+use crate::destination_input::{check_outbound, new_spec};
 use crate::error::ApiError;
 use crate::json_body::JsonBody;
 use crate::sample_body::{Sample, mapping_to};
@@ -50,7 +50,7 @@ async fn test_unsaved(
         members.entry("name".to_owned()).or_insert_with(|| UNSAVED.into());
     }
     let mut spec = new_spec(&json)?;
-    check_url(&state, &spec)?;
+    check_outbound(&state, &spec)?;
     signing_secret::ensure(&mut spec);
     secret_fields::settle(&mut spec, &[])?;
     let sample = Sample {

@@ -13,7 +13,7 @@ use crate::answer::{self, Created};
 use crate::authenticated::Authenticated;
 use crate::change::Change;
 use crate::definition::{Definable, Stored, patched, show};
-use crate::destination_input::{check_url, new_spec, with_secret_list};
+use crate::destination_input::{check_outbound, new_spec, with_secret_list};
 use crate::error::ApiError;
 use crate::idempotency::once;
 use crate::json_body::JsonBody;
@@ -82,7 +82,7 @@ async fn create(
 ) -> Result<HttpResponse, ApiError> {
     let mode = ProbeMode::read(&request)?;
     let mut spec = new_spec(&body.json)?;
-    check_url(&state, &spec)?;
+    check_outbound(&state, &spec)?;
     once(&state, &sender, &request, &body, async |claim| {
         let made = signing_secret::ensure(&mut spec);
         secret_fields::settle(&mut spec, &[])?;
@@ -116,7 +116,7 @@ async fn read(
     Ok(answer::json(&Json::Object(show(&stored.row, &sender.workspace))))
 }
 
-/// Change a destination (JSON Merge Patch; null = back to the default); another URL, auth or TLS is probed
+/// Change a destination (JSON Merge Patch; null = back to the default); another URL, auth, TLS or proxy is probed
 #[utoipa::path(patch, path = "/api/v1/destinations/{id}", tag = "destinations", operation_id = "changeDestination",
     params(crate::openapi::IdParam, crate::openapi::WriteParams, crate::openapi::ProbeParam),
     request_body(content = DestinationSpec, content_type = "application/merge-patch+json"),
@@ -138,7 +138,7 @@ async fn patch(
     if spec == before.spec {
         return Ok(answer::json(&Json::Object(show(&before.row, &sender.workspace))));
     }
-    check_url(&state, &spec)?;
+    check_outbound(&state, &spec)?;
     let made = signing_secret::ensure(&mut spec);
     secret_fields::settle(&mut spec, &[])?;
     route_rules::check_destination(reader, &before.row, &spec).await?;

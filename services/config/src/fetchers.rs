@@ -159,6 +159,9 @@ pub(crate) fn new_spec(state: &ConfigState, body: &Json) -> Result<FetcherSpec, 
 
 /// Refuses a URL that could never be called, whatever the id.
 fn check_url(state: &ConfigState, spec: &FetcherSpec, pointer: &str) -> Result<(), ApiError> {
+    if let Some(fault) = state.outbound.faults_of_auth(&spec.auth) {
+        return Err(ApiError::Invalid(vec![fault]));
+    }
     let checked = state.outbound.policy().check_url(&spec.sample_url());
     checked
         .map(drop)

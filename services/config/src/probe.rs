@@ -7,7 +7,7 @@ use hookrail_domain::ids::DeliveryId;
 use hookrail_domain::json::{Json, Members};
 use hookrail_domain::mapping::Mapping;
 use hookrail_domain::workspace::Workspace;
-use hookrail_outbound::{AttemptError, AttemptResponse, AttemptResult};
+use hookrail_outbound::{AttemptError, AttemptResponse, AttemptResult, ConnectionProfile};
 use hookrail_runtime::clock;
 
 use crate::definition::time;
@@ -48,7 +48,10 @@ impl ProbeMode {
 
 /// Whether a change is one after which the receiver may not be reached any more.
 pub(crate) fn is_needed(before: &DestinationSpec, after: &DestinationSpec) -> bool {
-    before.url != after.url || before.auth != after.auth || before.tls != after.tls
+    before.url != after.url
+        || before.auth != after.auth
+        || before.tls != after.tls
+        || before.proxy != after.proxy
 }
 
 /// Refuses, with the attempt, where the receiver doesn't answer well.
@@ -98,9 +101,12 @@ pub(crate) async fn attempt(
 
 async fn connect(state: &ConfigState, spec: &DestinationSpec) -> Result<(), ApiError> {
     let now = clock::now_ms();
+    let profile = ConnectionProfile::of(spec, now)
+        .map_err(|error| ApiError::field(error.pointer(), error.to_string()))?;
+    let timeout_ms = u64::from(spec.timeout_ms);
     let result = state
         .outbound
-        .probe_connect(&spec.url, u64::from(spec.timeout_ms))
+        .probe_connect(&spec.url, profile.as_ref(), timeout_ms)
         .await;
     if result.error.is_none() {
         Ok(())

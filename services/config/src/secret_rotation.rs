@@ -3,7 +3,7 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use hookrail_domain::Millis;
-use hookrail_domain::destination::{DestinationSpec, Signing};
+use hookrail_domain::destination::DestinationSpec;
 use hookrail_domain::ids::SecretId;
 use hookrail_domain::json::Json;
 use hookrail_domain::render::parse_rfc3339;
@@ -20,8 +20,9 @@ use crate::error::ApiError;
 use crate::idempotency::once;
 use crate::json_body::JsonBody;
 use crate::secret_fields::is_in_use;
+use crate::signing_secret::{self, SecretForm};
 use crate::state::{ConfigState, new_id};
-use crate::{destinations, preconditions, signing_secret, sources};
+use crate::{destinations, preconditions, sources};
 
 /// How long the secrets before stay in use where the request doesn't say, milliseconds.
 const OVERLAP_MS: Millis = 24 * 3600 * 1000;
@@ -52,7 +53,7 @@ pub(crate) struct Docs;
 #[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct NewSecret {
-    /// Its value; absent = one is made, where the scheme is Standard Webhooks.
+    /// Its value; absent = one is made. A source's has to be given: its sender has it.
     secret: Option<String>,
     /// When the secrets before stop being used, RFC 3339; absent = in 24 hours.
     expires_at: Option<String>,
@@ -60,8 +61,8 @@ pub(crate) struct NewSecret {
 
 /// A definition whose secrets may be several at a time.
 trait Rotating: Definable {
-    /// The secrets in use, and whether they are Standard Webhooks'.
-    fn list(&mut self) -> Option<(&mut Vec<Secret>, bool)>;
+    /// The secrets in use, and what they are.
+    fn list(&mut self) -> Option<(&mut Vec<Secret>, SecretForm)>;
     /// Puts it in force.
     async fn put_in_force(
         change: &Change,
@@ -71,9 +72,9 @@ trait Rotating: Definable {
 }
 
 impl Rotating for SourceSpec {
-    fn list(&mut self) -> Option<(&mut Vec<Secret>, bool)> {
+    fn list(&mut self) -> Option<(&mut Vec<Secret>, SecretForm)> {
         match &mut self.auth {
-            SourceAuth::Signature { secrets, .. } => Some((secrets, false)),
+            SourceAuth::Signature { secrets, .. } => Some((secrets, SecretForm::Given)),
             _ => None,
         }
     }
@@ -88,12 +89,8 @@ impl Rotating for SourceSpec {
 }
 
 impl Rotating for DestinationSpec {
-    fn list(&mut self) -> Option<(&mut Vec<Secret>, bool)> {
-        match &mut self.signing {
-            Signing::StandardWebhooks { secrets, .. } => Some((secrets, true)),
-            Signing::Hmac { secrets, .. } => Some((secrets, false)),
-            Signing::None => None,
-        }
+    fn list(&mut self) -> Option<(&mut Vec<Secret>, SecretForm)> {
+        signing_secret::list(&mut self.signing)
     }
 
     async fn put_in_force(
@@ -213,7 +210,7 @@ async fn remove<S: Rotating>(
 /// The new secret is first in its list; what is wrong with it is told of the field that brought it.
 fn at_secret(mut errors: Vec<FieldError>) -> ApiError {
     for error in &mut errors {
-        if error.pointer == "/auth/secrets/0" {
+        if matches!(error.pointer.as_str(), "/auth/secrets/0" | "/signing/secrets/0") {
             error.pointer = "/secret".to_owned();
         }
     }
@@ -228,7 +225,7 @@ fn rotate<S: Rotating>(spec: &mut S, wanted: &NewSecret, now: Millis) -> Result<
             parse_rfc3339(text).ok_or_else(|| ApiError::field("/expires_at", "is not an RFC 3339 time"))?
         }
     };
-    let Some((secrets, is_standard)) = spec.list() else {
+    let Some((secrets, form)) = spec.list() else {
         return Err(ApiError::conflict(
             "no-rotation",
             "its authentication has no list of secrets to add to",
@@ -237,12 +234,11 @@ fn rotate<S: Rotating>(spec: &mut S, wanted: &NewSecret, now: Millis) -> Result<
     let value = match &wanted.secret {
         Some(value) if (1..=MAX_SECRET_BYTES).contains(&value.len()) => value.clone(),
         Some(_) => return Err(ApiError::field("/secret", "a secret has 1 to 16384 bytes")),
-        None if is_standard => signing_secret::make(),
-        None => return Err(ApiError::field("/secret", "is needed with this scheme")),
+        None => form
+            .make()
+            .ok_or_else(|| ApiError::field("/secret", "is needed with this scheme"))?,
     };
-    if is_standard && let Err(error) = hookrail_domain::signature::check_standard_secret(&value) {
-        return Err(ApiError::field("/secret", error.to_string()));
-    }
+    form.check(&value).map_err(|detail| ApiError::field("/secret", detail))?;
     secrets.retain(|secret| is_in_use(secret.expires_at, now));
     for secret in secrets.iter_mut() {
         secret.expires_at = Some(secret.expires_at.map_or(end, |at| at.min(end)));

@@ -1,36 +1,77 @@
-//! The secret with which a destination's requests are signed, made where its owner gave none.
+//! The secrets with which a destination's requests are signed, made where its owner gave none.
 
-use hookrail_domain::destination::{DestinationSpec, Signing};
+use hookrail_domain::destination::{DestinationSpec, Signing, SigningAlgorithm, check_standard};
 use hookrail_domain::json::Json;
 use hookrail_domain::secret::Secret;
-use hookrail_domain::signature::format_standard_secret;
+use hookrail_domain::signature::{PrivateKey, format_standard_secret};
 use hookrail_runtime::random;
+
+use crate::authenticated::hex;
 
 /// Bytes of a secret that is made here: what Standard Webhooks recommends is 24 to 64.
 const SECRET_BYTES: usize = 32;
 
-/// Makes a secret where Standard Webhooks has none; gives its text.
-pub(crate) fn ensure(spec: &mut DestinationSpec) -> Option<String> {
-    match &mut spec.signing {
-        Signing::StandardWebhooks { secrets, .. } if secrets.is_empty() => {
-            let text = make();
-            secrets.push(Secret::new(text.as_str()));
-            Some(text)
+/// What the secrets of a list are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SecretForm {
+    /// What the sender gave: none can be made here.
+    Given,
+    /// Any text: it is the key.
+    Text,
+    /// As Standard Webhooks has it.
+    Standard(SigningAlgorithm),
+}
+
+impl SecretForm {
+    /// The text of a new secret, where one can be made.
+    pub(crate) fn make(self) -> Option<String> {
+        let drawn = random::bytes::<SECRET_BYTES>();
+        match self {
+            Self::Given => None,
+            Self::Text => Some(hex(&drawn)),
+            Self::Standard(SigningAlgorithm::HmacSha256) => Some(format_standard_secret(&drawn)),
+            Self::Standard(SigningAlgorithm::Ed25519) => Some(PrivateKey::format(&drawn)),
         }
-        _ => None,
+    }
+
+    /// Refuses a text that can't be such a secret, in words.
+    pub(crate) fn check(self, secret: &str) -> Result<(), String> {
+        match self {
+            Self::Given | Self::Text => Ok(()),
+            Self::Standard(algorithm) => check_standard(algorithm, secret).map_err(|error| error.to_string()),
+        }
     }
 }
 
-/// The text of a new secret.
-pub(crate) fn make() -> String {
-    format_standard_secret(&random::bytes::<SECRET_BYTES>())
+/// The secrets of a destination's signatures, and what they are.
+pub(crate) fn list(signing: &mut Signing) -> Option<(&mut Vec<Secret>, SecretForm)> {
+    match signing {
+        Signing::None => None,
+        Signing::StandardWebhooks {
+            algorithm, secrets, ..
+        } => Some((secrets, SecretForm::Standard(*algorithm))),
+        Signing::Hmac { secrets, .. } => Some((secrets, SecretForm::Text)),
+    }
+}
+
+/// Makes a secret where there is none to sign with; gives its text.
+pub(crate) fn ensure(spec: &mut DestinationSpec) -> Option<String> {
+    let (secrets, form) = list(&mut spec.signing)?;
+    if !secrets.is_empty() {
+        return None;
+    }
+    let text = form.make()?;
+    secrets.push(Secret::new(text.as_str()));
+    Some(text)
 }
 
 /// The answer with the secret that was just made in clear, in the item of `signing.secrets` that it is.
 pub(crate) fn with_secret_shown(mut body: Json, spec: &DestinationSpec, made: Option<String>) -> Json {
-    let (Some(text), Signing::StandardWebhooks { secrets, .. }) = (made, &spec.signing) else {
-        return body;
+    let secrets = match &spec.signing {
+        Signing::StandardWebhooks { secrets, .. } | Signing::Hmac { secrets, .. } => secrets.as_slice(),
+        Signing::None => &[],
     };
+    let Some(text) = made else { return body };
     let place = secrets
         .iter()
         .position(|secret| secret.value.as_deref() == Some(text.as_str()));

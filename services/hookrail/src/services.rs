@@ -6,7 +6,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use hookrail_broker::{Broker, BrokerError, BrokerSettings};
-use hookrail_outbound::{AddressPolicy, OutboundClient, OutboundLimits};
+use hookrail_outbound::{AddressPolicy, OutboundClient, OutboundLimits, OutboundProxy};
 use hookrail_runtime::{Readiness, Secret, SettingsError};
 use hookrail_store::{Store, StoreError};
 use ipnet::IpNet;
@@ -61,13 +61,17 @@ pub(crate) async fn connect_store(
     Ok(store)
 }
 
-/// The one HTTP client, which connects to public addresses and to `allowed` networks only.
+/// The one HTTP client, which connects to public addresses and to `allowed` networks only, through the
+/// installation's proxy where there is one.
 ///
 /// # Errors
 /// When TLS can't be set up.
-pub(crate) fn outbound_client(allowed: Vec<IpNet>) -> anyhow::Result<OutboundClient> {
-    let policy = AddressPolicy::new(allowed);
-    Ok(OutboundClient::new(policy, OutboundLimits::default())?)
+pub(crate) fn outbound_client(
+    allowed: Vec<IpNet>,
+    proxy: Option<OutboundProxy>,
+) -> anyhow::Result<OutboundClient> {
+    let (policy, limits) = (AddressPolicy::new(allowed), OutboundLimits::default());
+    Ok(OutboundClient::with_proxy(policy, limits, proxy)?)
 }
 
 /// What the broker says of settings ends the process as wrong settings do.

@@ -19,7 +19,7 @@ use crate::{install, key_ring_args, welcome};
 pub(crate) async fn ingress(args: IngressArgs, context: ServiceContext) -> anyhow::Result<()> {
     let key_ring = args.key_ring.shared()?;
     let listener = args.ingress_listen.bind("ingress-listen")?;
-    let outbound = outbound_client(args.outbound.on_a_cluster())?;
+    let outbound = outbound_client(args.outbound.on_a_cluster(), args.outbound.proxy()?)?;
     run("ingress", &args.ops_listen, context, |context| async move {
         let Some(broker) = installed_broker("ingress", settings(&args.broker, &key_ring)?, &context).await?
         else {
@@ -61,7 +61,7 @@ pub(crate) async fn processor(args: ProcessorArgs, context: ServiceContext) -> a
 /// Wrong settings, or what the service can't live with.
 pub(crate) async fn dispatcher(args: DispatcherArgs, context: ServiceContext) -> anyhow::Result<()> {
     let key_ring = args.key_ring.shared()?;
-    let outbound = outbound_client(args.outbound.on_a_cluster())?;
+    let outbound = outbound_client(args.outbound.on_a_cluster(), args.outbound.proxy()?)?;
     run("dispatcher", &args.ops_listen, context, |context| async move {
         let Some(broker) =
             installed_broker("dispatcher", settings(&args.broker, &key_ring)?, &context).await?
@@ -80,7 +80,7 @@ pub(crate) async fn dispatcher(args: DispatcherArgs, context: ServiceContext) ->
 pub(crate) async fn config(args: ConfigArgs, context: ServiceContext) -> anyhow::Result<()> {
     let database = args.store.shared()?;
     let key_ring = args.key_ring.shared()?;
-    let outbound = outbound_client(args.outbound.on_a_cluster())?;
+    let outbound = outbound_client(args.outbound.on_a_cluster(), args.outbound.proxy()?)?;
     let listener = args.api_listen.bind("api-listen")?;
     run("config", &args.ops_listen, context, |context| async move {
         let ready = context.health.check("config.start");

@@ -133,7 +133,7 @@ impl Up<'_> {
         let store = services::connect_store(&database, &broker, ready).await?;
         key_ring_args::check(&broker, Some(&store)).await?;
         key_ring.keep()?;
-        let outbound = services::outbound_client(self.args.outbound.on_a_laptop())?;
+        let outbound = services::outbound_client(self.args.outbound.on_a_laptop(), self.args.outbound.proxy()?)?;
         Ok(Parts {
             broker,
             store,

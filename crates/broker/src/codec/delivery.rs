@@ -150,6 +150,7 @@ fn code(code: ErrorCode) -> v1::ErrorCode {
         ErrorCode::Expired => v1::ErrorCode::Expired,
         ErrorCode::Cancelled => v1::ErrorCode::Cancelled,
         ErrorCode::Render => v1::ErrorCode::Render,
+        ErrorCode::Auth => v1::ErrorCode::Auth,
     }
 }
 
@@ -168,6 +169,7 @@ fn from_code(code: v1::ErrorCode) -> Option<ErrorCode> {
         v1::ErrorCode::Expired => ErrorCode::Expired,
         v1::ErrorCode::Cancelled => ErrorCode::Cancelled,
         v1::ErrorCode::Render => ErrorCode::Render,
+        v1::ErrorCode::Auth => ErrorCode::Auth,
     })
 }
 
@@ -203,7 +205,7 @@ mod tests {
         let known: Vec<_> = numbers
             .map_while(|number| v1::ErrorCode::try_from(number).ok())
             .collect();
-        assert_eq!(known.len(), 12);
+        assert_eq!(known.len(), 13);
         for wire in known {
             assert_eq!(from_code(wire).map(code), Some(wire));
         }

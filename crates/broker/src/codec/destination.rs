@@ -1,7 +1,7 @@
 //! Destinations.
 
 use hookrail_domain::destination::{
-    Destination, DestinationAuth, DestinationSpec, RetryPolicy, Signing, TlsSpec,
+    ClientAuth, Destination, DestinationAuth, DestinationSpec, ProxySpec, RetryPolicy, Signed, Signing, TlsSpec,
 };
 use hookrail_domain::ids::DestinationId;
 use hookrail_domain::rate_limit::RateLimit;
@@ -27,7 +27,8 @@ pub(super) fn to_message(destination: &Destination) -> v1::DestinationDefinition
         api_key: spec.api_key.as_ref().map(secret),
         signing: Some(signing(&spec.signing)),
         tls: spec.tls.as_ref().map(tls),
-        proxy: spec.proxy.clone(),
+        proxy: None,
+        outbound_proxy: spec.proxy.as_ref().map(proxy),
         ordering: word(&spec.ordering),
         on_dead: word(&spec.on_dead),
         spread: spec.spread,
@@ -63,7 +64,7 @@ pub(super) fn from_message(
                 .transpose()?,
             signing: from_signing(message.signing)?,
             tls: message.tls.map(from_tls).transpose()?,
-            proxy: message.proxy,
+            proxy: from_proxy(message.outbound_proxy, message.proxy)?,
             ordering: from_word("destination.ordering", &message.ordering)?,
             on_dead: from_word("destination.on_dead", &message.on_dead)?,
             spread: message.spread,
@@ -95,12 +96,16 @@ pub(super) fn auth(auth: &DestinationAuth) -> v1::DestinationAuth {
             token_url,
             client_id,
             client_secret,
-            scope,
+            scopes,
+            audience,
+            client_auth,
         } => Auth::Oauth2ClientCredentials(v1::OAuth2ClientCredentials {
             token_url: token_url.clone(),
             client_id: client_id.clone(),
             client_secret: Some(secret(client_secret)),
-            scope: scope.clone(),
+            scope: (!scopes.is_empty()).then(|| scopes.join(" ")),
+            audience: audience.clone(),
+            client_auth: Some(word(client_auth)),
         }),
     };
     v1::DestinationAuth { auth: Some(auth) }
@@ -126,7 +131,12 @@ pub(super) fn from_auth(auth: Option<v1::DestinationAuth>) -> Result<Destination
             token_url: oauth.token_url,
             client_id: oauth.client_id,
             client_secret: from_secret(FIELD, oauth.client_secret)?,
-            scope: oauth.scope,
+            scopes: words(oauth.scope.as_deref()),
+            audience: oauth.audience,
+            client_auth: match oauth.client_auth {
+                None => ClientAuth::default(),
+                Some(place) => from_word(FIELD, &place)?,
+            },
         },
     })
 }
@@ -135,7 +145,9 @@ fn signing(signing: &Signing) -> v1::Signing {
     use v1::signing::Signing as Wire;
     let signing = match signing {
         Signing::None => Wire::None(v1::None {}),
-        Signing::StandardWebhooks { algorithm, secrets } => Wire::StandardWebhooks(v1::StandardWebhooks {
+        Signing::StandardWebhooks {
+            algorithm, secrets, ..
+        } => Wire::StandardWebhooks(v1::StandardWebhooks {
             algorithm: word(algorithm),
             secrets: secrets.iter().map(secret).collect(),
         }),
@@ -143,12 +155,20 @@ fn signing(signing: &Signing) -> v1::Signing {
             header,
             algorithm,
             encoding,
+            prefix,
+            signed,
+            timestamp_header,
+            multiple,
             secrets,
         } => Wire::Hmac(v1::HmacSigning {
             header: header.clone(),
-            algorithm: algorithm.clone(),
-            encoding: encoding.clone(),
+            algorithm: word(algorithm),
+            encoding: word(encoding),
             secrets: secrets.iter().map(secret).collect(),
+            prefix: prefix.clone(),
+            signed: Some(word(signed)),
+            timestamp_header: timestamp_header.clone(),
+            multiple: *multiple,
         }),
     };
     v1::Signing {
@@ -165,11 +185,20 @@ fn from_signing(signing: Option<v1::Signing>) -> Result<Signing, CodecError> {
             Wire::StandardWebhooks(standard) => Signing::StandardWebhooks {
                 algorithm: from_word(FIELD, &standard.algorithm)?,
                 secrets: from_secrets(FIELD, standard.secrets)?,
+                // For people who read the definition: nothing is signed with them.
+                public_keys: Vec::new(),
             },
             Wire::Hmac(hmac) => Signing::Hmac {
                 header: hmac.header,
-                algorithm: hmac.algorithm,
-                encoding: hmac.encoding,
+                algorithm: from_word(FIELD, &hmac.algorithm)?,
+                encoding: from_word(FIELD, &hmac.encoding)?,
+                prefix: hmac.prefix,
+                signed: match hmac.signed {
+                    None => Signed::default(),
+                    Some(signed) => from_word(FIELD, &signed)?,
+                },
+                timestamp_header: hmac.timestamp_header,
+                multiple: hmac.multiple,
                 secrets: from_secrets(FIELD, hmac.secrets)?,
             },
         },
@@ -179,8 +208,9 @@ fn from_signing(signing: Option<v1::Signing>) -> Result<Signing, CodecError> {
 fn tls(tls: &TlsSpec) -> v1::Tls {
     v1::Tls {
         ca: tls.ca.clone(),
-        certificate: tls.certificate.clone(),
-        key: tls.key.as_ref().map(secret),
+        certificate: tls.client_certificate.clone(),
+        key: tls.client_key.as_ref().map(secret),
+        server_name: tls.server_name.clone(),
     }
 }
 
@@ -188,11 +218,43 @@ fn from_tls(tls: v1::Tls) -> Result<TlsSpec, CodecError> {
     let key = tls.key;
     Ok(TlsSpec {
         ca: tls.ca,
-        certificate: tls.certificate,
-        key: key
+        client_certificate: tls.certificate,
+        client_key: key
             .map(|key| from_secret("destination.tls.key", Some(key)))
             .transpose()?,
+        server_name: tls.server_name,
     })
+}
+
+fn proxy(proxy: &ProxySpec) -> v1::Proxy {
+    v1::Proxy {
+        url: proxy.url.clone(),
+        username: proxy.username.clone(),
+        password: proxy.password.as_ref().map(secret),
+    }
+}
+
+fn from_proxy(proxy: Option<v1::Proxy>, before: Option<String>) -> Result<Option<ProxySpec>, CodecError> {
+    let bare = |url| v1::Proxy {
+        url,
+        ..v1::Proxy::default()
+    };
+    let Some(proxy) = proxy.or_else(|| before.map(bare)) else {
+        return Ok(None);
+    };
+    let password = proxy.password;
+    Ok(Some(ProxySpec {
+        url: proxy.url,
+        username: proxy.username,
+        password: password
+            .map(|password| from_secret("destination.proxy.password", Some(password)))
+            .transpose()?,
+    }))
+}
+
+fn words(text: Option<&str>) -> Vec<String> {
+    let words = text.unwrap_or_default().split(' ').filter(|word| !word.is_empty());
+    words.map(str::to_owned).collect()
 }
 
 pub(super) fn retry(retry: &RetryPolicy) -> v1::RetryPolicy {

@@ -68,7 +68,7 @@ const DESTINATION_SPEC: &str = r#"{
     "name": "crm", "notification_type": "rest", "url": "https://receiver.example/hook", "method": "PATCH", "enabled": false,
     "labels": {"team": "north"}, "events": ["entity.updated", "order.paid"], "format": "cloudevents-binary",
     "headers": {"X-Team": "north"}, "auth": {"type": "none"}, "api_key": "key-of-the-receiver",
-    "signing": {"type": "none"}, "tls": {"ca": "ca", "certificate": "cert", "key": "pem"}, "proxy": "http://proxy.example/",
+    "signing": {"type": "none"}, "tls": {"ca": "ca", "client_certificate": "cert", "client_key": "pem"}, "proxy": {"url": "http://proxy.example/"},
     "ordering": "key", "on_dead": "hold", "spread": 4, "timeout_ms": 7000,
     "retry": {"initial_ms": 100, "multiplier": 1.5, "max_ms": 9000, "jitter": 0.25, "give_up_after_ms": 60000,
         "max_attempts": 7, "permanent_statuses": [400, 410]},
@@ -93,7 +93,7 @@ const DESTINATION_AUTHS: [(&str, &str, &str); 4] = [
     ),
     (
         "entry_destination_oauth2",
-        r#"{"type": "oauth2_client_credentials", "token_url": "https://token.example/", "client_id": "c", "client_secret": "s", "scope": "all"}"#,
+        r#"{"type": "oauth2_client_credentials", "token_url": "https://token.example/", "client_id": "c", "client_secret": "s", "scopes": ["all"]}"#,
         r#"{"type": "hmac", "header": "X-Signature", "algorithm": "sha512", "encoding": "base64", "secrets": ["a"]}"#,
     ),
 ];

@@ -9,7 +9,7 @@ use super::{
     template::{MAX_TEMPLATE_BYTES, Template},
 };
 use crate::{
-    destination::{MAX_TIMEOUT_MS, MAX_URL_BYTES, check_auth, check_header},
+    destination::{MAX_TIMEOUT_MS, MAX_URL_BYTES, check_header},
     entity::{MAX_UNIQUE_ID_PATHS, UniqueId},
     json::Json,
     validation::{self, Faults, FieldError},
@@ -37,7 +37,7 @@ impl FetcherSpec {
         self.check_body(&mut faults);
         self.check_asks(&mut faults);
         self.check_limits(&mut faults);
-        check_auth(&self.auth, &mut faults);
+        self.auth.check(&mut faults);
         faults.finish()
     }
 

@@ -16,7 +16,7 @@ pub const SECRET_PREFIX: &str = "whsec_";
 pub const KEY_BYTES: std::ops::RangeInclusive<usize> = 24..=64;
 
 /// Base64 that is written with padding and read with or without.
-const BASE64: GeneralPurpose = GeneralPurpose::new(
+pub(super) const BASE64: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
@@ -30,6 +30,8 @@ pub enum SecretError {
     Base64,
     #[error("a secret has 24 to 64 bytes once decoded")]
     Length,
+    #[error("an ed25519 secret is whsk_ and base64 of a seed of 32 bytes, or of seed and public key")]
+    PrivateKey,
 }
 
 /// A key ready to sign. Its `Debug` shows nothing of it.

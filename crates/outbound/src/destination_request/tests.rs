@@ -1,5 +1,5 @@
-use hookrail_domain::destination::SigningAlgorithm;
-use hookrail_domain::signature::format_standard_secret;
+use hookrail_domain::destination::{Signing, SigningAlgorithm};
+use hookrail_domain::signature::{SigningKey, format_standard_secret};
 
 use super::*;
 
@@ -117,6 +117,7 @@ fn a_signature_by_every_secret_in_use_is_sent_and_not_kept() {
     let signing = Signing::StandardWebhooks {
         algorithm: SigningAlgorithm::HmacSha256,
         secrets: vec![first, second, over],
+        public_keys: Vec::new(),
     };
     let made = made(&DestinationSpec {
         signing,
@@ -164,6 +165,7 @@ fn a_secret_that_can_not_be_used_is_named_by_its_place() {
         let signing = Signing::StandardWebhooks {
             algorithm: Default::default(),
             secrets,
+            public_keys: Vec::new(),
         };
         assert_eq!(
             pointer(DestinationSpec {
@@ -190,6 +192,7 @@ fn with_get_the_members_are_in_the_url_and_an_empty_body_is_signed() {
     spec.signing = Signing::StandardWebhooks {
         algorithm: Default::default(),
         secrets: vec![secret],
+        public_keys: Vec::new(),
     };
     let content = |body: &'static str| RequestContent {
         webhook_id: "dlv_1",

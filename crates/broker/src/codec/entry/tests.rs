@@ -1,5 +1,8 @@
 use hookrail_domain::api_key::ApiKey;
-use hookrail_domain::destination::{Destination, DestinationAuth, DestinationSpec, Signing, TlsSpec};
+use hookrail_domain::destination::{
+    ClientAuth, Destination, DestinationAuth, DestinationSpec, HmacEncoding, HmacHash, ProxySpec, Signed, Signing,
+    TlsSpec,
+};
 use hookrail_domain::fetcher::Fetcher;
 use hookrail_domain::ids::{DestinationId, FetcherId, KeyId, RouteId, SecretId, SourceId, WorkspaceId};
 use hookrail_domain::route::{Route, RouteSpec};
@@ -99,22 +102,34 @@ fn destinations_survive_the_wire_with_their_secrets() {
         api_key: Some(secret("key")),
         tls: Some(TlsSpec {
             ca: Some("ca".into()),
-            certificate: None,
-            key: Some(secret("k")),
+            client_certificate: None,
+            client_key: Some(secret("k")),
+            server_name: Some("n".into()),
+        }),
+        proxy: Some(ProxySpec {
+            url: "socks5://p:1080".into(),
+            username: Some("u".into()),
+            password: Some(secret("p")),
         }),
         ..DestinationSpec::default()
     };
     let hmac = Signing::Hmac {
         header: "h".into(),
-        algorithm: "sha256".into(),
-        encoding: "hex".into(),
+        algorithm: HmacHash::Sha1,
+        encoding: HmacEncoding::Base64,
+        prefix: "v0=".into(),
+        signed: Signed::TimestampBody,
+        timestamp_header: Some("t".into()),
+        multiple: true,
         secrets: vec![secret("a"), secret("b")],
     };
     let oauth = DestinationAuth::Oauth2ClientCredentials {
         token_url: "https://t/".into(),
         client_id: "c".into(),
         client_secret: secret("s"),
-        scope: None,
+        scopes: vec!["a".into(), "b".into()],
+        audience: Some("x".into()),
+        client_auth: ClientAuth::Body,
     };
     let header = DestinationAuth::Header {
         name: "a".into(),
