@@ -1,6 +1,10 @@
 //! Event types: what routes and destinations can subscribe to.
 
+mod own;
+
 use serde::{Deserialize, Serialize};
+
+pub use own::{EventTypeSpec, MAX_PART_BYTES};
 
 /// A webhook was accepted and its source's filter let it through.
 pub const WEBHOOK_RECEIVED: &str = "webhook.received";

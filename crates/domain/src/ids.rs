@@ -113,6 +113,8 @@ ids! {
     RouteId = "rte_";
     /// A fetcher.
     FetcherId = "ftc_";
+    /// An event type of one's own.
+    EventTypeId = "ety_";
     /// An event.
     EventId = "evt_";
     /// A delivery.

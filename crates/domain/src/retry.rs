@@ -250,7 +250,7 @@ mod tests {
     #[test]
     fn failures_without_an_answer_retry_except_render() {
         use ErrorCode::*;
-        for code in [Dns, Connect, Tls, Timeout, AddressRefused, Body, Proxy] {
+        for code in [Dns, Connect, Tls, Timeout, AddressRefused, Body, Proxy, Auth] {
             check(
                 AttemptResult::Failed(code),
                 2,
@@ -291,6 +291,29 @@ mod tests {
                 code: ErrorCode::Status
             }
         );
+    }
+
+    #[test]
+    fn a_proxy_s_failures_use_up_no_attempts_and_say_nothing_of_the_receiver() {
+        let failed = AttemptResult::Failed(ErrorCode::Proxy);
+        check(
+            failed,
+            9,
+            Verdict::Retry {
+                after_ms: 60_000,
+                code: ErrorCode::Proxy,
+            },
+        );
+        assert!(failed.was_not_sent() && !failed.shows_life(&policy()));
+        let token = AttemptResult::Failed(ErrorCode::Auth);
+        check(
+            token,
+            9,
+            Verdict::Dead {
+                code: ErrorCode::Auth,
+            },
+        );
+        assert!(!token.was_not_sent());
     }
 
     #[test]
@@ -351,7 +374,7 @@ mod tests {
         for other in [302, 404, 410, 429, 500, 503] {
             check(status(other), 9_000, Verdict::Dead { code: Status });
         }
-        for code in [Dns, Connect, Tls, Proxy] {
+        for code in [Dns, Connect, Tls, Proxy, Auth] {
             let (failed, after_ms) = (AttemptResult::Failed(code), 5_000);
             check(failed, 6_000, Verdict::Retry { after_ms, code });
             check(failed, 5_999, Verdict::Dead { code });

@@ -35,6 +35,10 @@ impl StackMaker {
     ///
     /// # Errors
     /// Certificates or a key that can't be used.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place that makes an HTTP client"
+    )]
     pub(crate) fn make(&self, profile: &ConnectionProfile) -> Result<HttpStack, TlsFault> {
         let tls = tls::client_config(&profile.tls)?;
         let server_name = profile.tls.server_name.clone();

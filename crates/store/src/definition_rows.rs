@@ -1,4 +1,4 @@
-//! Sources, destinations, routes and fetchers: four tables of the same shape.
+//! Sources, destinations, routes, fetchers and event types: tables of the same shape.
 //!
 //! A definition's rules are JSON text that this crate doesn't read. Secrets' values are in a table of
 //! their own.
@@ -21,15 +21,18 @@ pub enum DefinitionTable {
     Routes,
     /// How entities are got by their ids.
     Fetchers,
+    /// What one's own events are.
+    EventTypes,
 }
 
 impl DefinitionTable {
-    fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Sources => "sources",
             Self::Destinations => "destinations",
             Self::Routes => "routes",
             Self::Fetchers => "fetchers",
+            Self::EventTypes => "event_types",
         }
     }
 }
@@ -57,7 +60,7 @@ pub struct DefinitionRow {
     pub updated_at: Millis,
 }
 
-const COLUMNS: &str = "id, workspace_id, name, spec, token, old_names, revision, created_at, updated_at";
+pub(crate) const COLUMNS: &str = "id, workspace_id, name, spec, token, old_names, revision, created_at, updated_at";
 
 /// Adds a definition.
 ///
@@ -198,7 +201,7 @@ pub async fn count<C: ConnectionTrait>(
     row.as_ref().map_or(Ok(0), |row| column(row, "n"))
 }
 
-fn read(row: &QueryResult) -> Result<DefinitionRow, StoreError> {
+pub(crate) fn read(row: &QueryResult) -> Result<DefinitionRow, StoreError> {
     Ok(DefinitionRow {
         id: column(row, "id")?,
         workspace_id: column(row, "workspace_id")?,

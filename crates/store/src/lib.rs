@@ -44,6 +44,7 @@ pub use transaction::WriteTransaction;
 // definitions
 pub mod api_keys;
 pub mod audit;
+pub mod definition_names;
 pub mod definition_rows;
 pub mod definition_uses;
 pub mod idempotency;

@@ -3,8 +3,9 @@
 
 use hookrail_domain::Millis;
 use hookrail_domain::destination::DestinationSpec;
+use hookrail_domain::event_type::EventTypeSpec;
 use hookrail_domain::fetcher::FetcherSpec;
-use hookrail_domain::ids::{DestinationId, FetcherId, Id, RouteId, SourceId};
+use hookrail_domain::ids::{DestinationId, EventTypeId, FetcherId, Id, RouteId, SourceId};
 use hookrail_domain::json::{Json, Members};
 use hookrail_domain::render::format_millis;
 use hookrail_domain::route::RouteSpec;
@@ -136,6 +137,25 @@ impl Definable for FetcherSpec {
 
     fn secrets(&mut self) -> Vec<&mut Secret> {
         self.secrets_mut()
+    }
+}
+
+impl Definable for EventTypeSpec {
+    type Id = EventTypeId;
+    const TABLE: DefinitionTable = DefinitionTable::EventTypes;
+    const WHAT: &'static str = "event type";
+    const PATH: &'static str = "/api/v1/event-types";
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn check(&self) -> Result<(), Vec<FieldError>> {
+        self.validate()
+    }
+
+    fn secrets(&mut self) -> Vec<&mut Secret> {
+        Vec::new()
     }
 }
 

@@ -56,6 +56,7 @@ async fn test_unsaved(
     let sample = Sample {
         workspace: &sender.workspace,
         event_type: PING,
+        data: &event_types::sample_data(PING),
         mapping: None,
     };
     let (attempt, _) = probe::attempt(&state, &spec, sample).await?;
@@ -74,9 +75,8 @@ async fn test_saved(
 ) -> Result<HttpResponse, ApiError> {
     let wanted: TestRequest = body.read()?;
     let event_type = wanted.event_type.as_deref().unwrap_or(PING);
-    if !event_types::is_known(event_type) {
-        return Err(ApiError::field("/event_type", "there is no such event type"));
-    }
+    let data = event_types::sample_of(&state, &sender.workspace_id(), event_type).await?;
+    let data = data.ok_or_else(|| ApiError::field("/event_type", "there is no such event type"))?;
     let reader = state.store.reader();
     let stored =
         Stored::<DestinationSpec>::find_with_secrets(reader, &state.key_ring, &sender.workspace_id(), &id)
@@ -85,6 +85,7 @@ async fn test_saved(
     let sample = Sample {
         workspace: &sender.workspace,
         event_type,
+        data: &data,
         mapping: mapping.as_ref(),
     };
     let (attempt, _) = probe::attempt(&state, &stored.spec, sample).await?;

@@ -1,25 +1,32 @@
 //! `/event-types`: what routes and destinations can subscribe to, each with a schema and a sample.
 
 use actix_web::{HttpResponse, web};
-use hookrail_domain::event_type::BUILT_IN;
+use hookrail_domain::event_type::{BUILT_IN, EventTypeSpec, is_type_name};
 use hookrail_domain::json::Json;
+use hookrail_domain::workspace::Workspace;
+use hookrail_store::{DefinitionRow, DefinitionTable, IdPage, definition_names};
 
 use crate::answer;
 use crate::authenticated::Authenticated;
 use crate::error::ApiError;
+use crate::own_event_types;
 use crate::paging::{PageQuery, page};
+use crate::state::ConfigState;
 
 pub(crate) fn configure(config: &mut web::ServiceConfig) {
     config
         .service(
             web::resource("/event-types")
                 .route(web::get().to(list))
-                .route(web::head().to(list)),
+                .route(web::head().to(list))
+                .route(web::post().to(own_event_types::create)),
         )
         .service(
             web::resource("/event-types/{name}")
                 .route(web::get().to(read))
-                .route(web::head().to(read)),
+                .route(web::head().to(read))
+                .route(web::patch().to(own_event_types::patch))
+                .route(web::delete().to(own_event_types::delete)),
         );
 }
 
@@ -27,40 +34,113 @@ pub(crate) fn configure(config: &mut web::ServiceConfig) {
 #[openapi(paths(list, read))]
 pub(crate) struct Docs;
 
-/// List the event types, each with a sample of a delivery's body
+/// One line of the list.
+enum Listed {
+    BuiltIn(&'static str),
+    Own(DefinitionRow),
+}
+
+impl Listed {
+    fn name(&self) -> &str {
+        match self {
+            Self::BuiltIn(name) => name,
+            Self::Own(row) => &row.name,
+        }
+    }
+
+    fn show(&self, workspace: &Workspace) -> Json {
+        match self {
+            Self::BuiltIn(name) => show(name),
+            Self::Own(row) => Json::Object(own_event_types::show(row, workspace)),
+        }
+    }
+}
+
+/// List the event types by name: those of Hookrail's own with a sample of a delivery's body, and one's own
 #[utoipa::path(get, path = "/api/v1/event-types", tag = "event types", operation_id = "listEventTypes",
     params(crate::openapi::ListParams), responses((status = 200, description = "A page of event types")))]
-async fn list(_: Authenticated, query: PageQuery) -> Result<HttpResponse, ApiError> {
-    let mut names = BUILT_IN.to_vec();
+async fn list(
+    state: web::Data<ConfigState>,
+    sender: Authenticated,
+    query: PageQuery,
+) -> Result<HttpResponse, ApiError> {
     // They have no age; the order in which they are listed is the one of their names.
-    names.sort_unstable();
+    let (wanted, reader, workspace) = (query.by_id(), state.store.reader(), sender.workspace_id());
+    let own = definition_names::list(reader, DefinitionTable::EventTypes, &workspace, &wanted).await?;
+    let mut all: Vec<Listed> = built_in(&wanted).map(Listed::BuiltIn).collect();
+    all.extend(own.into_iter().map(Listed::Own));
+    all.sort_unstable_by(|a, b| a.name().cmp(b.name()));
     if query.newest_first {
-        names.reverse();
+        all.reverse();
     }
-    let after = query.after.as_deref();
-    names.retain(|name| match after {
-        Some(after) if query.newest_first => *name < after,
+    all.truncate(query.limit_rows() + 1);
+    Ok(page(
+        &query,
+        all,
+        |listed| listed.name().to_owned(),
+        |listed| listed.show(&sender.workspace),
+    ))
+}
+
+/// The built-in names behind the page's beginning.
+fn built_in(wanted: &IdPage) -> impl Iterator<Item = &'static str> + '_ {
+    BUILT_IN.into_iter().filter(|name| match wanted.after.as_deref() {
+        Some(after) if wanted.newest_first => *name < after,
         Some(after) => *name > after,
         None => true,
-    });
-    Ok(page(&query, names, |name| (*name).to_owned(), |name| show(name)))
+    })
 }
 
 /// Read an event type
 #[utoipa::path(get, path = "/api/v1/event-types/{name}", tag = "event types", operation_id = "readEventType",
     params(("name" = String, Path, description = "The event type's name")),
     responses((status = 200, description = "The event type"), (status = 404, body = crate::openapi::ProblemDocument)))]
-async fn read(_: Authenticated, name: web::Path<String>) -> Result<HttpResponse, ApiError> {
-    if is_known(&name) {
-        Ok(answer::json(&show(&name)))
-    } else {
-        Err(ApiError::NotFound("event type"))
+async fn read(
+    state: web::Data<ConfigState>,
+    sender: Authenticated,
+    name: web::Path<String>,
+) -> Result<HttpResponse, ApiError> {
+    if is_built_in(&name) {
+        return Ok(answer::json(&show(&name)));
     }
+    let workspace = sender.workspace_id();
+    // What can be no name is in no table; asking with it would only show a database its oddities.
+    let asked = Some(name.as_str()).filter(|name| is_type_name(name));
+    let asked = asked.ok_or(ApiError::NotFound("event type"))?;
+    let row = definition_names::find(state.store.reader(), DefinitionTable::EventTypes, &workspace, asked).await?;
+    let row = row.ok_or(ApiError::NotFound("event type"))?;
+    Ok(answer::json(&Json::Object(own_event_types::show(&row, &sender.workspace))))
 }
 
-/// Whether there is such an event type.
-pub(crate) fn is_known(name: &str) -> bool {
+/// Whether it is a type of Hookrail's own.
+pub(crate) fn is_built_in(name: &str) -> bool {
     BUILT_IN.contains(&name)
+}
+
+/// What the `data` of an event of this type may look like; `None` where there is no such type.
+pub(crate) async fn sample_of(
+    state: &ConfigState,
+    workspace_id: &str,
+    name: &str,
+) -> Result<Option<Json>, ApiError> {
+    if is_built_in(name) {
+        return Ok(Some(sample_data(name)));
+    }
+    if !is_type_name(name) {
+        return Ok(None);
+    }
+    let own = own_event_types::find(state.store.reader(), workspace_id, name).await?;
+    Ok(own.map(|spec: EventTypeSpec| spec.sample.unwrap_or_else(Json::object)))
+}
+
+/// The body that receivers get of an event of one's own, in the format `event`.
+pub(crate) fn body_of(name: &str, data: Json) -> Json {
+    Json::from([
+        ("event_time", "2026-01-01T00:00:00.000Z".into()),
+        ("event_type", name.into()),
+        ("current_context", Json::Null),
+        ("data", data),
+    ])
 }
 
 /// What the `data` of an event of this type may look like.

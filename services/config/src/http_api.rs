@@ -8,7 +8,7 @@ use crate::authenticated::authenticate;
 use crate::{
     audit, console, deliveries, delivery_commands, destination_tests, destinations, entities,
     entity_deletion, entity_history, event_response, event_types, events, fetcher_tests, fetchers, imports,
-    lanes, openapi, posted_events, preview, rekey, replays, routes, secret_rotation, signature_schemes,
+    lanes, openapi, own_event_types, posted_events, preview, rekey, replays, routes, secret_rotation, signature_schemes,
     source_keys, source_status, sources, stats, test_events, tokens, workspaces,
 };
 
@@ -84,6 +84,7 @@ pub(crate) fn documents() -> Vec<utoipa::openapi::OpenApi> {
         fetcher_tests::Docs::openapi(),
         fetchers::Docs::openapi(),
         event_types::Docs::openapi(),
+        own_event_types::Docs::openapi(),
         workspaces::Docs::openapi(),
         tokens::Docs::openapi(),
         audit::Docs::openapi(),

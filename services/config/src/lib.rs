@@ -24,6 +24,7 @@ mod error;
 mod problem_bodies;
 // Definitions
 mod change;
+mod data_schema;
 mod definition;
 mod fetcher_rules;
 mod line_chunks;
@@ -66,6 +67,7 @@ mod found_event;
 mod lanes;
 mod owner;
 mod parameters;
+mod own_event_types;
 mod posted_events;
 mod preview;
 mod preview_change;

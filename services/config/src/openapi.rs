@@ -9,6 +9,7 @@
 
 use actix_web::{HttpResponse, web};
 use hookrail_domain::destination::DestinationSpec;
+use hookrail_domain::event_type::EventTypeSpec;
 use hookrail_domain::fetcher::FetcherSpec;
 use hookrail_domain::route::RouteSpec;
 use hookrail_domain::source::SourceSpec;
@@ -91,6 +92,15 @@ pub(crate) fn fetcher_example() -> serde_json::Value {
     serde_json::json!({
         "name": "customers", "type": "customer", "url": "https://api.example.com/users/{{id}}",
         "auth": {"type": "bearer", "token": "…"}, "entity_path": "$.data", "unique_id": "$.id"
+    })
+}
+
+/// An example of an event type.
+pub(crate) fn event_type_example() -> serde_json::Value {
+    serde_json::json!({
+        "name": "order.paid", "description": "An order was paid",
+        "schema": {"type": "object", "required": ["id"], "properties": {"id": {"type": "integer"}}},
+        "sample": {"id": 42}
     })
 }
 
@@ -194,6 +204,20 @@ pub(crate) struct FetcherRead {
     spec: FetcherSpec,
     #[serde(flatten)]
     stored: Stored,
+}
+
+/// An event type of one's own as it is read.
+#[derive(ToSchema)]
+pub(crate) struct EventTypeRead {
+    #[serde(flatten)]
+    spec: EventTypeSpec,
+    #[serde(flatten)]
+    stored: Stored,
+    /// False: those of Hookrail's own have no owner.
+    built_in: bool,
+    /// What receivers get of the sample, in the format `event`.
+    #[schema(value_type = Object)]
+    body: (),
 }
 
 /// A page of fetchers.

@@ -15,6 +15,7 @@ use crate::authenticated::Authenticated;
 use crate::error::ApiError;
 use crate::idempotency::once;
 use crate::json_body::JsonBody;
+use crate::own_event_types;
 use crate::state::ConfigState;
 use crate::store_event::{StoredEvent, new_event, revision_in_force, store_event};
 
@@ -29,7 +30,8 @@ pub(crate) struct Docs;
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PostedEvent {
-    /// Its type: words joined by dots, none of the built-in ones.
+    /// Its type: words joined by dots, none of the built-in ones. Where it is one of `/event-types` with a
+    /// schema, `data` has to fit that.
     event_type: String,
     /// What it is about.
     #[schema(value_type = serde_json::Value)]
@@ -105,6 +107,10 @@ pub(crate) async fn post(
 ) -> Result<HttpResponse, ApiError> {
     let mut posted: PostedEvent = body.read()?;
     posted.check()?;
+    let own = own_event_types::find(state.store.reader(), &sender.workspace_id(), &posted.event_type).await?;
+    if let Some(spec) = own {
+        own_event_types::check_event(&spec, &posted.data)?;
+    }
     once(&state, &sender, &request, &body, async |claim| {
         // Where the answer is lost, the log still knows the event by the request's key.
         let key = claim.key().map(str::to_owned);

@@ -14,7 +14,7 @@ use crate::definition::time;
 use crate::error::ApiError;
 use crate::sample_body::Sample;
 use crate::state::{ConfigState, new_id};
-use crate::test_request;
+use crate::{event_types, test_request};
 
 /// How far a probe goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,6 +69,7 @@ pub(crate) async fn check(
             let sample = Sample {
                 workspace,
                 event_type: PING,
+                data: &event_types::sample_data(PING),
                 mapping,
             };
             let (attempt, is_success) = attempt(state, spec, sample).await?;

@@ -14,7 +14,6 @@ use hookrail_store::DefinitionRow;
 use hookrail_store::sea_orm::ConnectionTrait;
 
 use crate::error::ApiError;
-use crate::event_types;
 use crate::route_rules::routes_using;
 use crate::state::new_id;
 
@@ -34,6 +33,8 @@ pub(crate) struct SampleBody {
 pub(crate) struct Sample<'a> {
     pub(crate) workspace: &'a Workspace,
     pub(crate) event_type: &'a str,
+    /// The event's data.
+    pub(crate) data: &'a Json,
     /// The mapping of a route to the destination; without one a mapped body is that of the format `event`.
     pub(crate) mapping: Option<&'a Mapping>,
 }
@@ -46,7 +47,7 @@ impl Sample<'_> {
     pub(crate) fn body(&self, spec: &DestinationSpec, now: Millis) -> Result<SampleBody, MappingError> {
         let event = new_id::<EventId>();
         let event_id = event.to_string();
-        let data = event_types::sample_data(self.event_type);
+        let data = self.data;
         let body = EventBody {
             event_time: now,
             event_type: self.event_type,
@@ -58,7 +59,7 @@ impl Sample<'_> {
                 previous_fields: None,
                 query: None,
             }),
-            data: &data,
+            data,
         };
         let cloud_event = CloudEvent {
             event,
@@ -67,7 +68,7 @@ impl Sample<'_> {
             event_type: self.event_type,
             entity: None,
             time: now,
-            data: CloudEventData::Json(&data),
+            data: CloudEventData::Json(data),
         };
         let json = |bytes| SampleBody {
             content_type: "application/json",
@@ -87,7 +88,7 @@ impl Sample<'_> {
             },
             (Format::CloudeventsBinary, _) => SampleBody {
                 headers: cloud_event.to_headers(),
-                ..json(Json::to_compact_vec(&data))
+                ..json(data.to_compact_vec())
             },
         })
     }

@@ -31,6 +31,8 @@ mod imports;
 mod knowing;
 #[path = "suite/operations.rs"]
 mod operations;
+#[path = "suite/outbound.rs"]
+mod outbound;
 #[path = "suite/parking.rs"]
 mod parking;
 #[path = "suite/payloads.rs"]
@@ -150,6 +152,10 @@ const SCENARIOS: &[(&str, Scenario)] = scenarios! {
         bodies_of_every_kind_become_data,
         a_repetition_is_told_from_a_new_event;
     shapes: receivers_get_what_they_want;
+    outbound: every_format_goes_by_every_method_with_every_credential,
+        a_probe_says_what_happened,
+        event_types_of_one_s_own_are_kept_to,
+        signatures_verify_while_a_secret_is_rotated;
     imports: an_import_loads_every_line_once_though_its_worker_is_killed,
         an_import_waits_for_its_source_and_can_be_stopped,
         rules_are_tried_before_they_are_saved,

@@ -200,3 +200,53 @@ fn check_own_header(name: &str, pointer: &str, taken: impl Fn(&str) -> bool, fau
     let is_free = !is_header_name(name) || !taken(name);
     faults.require(is_free, pointer, "is a header that the destination sends already");
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::destination::DestinationSpec;
+
+    fn check(members: &str, expected: &[&str]) {
+        let text = format!(r#"{{"name":"d","url":"https://r.example/",{members}}}"#);
+        let spec: DestinationSpec = serde_json::from_str(&text).unwrap();
+        let faults = spec.validate().err().unwrap_or_default();
+        let pointers: Vec<_> = faults.iter().map(|fault| fault.pointer.as_str()).collect();
+        assert_eq!(pointers, expected, "{members}");
+    }
+
+    #[test]
+    fn what_can_not_sign_is_refused_by_its_part() {
+        check(r#""signing":{"type":"hmac","header":"X-Signature"}"#, &[]);
+        check(
+            r#""signing":{"type":"hmac","header":"Host","prefix":"\u0000","timestamp_header":"a b","secrets":["a"]}"#,
+            &["/signing/header", "/signing/timestamp_header", "/signing/prefix"],
+        );
+        check(
+            r#""headers":{"X-Team":"a"},"signing":{"type":"hmac","header":"x-team","timestamp_header":"X-Team"}"#,
+            &["/signing/header", "/signing/timestamp_header"],
+        );
+        check(
+            r#""auth":{"type":"bearer","token":"t"},"api_key":"k","signing":{"type":"hmac","header":"Authorization",
+                "timestamp_header":"X-Api-Key"}"#,
+            &["/signing/header", "/signing/timestamp_header"],
+        );
+        let standard = |algorithm: &str, secret: &str| {
+            format!(r#""signing":{{"type":"standard_webhooks","algorithm":"{algorithm}","secrets":["{secret}"]}}"#)
+        };
+        let (hmac, ed25519) = (
+            "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+            "whsk_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
+        );
+        check(&standard("hmac-sha256", hmac), &[]);
+        check(&standard("ed25519", ed25519), &[]);
+        check(&standard("hmac-sha256", ed25519), &["/signing/secrets/0"]);
+        check(&standard("ed25519", hmac), &["/signing/secrets/0"]);
+    }
+
+    #[test]
+    fn certificates_come_with_their_key_and_the_other_way_round() {
+        check(r#""tls":{"client_certificate":"c","client_key":"k","server_name":"a.example"}"#, &[]);
+        check(r#""tls":{"client_certificate":"c"}"#, &["/tls/client_key"]);
+        check(r#""tls":{"client_key":"k"}"#, &["/tls/client_certificate"]);
+        check(r#""tls":{"server_name":"https://a.example"}"#, &["/tls/server_name"]);
+    }
+}

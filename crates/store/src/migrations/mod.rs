@@ -8,6 +8,7 @@ mod bodies;
 mod data;
 mod definitions;
 mod entities;
+mod event_types;
 mod fetchers;
 mod trimming;
 
@@ -29,6 +30,7 @@ impl MigratorTrait for Migrations {
         steps.extend(trimming::steps());
         steps.extend(bodies::steps());
         steps.extend(audit::steps());
+        steps.extend(event_types::steps());
         steps
     }
 }
