@@ -10,6 +10,7 @@ use crate::error::ClientError;
 use crate::events::EventsCommand;
 use crate::export::ExportArgs;
 use crate::listen::ListenArgs;
+use crate::rekey::RekeyArgs;
 use crate::schema::SchemaArgs;
 use crate::sources::SourcesCommand;
 
@@ -37,6 +38,8 @@ pub enum ClientCommand {
     Apply(Box<ApplyArgs>),
     /// Write the definitions into a file for `apply`
     Export(Box<ExportArgs>),
+    /// Seal all secrets with the newest key of the key ring, so that older keys can be removed
+    Rekey(Box<RekeyArgs>),
     /// Print the JSON Schema of the file of `apply`
     Schema(Box<SchemaArgs>),
 }
@@ -56,6 +59,7 @@ impl ClientCommand {
             Self::Listen(args) => args.run().await,
             Self::Apply(args) => args.run().await,
             Self::Export(args) => args.run().await,
+            Self::Rekey(args) => args.run().await,
             Self::Schema(args) => args.run().await,
         }
     }

@@ -19,6 +19,7 @@ mod listen;
 mod output;
 mod plan;
 mod references;
+mod rekey;
 mod replay;
 mod schema;
 mod sources;
