@@ -196,7 +196,10 @@ pub(crate) async fn event_types_of_one_s_own_are_kept_to(stack: Arc<Stack>) -> a
     let destination = api
         .create("/destinations", json!({"name": unique("orders"), "url": receiver.url(), "events": [name]}))
         .await?;
-    let post = |data: Value| async { api.call("POST", "/events", Some(&json!({"event_type": name, "data": data}))).await };
+    let post = async |data: Value| {
+        let body = json!({"event_type": name, "data": data});
+        api.call("POST", "/events", Some(&body)).await
+    };
     let refused = post(json!({"id": "x", "lines": [{"sku": "a"}, {"sku": 5}]})).await?.expect(422)?;
     let pointers: BTreeSet<_> = refused["errors"].as_array().into_iter().flatten().map(|e| e["pointer"].to_string()).collect();
     ensure!(pointers == BTreeSet::from(["\"/data/id\"".into(), "\"/data/lines/1/sku\"".into()]), "{refused}");
