@@ -298,6 +298,7 @@ fn destination(case: &Case, number: u64, address: &str) -> Destination {
             url: format!("http://{address}/"),
             signing: Signing::StandardWebhooks {
                 algorithm: SigningAlgorithm::HmacSha256,
+                public_keys: Vec::new(),
                 secrets: vec![secret],
             },
             ordering,
