@@ -36,7 +36,7 @@ build: ## Build the hookrail binary (PROFILE=release: fully optimised, which tak
 test: tools postgres ## The whole suite, as CI runs it: format, lints, unit, integration, end-to-end, short chaos runs
 	$(MAKE) fmt
 	$(MAKE) lint
-	tools/with-postgres.sh $(MAKE) unit
+	tools/with-mariadb.sh tools/with-postgres.sh $(MAKE) unit
 	tools/with-postgres.sh $(MAKE) chaos ARGS="services --webhooks 3000 --keys 60 --rate 150"
 	$(MAKE) fuzz ARGS="requests --requests 1500"
 	$(MAKE) chaos ARGS="deliveries --deliveries 4000 --lanes 200 --rate 200 --kills 3 --workers 2 --partitions 4"

@@ -4,6 +4,7 @@
 //! the API has too (`hmac-sha256`, `snake_case` modes) are the same words in the contracts.
 
 mod command;
+mod connection;
 mod delivery;
 mod destination;
 mod entry;

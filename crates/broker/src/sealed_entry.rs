@@ -78,6 +78,7 @@ fn secrets_of(definition: &mut Definition) -> Vec<&mut Secret> {
         Definition::Source(source) | Definition::DeletedSource(source) => source.spec.secrets_mut(),
         Definition::Destination(destination) => destination.spec.secrets_mut(),
         Definition::Fetcher(fetcher) => fetcher.spec.secrets_mut(),
+        Definition::Connection(connection) => connection.spec.secrets_mut(),
         Definition::Workspace(_) | Definition::Route(_) => Vec::new(),
     }
 }

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Millis,
     event::{Body, Origin, Reply},
+    event_type::SYNC_RECORD,
     ids::{DeliveryId, DestinationId, EventId, FetcherId, ReplayId, RouteId, SourceId, WorkspaceId},
     partition,
 };
@@ -70,9 +71,15 @@ pub struct Delivery {
 
 impl Delivery {
     /// Its place in its lane's order. One that was sent again later, by a replay or a retry of a dead
-    /// one, has none.
+    /// one, has none; nor has a record of a sync, which comes from no event of the log.
     pub fn place_in_order(&self) -> Option<Origin> {
-        (self.replay.is_none() && self.generation == 0).then_some(self.origin)
+        let is_first = self.replay.is_none() && self.generation == 0;
+        (is_first && !self.is_sync_record()).then_some(self.origin)
+    }
+
+    /// Whether it is a record of a sync.
+    pub fn is_sync_record(&self) -> bool {
+        self.event_type == SYNC_RECORD
     }
 
     /// The number of its lane.

@@ -22,6 +22,8 @@ pub const DESTINATION_DISABLED: &str = "destination.disabled";
 pub const DESTINATION_OVER_QUOTA: &str = "destination.over_quota";
 /// A fetcher's call was answered. Of Hookrail's own: nobody subscribes to it.
 pub const FETCH_ANSWERED: &str = "fetch.answered";
+/// A record of a sync. No event of the log: only deliveries are of this type.
+pub const SYNC_RECORD: &str = "sync.record";
 /// What a probe or a test sends.
 pub const PING: &str = "hookrail.ping";
 
@@ -34,7 +36,7 @@ pub const BUILT_IN: [&str; 9] = [
     DELIVERY_DEAD,
     DESTINATION_DISABLED,
     DESTINATION_OVER_QUOTA,
-    "sync.record",
+    SYNC_RECORD,
     PING,
 ];
 

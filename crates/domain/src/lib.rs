@@ -6,6 +6,7 @@
 pub mod api_key;
 pub mod body_rules;
 pub mod circuit;
+pub mod connection;
 pub mod delivery;
 pub mod destination;
 pub mod entity;
@@ -42,6 +43,7 @@ pub mod signature;
 pub mod snapshot;
 pub mod source;
 pub mod suggestions;
+pub mod sync;
 pub mod token_bucket;
 pub mod validation;
 pub mod wellformed;

@@ -55,6 +55,11 @@ impl Mapping {
         write::render(&self.root, event, max_bytes)
     }
 
+    /// Whether it looks at anything but the event's data.
+    pub fn looks_at_event(&self) -> bool {
+        self.root.looks_at_event()
+    }
+
     /// The first name that two of its members would have as query parameters.
     pub fn clash_in_query(&self) -> Option<String> {
         query_names::clash(&self.root)

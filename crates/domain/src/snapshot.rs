@@ -4,9 +4,10 @@ use std::{collections::HashMap, sync::Arc};
 
 use crate::{
     Millis,
+    connection::Connection,
     destination::Destination,
     fetcher::{self, Fetcher},
-    ids::{DestinationId, FetcherId, RouteId, SourceId, WorkspaceId},
+    ids::{ConnectionId, DestinationId, FetcherId, RouteId, SourceId, WorkspaceId},
     route::Route,
     source::Source,
     workspace::Workspace,
@@ -25,6 +26,8 @@ pub enum Key {
     Route(RouteId),
     /// A fetcher.
     Fetcher(FetcherId),
+    /// A connection.
+    Connection(ConnectionId),
 }
 
 /// A definition in force.
@@ -42,6 +45,8 @@ pub enum Definition {
     Route(Box<Route>),
     /// A fetcher.
     Fetcher(Box<Fetcher>),
+    /// A connection.
+    Connection(Box<Connection>),
 }
 
 /// One change of the definitions, the unit in which they are published.
@@ -74,6 +79,7 @@ pub struct Snapshot {
     /// Destinations with `events` of their own.
     subscribers: HashMap<WorkspaceId, Vec<Arc<Destination>>>,
     fetchers: HashMap<FetcherId, Arc<Fetcher>>,
+    connections: HashMap<ConnectionId, Arc<Connection>>,
     /// The limits of fetchers, under the ids by which their calls wait.
     fetching: HashMap<DestinationId, Arc<Destination>>,
 }
@@ -141,6 +147,12 @@ impl Snapshot {
             Key::Fetcher(id) => match definition {
                 Some(Definition::Fetcher(fetcher)) => self.put_fetcher(*fetcher),
                 _ => self.remove_fetcher(id),
+            },
+            Key::Connection(id) => match definition {
+                Some(Definition::Connection(connection)) => {
+                    drop(self.connections.insert(id, Arc::new(*connection)))
+                }
+                _ => drop(self.connections.remove(&id)),
             },
         }
     }
@@ -214,6 +226,11 @@ impl Snapshot {
     /// A fetcher.
     pub fn fetcher(&self, id: FetcherId) -> Option<&Arc<Fetcher>> {
         self.fetchers.get(&id)
+    }
+
+    /// A connection.
+    pub fn connection(&self, id: ConnectionId) -> Option<&Arc<Connection>> {
+        self.connections.get(&id)
     }
 
     /// A route.

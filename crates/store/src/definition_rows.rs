@@ -1,4 +1,4 @@
-//! Sources, destinations, routes, fetchers and event types: tables of the same shape.
+//! Sources, destinations, routes, fetchers, event types, connections and syncs: tables of the same shape.
 //!
 //! A definition's rules are JSON text that this crate doesn't read. Secrets' values are in a table of
 //! their own.
@@ -23,6 +23,10 @@ pub enum DefinitionTable {
     Fetchers,
     /// What one's own events are.
     EventTypes,
+    /// Other databases.
+    Connections,
+    /// Replications of rows.
+    Syncs,
 }
 
 impl DefinitionTable {
@@ -33,6 +37,8 @@ impl DefinitionTable {
             Self::Routes => "routes",
             Self::Fetchers => "fetchers",
             Self::EventTypes => "event_types",
+            Self::Connections => "connections",
+            Self::Syncs => "syncs",
         }
     }
 }
@@ -60,7 +66,8 @@ pub struct DefinitionRow {
     pub updated_at: Millis,
 }
 
-pub(crate) const COLUMNS: &str = "id, workspace_id, name, spec, token, old_names, revision, created_at, updated_at";
+pub(crate) const COLUMNS: &str =
+    "id, workspace_id, name, spec, token, old_names, revision, created_at, updated_at";
 
 /// Adds a definition.
 ///

@@ -24,6 +24,11 @@ pub mod replays;
 pub mod source_counters;
 pub mod source_refusals;
 pub mod source_warnings;
+pub mod sync_leftovers;
+pub mod sync_rows;
+pub mod sync_runs;
+pub mod sync_schedules;
+pub mod sync_sends;
 
 // keeping the journal bounded
 pub mod copy;
@@ -60,6 +65,9 @@ pub mod workspaces;
 
 pub use definition_rows::{DefinitionRow, DefinitionTable};
 pub use keyset::IdPage;
+
+// other databases
+pub mod foreign;
 
 // what people look for
 pub mod queries;

@@ -4,6 +4,7 @@ pub(crate) mod conditions;
 pub mod dead_letters;
 pub mod deliveries;
 pub mod entities;
+pub mod entity_rows;
 mod entity_search;
 pub mod entity_versions;
 pub mod event_search;

@@ -2,15 +2,19 @@
 //! and how they are shown.
 
 use hookrail_domain::Millis;
+use hookrail_domain::connection::ConnectionSpec;
 use hookrail_domain::destination::DestinationSpec;
 use hookrail_domain::event_type::EventTypeSpec;
 use hookrail_domain::fetcher::FetcherSpec;
-use hookrail_domain::ids::{DestinationId, EventTypeId, FetcherId, Id, RouteId, SourceId};
+use hookrail_domain::ids::{
+    ConnectionId, DestinationId, EventTypeId, FetcherId, Id, RouteId, SourceId, SyncId,
+};
 use hookrail_domain::json::{Json, Members};
 use hookrail_domain::render::format_millis;
 use hookrail_domain::route::RouteSpec;
 use hookrail_domain::secret::Secret;
 use hookrail_domain::source::SourceSpec;
+use hookrail_domain::sync::SyncSpec;
 use hookrail_domain::validation::FieldError;
 use hookrail_domain::workspace::Workspace;
 use hookrail_keyring::KeyRing;
@@ -156,6 +160,52 @@ impl Definable for EventTypeSpec {
 
     fn secrets(&mut self) -> Vec<&mut Secret> {
         Vec::new()
+    }
+}
+
+impl Definable for ConnectionSpec {
+    type Id = ConnectionId;
+    const TABLE: DefinitionTable = DefinitionTable::Connections;
+    const WHAT: &'static str = "connection";
+    const PATH: &'static str = "/api/v1/connections";
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn check(&self) -> Result<(), Vec<FieldError>> {
+        self.validate()
+    }
+
+    fn secrets(&mut self) -> Vec<&mut Secret> {
+        self.secrets_mut()
+    }
+}
+
+impl Definable for SyncSpec {
+    type Id = SyncId;
+    const TABLE: DefinitionTable = DefinitionTable::Syncs;
+    const WHAT: &'static str = "sync";
+    const PATH: &'static str = "/api/v1/syncs";
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn check(&self) -> Result<(), Vec<FieldError>> {
+        self.validate()
+    }
+
+    fn secrets(&mut self) -> Vec<&mut Secret> {
+        Vec::new()
+    }
+
+    fn uses(&self) -> Vec<String> {
+        let connection = self.from.connection.map(|id| id.to_string());
+        connection
+            .into_iter()
+            .chain([self.destination.to_string()])
+            .collect()
     }
 }
 

@@ -3,8 +3,9 @@
 use actix_web::{HttpResponse, web};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use hookrail_domain::event_type::SYNC_RECORD;
 use hookrail_domain::fetcher::as_destination;
-use hookrail_domain::ids::DeliveryId;
+use hookrail_domain::ids::{DeliveryId, EventId, Id, RunId};
 use hookrail_domain::json::Json;
 use hookrail_store::attempts::AttemptRow;
 use hookrail_store::deliveries::DeliveryRow;
@@ -47,6 +48,7 @@ pub(crate) struct Docs;
         ("fetcher" = Option<String>, Query, description = "A fetcher's id: its calls"),
         ("source" = Option<String>, Query, description = "A source's id"),
         ("event" = Option<String>, Query, description = "An event's id"),
+        ("run" = Option<String>, Query, description = "The id of a sync's run: its records"),
         ("status" = Option<String>, Query, description = "pending, parked, delivered, dead or cancelled"),
         ("lane" = Option<String>, Query, description = "A lane's id, as deliveries show it"),
         ("since" = Option<String>, Query, description = "Of events accepted at or after this time"),
@@ -66,7 +68,10 @@ async fn list(
             None => given("destination"),
         },
         source: given("source"),
-        event: given("event"),
+        event: parameters
+            .text("run")
+            .map(|run| run.replacen(RunId::PREFIX, EventId::PREFIX, 1))
+            .or_else(|| given("event")),
         status: parameters.word("status", &STATUSES)?,
         lane: given("lane"),
         span: parameters.span()?,
@@ -122,13 +127,16 @@ pub(crate) fn show(row: &DeliveryRow) -> Json {
             ),
         ])
     });
+    // What stands in the place of an event is the run.
+    let run = (row.event_type == SYNC_RECORD).then(|| row.event.replacen(EventId::PREFIX, RunId::PREFIX, 1));
     let sequence = format!(
         "{}.{}.{}",
         row.origin_partition, row.origin_sequence, row.origin_index
     );
     Json::from([
         ("id", row.id.as_str().into()),
-        ("event", row.event.as_str().into()),
+        ("event", optional(run.is_none().then_some(row.event.as_str()))),
+        ("run", optional(run.as_deref())),
         ("event_type", row.event_type.as_str().into()),
         ("source", optional(row.source.as_deref())),
         (
@@ -152,7 +160,10 @@ pub(crate) fn show(row: &DeliveryRow) -> Json {
         ("lane_key", optional(row.lane_key.as_deref())),
         (
             "sequence",
-            row.replay.as_ref().map_or(sequence.into(), |_| Json::Null),
+            match row.replay.is_some() || run.is_some() {
+                true => Json::Null,
+                false => sequence.into(),
+            },
         ),
         ("replay", optional(row.replay.as_deref())),
         ("replayed_by", optional(row.replayed_by.as_deref())),

@@ -6,10 +6,11 @@ use utoipa::OpenApi;
 
 use crate::authenticated::authenticate;
 use crate::{
-    audit, console, deliveries, delivery_commands, destination_tests, destinations, entities,
+    audit, connections, console, deliveries, delivery_commands, destination_tests, destinations, entities,
     entity_deletion, entity_history, event_response, event_types, events, fetcher_tests, fetchers, imports,
-    lanes, openapi, own_event_types, posted_events, preview, rekey, replays, routes, secret_rotation, signature_schemes,
-    source_keys, source_status, sources, stats, test_events, tokens, workspaces,
+    lanes, openapi, own_event_types, posted_events, preview, rekey, replays, routes, secret_rotation,
+    signature_schemes, source_keys, source_status, sources, stats, sync_runs, syncs, test_events, tokens,
+    workspaces,
 };
 
 /// `/`, `/api/openapi.json` and, with a token, `/api/v1/…`.
@@ -65,6 +66,10 @@ fn resources(config: &mut web::ServiceConfig) {
         .configure(replays::configure)
         // /sources/{id}/import, /imports[/{id}[/cancel]]
         .configure(imports::configure)
+        .configure(connections::configure)
+        // /syncs[/{id}], /syncs/{id}/runs, /runs/{id}[/cancel]
+        .configure(syncs::configure)
+        .configure(sync_runs::configure)
         // /sources/{id}/status|rejections|preview|test-events
         .configure(source_status::configure)
         .configure(preview::configure)
@@ -101,6 +106,9 @@ pub(crate) fn documents() -> Vec<utoipa::openapi::OpenApi> {
         lanes::Docs::openapi(),
         replays::Docs::openapi(),
         imports::Docs::openapi(),
+        connections::Docs::openapi(),
+        syncs::Docs::openapi(),
+        sync_runs::Docs::openapi(),
         source_status::Docs::openapi(),
         preview::Docs::openapi(),
         test_events::Docs::openapi(),

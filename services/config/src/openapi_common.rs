@@ -12,7 +12,7 @@ const PROBLEM: &str = "application/problem+json";
 /// The schema of errors.
 const PROBLEM_SCHEMA: &str = "#/components/schemas/ProblemDocument";
 /// Members that are secrets, by the schemas that have them.
-const SECRETS: [(&str, &[&str]); 5] = [
+const SECRETS: [(&str, &[&str]); 6] = [
     (
         "SourceAuth",
         &["password", "token", "secret", "secrets", "verify_token"],
@@ -24,6 +24,7 @@ const SECRETS: [(&str, &[&str]); 5] = [
     ("Signing", &["secrets"]),
     ("DestinationSpec", &["api_key"]),
     ("TlsSpec", &["key"]),
+    ("ConnectionSpec", &["database_url"]),
 ];
 
 /// Completes the document.

@@ -15,11 +15,13 @@ pub(crate) fn read_key(text: &str) -> Option<Key> {
     let destination = || text.parse().map(Key::Destination);
     let route = || text.parse().map(Key::Route);
     let fetcher = || text.parse().map(Key::Fetcher);
+    let connection = || text.parse().map(Key::Connection);
     workspace
         .or_else(|_| source())
         .or_else(|_| destination())
         .or_else(|_| route())
         .or_else(|_| fetcher())
+        .or_else(|_| connection())
         .ok()
 }
 
@@ -35,7 +37,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Entry, CodecError> {
 
 #[cfg(test)]
 mod tests {
-    use hookrail_domain::ids::{DestinationId, FetcherId, RouteId, SourceId, WorkspaceId};
+    use hookrail_domain::ids::{ConnectionId, DestinationId, FetcherId, RouteId, SourceId, WorkspaceId};
 
     use super::*;
 
@@ -47,6 +49,7 @@ mod tests {
             Key::Destination(DestinationId::from_u128(3)),
             Key::Route(RouteId::from_u128(4)),
             Key::Fetcher(FetcherId::from_u128(5)),
+            Key::Connection(ConnectionId::from_u128(6)),
         ] {
             assert_eq!(read_key(&key_text(key)), Some(key));
         }

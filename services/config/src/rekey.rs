@@ -6,9 +6,10 @@
 use std::collections::BTreeSet;
 
 use actix_web::{HttpResponse, web};
+use hookrail_domain::connection::ConnectionSpec;
 use hookrail_domain::destination::DestinationSpec;
 use hookrail_domain::fetcher::FetcherSpec;
-use hookrail_domain::ids::{DestinationId, FetcherId, SourceId};
+use hookrail_domain::ids::{ConnectionId, DestinationId, FetcherId, SourceId};
 use hookrail_domain::json::Json;
 use hookrail_domain::snapshot::Key;
 use hookrail_domain::source::SourceSpec;
@@ -26,7 +27,7 @@ use crate::change::Change;
 use crate::definition::{Definable, Stored};
 use crate::error::ApiError;
 use crate::state::ConfigState;
-use crate::{destinations, fetchers, sources};
+use crate::{connections, destinations, fetchers, sources};
 
 /// Secrets that are looked at in one query.
 const PAGE: i64 = 500;
@@ -115,6 +116,7 @@ fn id_text(key: Key) -> Option<String> {
         Key::Source(id) => Some(id.to_string()),
         Key::Destination(id) => Some(id.to_string()),
         Key::Fetcher(id) => Some(id.to_string()),
+        Key::Connection(id) => Some(id.to_string()),
         // They hold no secrets.
         Key::Workspace(_) | Key::Route(_) => None,
     }
@@ -140,6 +142,12 @@ async fn reseal(state: &ConfigState, sender: &Authenticated, owner: &str) -> Res
             return Ok(0);
         };
         fetchers::publish(&change, &workspace, &stored).await?;
+        change.reseal(stored).await?
+    } else if owner.parse::<ConnectionId>().is_ok() {
+        let Some((stored, workspace)) = load::<ConnectionSpec>(&change, owner).await? else {
+            return Ok(0);
+        };
+        connections::publish(&change, &workspace, &stored).await?;
         change.reseal(stored).await?
     } else {
         return Err(ApiError::Internal(anyhow::anyhow!(

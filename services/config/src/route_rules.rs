@@ -2,10 +2,11 @@
 
 use hookrail_domain::body_rules;
 use hookrail_domain::destination::{DestinationOrdering, DestinationSpec};
-use hookrail_domain::ids::SourceId;
+use hookrail_domain::ids::{SourceId, SyncId};
 use hookrail_domain::ordering;
 use hookrail_domain::route::RouteSpec;
 use hookrail_domain::source::SourceSpec;
+use hookrail_domain::sync::SyncSpec;
 use hookrail_domain::validation::FieldError;
 use hookrail_store::sea_orm::ConnectionTrait;
 use hookrail_store::{
@@ -89,6 +90,7 @@ pub(crate) async fn refuse_if_used<C: ConnectionTrait>(
     for id in definition_uses::users_of(connection, &row.id).await? {
         let (table, what) = match id.parse::<SourceId>() {
             Ok(_) => (SourceSpec::TABLE, SourceSpec::WHAT),
+            Err(_) if id.parse::<SyncId>().is_ok() => (SyncSpec::TABLE, SyncSpec::WHAT),
             Err(_) => (RouteSpec::TABLE, RouteSpec::WHAT),
         };
         let user = definition_rows::find(connection, table, &row.workspace_id, &id).await?;

@@ -1,5 +1,7 @@
 //! Settings of the config service.
 
+use std::path::PathBuf;
+
 use hookrail_runtime::Secret;
 use ipnet::IpNet;
 
@@ -25,6 +27,10 @@ pub struct ConfigSettings {
     /// The URL under which senders reach the ingress, for the URLs that sources show
     #[arg(long = "ingress-url", value_name = "URL", help_heading = "Config")]
     pub public_ingress_url: Option<String>,
+
+    /// The directory below which syncs may read SQLite files
+    #[arg(skip)]
+    pub sync_sqlite_dir: Option<PathBuf>,
 }
 
 impl Default for ConfigSettings {
@@ -35,6 +41,7 @@ impl Default for ConfigSettings {
             api_trusted_proxies: Vec::new(),
             audit_retention_days: 400,
             public_ingress_url: None,
+            sync_sqlite_dir: None,
         }
     }
 }

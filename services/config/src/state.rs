@@ -47,6 +47,8 @@ pub(crate) struct ConfigState {
     pub(crate) outbox_changed: Arc<Notify>,
     /// Lets one token's last use be written at a time.
     pub(crate) token_uses: Arc<Semaphore>,
+    /// Whether SQLite files may be read.
+    pub(crate) reads_sqlite_files: bool,
     /// The definitions in force, as all services see them.
     pub(crate) snapshots: SnapshotReader,
 }
@@ -74,6 +76,7 @@ impl ConfigState {
             audit_kept_ms: Millis::from(settings.audit_retention_days) * DAY_MS,
             outbox_changed: Arc::new(Notify::new()),
             token_uses: Arc::new(Semaphore::new(TOKEN_USES_AT_ONCE)),
+            reads_sqlite_files: settings.sync_sqlite_dir.is_some(),
             snapshots,
         }
     }

@@ -22,11 +22,13 @@ use crate::workspaces::{NewWorkspace, show};
 /// Sources that are read in one query.
 const PAGE: u64 = 200;
 /// What a workspace has to be without before it can go.
-const TABLES: [(DefinitionTable, &str); 4] = [
+const TABLES: [(DefinitionTable, &str); 6] = [
     (DefinitionTable::Sources, "sources"),
     (DefinitionTable::Destinations, "destinations"),
     (DefinitionTable::Routes, "routes"),
     (DefinitionTable::Fetchers, "fetchers"),
+    (DefinitionTable::Connections, "connections"),
+    (DefinitionTable::Syncs, "syncs"),
 ];
 
 /// Rename a workspace (root): its sources' URLs have the new code within a second, and the old ones end

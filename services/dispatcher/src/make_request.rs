@@ -1,7 +1,13 @@
 //! Makes the HTTP request of an attempt from the delivery and its destination as it is now.
 
 use bytes::Bytes;
-use hookrail_domain::{Millis, delivery::Delivery, destination::DestinationSpec};
+use hookrail_domain::{
+    Millis,
+    delivery::Delivery,
+    destination::{DestinationMethod, DestinationSpec},
+    render::QueryError,
+    sync::record,
+};
 use hookrail_outbound::{MadeRequest, RequestContent};
 
 /// Why no request can be made; the delivery is then dead, `render`.
@@ -10,6 +16,9 @@ pub(crate) enum RequestError {
     /// The body is neither in the message nor in the object store.
     #[error("the body is not kept any more")]
     NoBody,
+    /// A sync's record can't be a query.
+    #[error(transparent)]
+    Record(#[from] QueryError),
     /// The definition gives no request.
     #[error(transparent)]
     Definition(#[from] hookrail_outbound::RequestError),
@@ -23,9 +32,13 @@ pub(crate) fn make_request(
     number: u32,
     now: Millis,
 ) -> Result<MadeRequest, RequestError> {
+    let mut body = body.ok_or(RequestError::NoBody)?;
+    if delivery.is_sync_record() && spec.method == DestinationMethod::Get {
+        body = record::query_form(&body)?.into();
+    }
     let content = RequestContent {
         webhook_id: &delivery.id.to_string(),
-        body: body.ok_or(RequestError::NoBody)?,
+        body,
         content_type: delivery.content_type.as_deref(),
         headers: own_headers(delivery, number),
     };

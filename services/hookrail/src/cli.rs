@@ -19,6 +19,7 @@ use crate::key_ring_args::KeyRingArgs;
 use crate::nats_config::SyncInterval;
 use crate::outbound_args::OutboundArgs;
 use crate::store_args::StoreArgs;
+use crate::sync_args::SyncArgs;
 
 /// A self-hosted webhook gateway: takes webhooks in durably, turns them into entities, and sends webhooks out,
 /// in order per key, until the receiver has them
@@ -140,6 +141,8 @@ pub(crate) struct UpArgs {
     #[command(flatten)]
     pub(crate) outbound: OutboundArgs,
     #[command(flatten)]
+    pub(crate) sync: SyncArgs,
+    #[command(flatten)]
     pub(crate) ingress: IngressSettings,
     #[command(flatten)]
     pub(crate) processor: ProcessorSettings,
@@ -201,6 +204,10 @@ pub(crate) struct ProcessorArgs {
     #[command(flatten)]
     pub(crate) store: StoreArgs,
     #[command(flatten)]
+    pub(crate) outbound: OutboundArgs,
+    #[command(flatten)]
+    pub(crate) sync: SyncArgs,
+    #[command(flatten)]
     pub(crate) processor: ProcessorSettings,
     #[command(flatten)]
     pub(crate) common: CommonArgs,
@@ -257,6 +264,8 @@ pub(crate) struct ConfigArgs {
     pub(crate) store: StoreArgs,
     #[command(flatten)]
     pub(crate) outbound: OutboundArgs,
+    #[command(flatten)]
+    pub(crate) sync: SyncArgs,
     #[command(flatten)]
     pub(crate) config: ConfigSettings,
     #[command(flatten)]

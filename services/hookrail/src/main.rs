@@ -16,6 +16,7 @@ mod outbound_args;
 mod services;
 mod single;
 mod store_args;
+mod sync_args;
 mod up;
 mod welcome;
 

@@ -37,6 +37,9 @@ pub(crate) async fn ingress(args: IngressArgs, context: ServiceContext) -> anyho
 pub(crate) async fn processor(args: ProcessorArgs, context: ServiceContext) -> anyhow::Result<()> {
     let database = args.store.shared()?;
     let key_ring = args.key_ring.shared()?;
+    let mut settings_of_service = args.processor;
+    settings_of_service.sync_outbound_allow = args.outbound.on_a_cluster();
+    settings_of_service.sync_sqlite_dir = args.sync.sync_sqlite_dir;
     run("processor", &args.ops_listen, context, |context| async move {
         let ready = context.health.check("processor.start");
         let prepare = async {
@@ -50,7 +53,7 @@ pub(crate) async fn processor(args: ProcessorArgs, context: ServiceContext) -> a
             return Ok(());
         };
         ready.ready();
-        hookrail_processor::run(args.processor, broker, store, context).await
+        hookrail_processor::run(settings_of_service, broker, store, context).await
     })
     .await
 }
@@ -100,7 +103,9 @@ pub(crate) async fn config(args: ConfigArgs, context: ServiceContext) -> anyhow:
             welcome::print(&welcome::token_text(&token));
         }
         ready.ready();
-        hookrail_config::run(args.config, broker, store, outbound, context, listener).await
+        let mut settings = args.config;
+        settings.sync_sqlite_dir = args.sync.sync_sqlite_dir;
+        hookrail_config::run(settings, broker, store, outbound, context, listener).await
     })
     .await
 }

@@ -133,7 +133,8 @@ impl Up<'_> {
         let store = services::connect_store(&database, &broker, ready).await?;
         key_ring_args::check(&broker, Some(&store)).await?;
         key_ring.keep()?;
-        let outbound = services::outbound_client(self.args.outbound.on_a_laptop(), self.args.outbound.proxy()?)?;
+        let outbound =
+            services::outbound_client(self.args.outbound.on_a_laptop(), self.args.outbound.proxy()?)?;
         Ok(Parts {
             broker,
             store,
@@ -158,6 +159,9 @@ fn with_own_settings(mut args: UpArgs, ingress: SocketAddr) -> UpArgs {
     args.config
         .public_ingress_url
         .get_or_insert_with(|| format!("{scheme}://{ingress}"));
+    args.processor.sync_outbound_allow = args.outbound.on_a_laptop();
+    args.processor.sync_sqlite_dir = args.sync.sync_sqlite_dir.clone();
+    args.config.sync_sqlite_dir = args.sync.sync_sqlite_dir.clone();
     if args.broker.nats_url.is_none() {
         // The data directory's lock says that nobody else is this worker: what it owned is its own again at once.
         args.dispatcher

@@ -19,6 +19,7 @@ use crate::{
     publish_internal_events::publish_internal_events,
     replay::replay_shard,
     sweep_objects::sweep_objects,
+    sync::sync_shard,
     tend_entities::tend_entities,
     trim_dead_letters::trim_dead_letters,
     trim_journal::trim_journal,
@@ -65,7 +66,7 @@ pub(crate) async fn start(workshop: &Workshop, ctx: &ServiceContext) -> anyhow::
     )))
 }
 
-/// Works on a shard's replays and imports; the first shard has more to do beside, which may be dropped at any
+/// Works on a shard's replays, imports and syncs; the first shard has more to do beside, which may be dropped at any
 /// point.
 async fn work(workshop: Workshop, lease: Lease, stop: CancellationToken) -> Result<(), GiveUp> {
     let beside = async {
@@ -83,7 +84,8 @@ async fn work(workshop: Workshop, lease: Lease, stop: CancellationToken) -> Resu
     };
     let both = async {
         let replays = replay_shard(&workshop, &lease, &stop);
-        tokio::try_join!(replays, import_shard(&workshop, &lease, &stop)).map(drop)
+        let syncs = sync_shard(&workshop, &lease, &stop);
+        tokio::try_join!(replays, import_shard(&workshop, &lease, &stop), syncs).map(drop)
     };
     tokio::select! {
         result = both => result,

@@ -34,6 +34,7 @@ pub(crate) struct ProcessorMetrics {
     pub(crate) objects_swept: IntCounter,
     pub(crate) tombstones_swept: IntCounter,
     pub(crate) internal_events: IntCounter,
+    pub(crate) sync_records: IntCounterVec,
     pub(crate) answers: IntCounterVec,
     pub(crate) answers_not_kept: IntCounter,
 }
@@ -121,6 +122,11 @@ impl ProcessorMetrics {
             internal_events: metrics.counter(
                 "internal_events_total",
                 "Events that Hookrail made itself and put into the log",
+            ),
+            sync_records: metrics.counter_vec(
+                "sync_records_total",
+                "Records of syncs whose deliveries have ended, by outcome",
+                &["outcome"],
             ),
             answers: metrics.counter_vec(
                 "processor_answers_total",

@@ -74,6 +74,10 @@ pub(crate) async fn from_log(
     let (Some(destination), None) = (destination, &delivery.entity) else {
         return Ok(None);
     };
+    // A record of a sync comes from no event of the log.
+    if delivery.is_sync_record() {
+        return Ok(None);
+    }
     let origin = delivery.origin;
     let message = workshop.broker.raw_get(origin.partition, origin.sequence).await?;
     let event = message

@@ -1,9 +1,11 @@
 //! The processor's settings.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
 use hookrail_runtime::SettingsError;
+use ipnet::IpNet;
 
 /// Bytes of the database from which on the oldest go early, unless set.
 const STORE_MAX_BYTES: u64 = 32 * 1024 * 1024 * 1024;
@@ -80,6 +82,12 @@ pub struct ProcessorSettings {
     /// Whether that name is known to be nobody else's, so that what it owned is taken back at once
     #[arg(skip)]
     pub processor_exclusive: bool,
+    /// Private networks in which syncs may read databases
+    #[arg(skip)]
+    pub sync_outbound_allow: Vec<IpNet>,
+    /// The directory below which syncs may read SQLite files
+    #[arg(skip)]
+    pub sync_sqlite_dir: Option<PathBuf>,
 }
 
 impl Default for ProcessorSettings {
@@ -97,6 +105,8 @@ impl Default for ProcessorSettings {
             processor_replay_per_second: 500,
             processor_worker: None,
             processor_exclusive: false,
+            sync_outbound_allow: Vec::new(),
+            sync_sqlite_dir: None,
         }
     }
 }

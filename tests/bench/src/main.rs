@@ -11,6 +11,7 @@ mod processing;
 mod respond;
 mod servers;
 mod sink;
+mod syncs;
 
 use std::time::Duration;
 
@@ -73,6 +74,18 @@ enum Bench {
         #[arg(long, default_value_t = 60_000)]
         events: u64,
     },
+    /// A table mirrored by a sync: all of it, then 1 % changed and 0.5 % deleted; killed in the middle of the first run
+    Syncs {
+        /// Rows of the table
+        #[arg(long, default_value_t = 1_000_000)]
+        rows: u64,
+        /// The table lies in PostgreSQL, not in a SQLite file
+        #[arg(long)]
+        postgres: bool,
+        /// Let the first run go through without a kill
+        #[arg(long)]
+        no_kill: bool,
+    },
     /// Paths that were written to cost much: the time to refuse or to evaluate each
     Paths,
     /// Serves: answers 202 (started by the benchmark)
@@ -98,6 +111,14 @@ fn main() -> anyhow::Result<()> {
         Bench::Processing { events } => {
             let runtime = tokio::runtime::Runtime::new()?;
             runtime.block_on(processing::measure(events))
+        }
+        Bench::Syncs {
+            rows,
+            postgres,
+            no_kill,
+        } => {
+            let runtime = tokio::runtime::Runtime::new()?;
+            runtime.block_on(syncs::measure(rows, postgres, !no_kill))
         }
         Bench::Paths => paths::measure(),
         Bench::ServeBare => servers::serve_bare(),

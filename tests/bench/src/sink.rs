@@ -117,7 +117,7 @@ async fn serve(mut stream: TcpStream, arrivals: Arc<Arrivals>, answer: &[u8]) ->
     }
 }
 
-/// The length of the first request, once it is whole, and the time in its body.
+/// The length of the first request, once it is whole, and the time in its body; a body that has none was sent now.
 fn parse(bytes: &[u8]) -> Option<(usize, u64)> {
     let body_at = bytes.windows(4).position(|four| four == b"\r\n\r\n")? + 4;
     let head = std::str::from_utf8(&bytes[..body_at]).ok()?;
@@ -127,7 +127,7 @@ fn parse(bytes: &[u8]) -> Option<(usize, u64)> {
             .then(|| value.trim().parse().ok())?
     })?;
     let body = bytes.get(body_at..body_at + length)?;
-    let digits = body.get(BODY_HEAD.len()..BODY_HEAD.len() + DIGITS)?;
-    let sent_us = std::str::from_utf8(digits).ok()?.parse().ok()?;
-    Some((body_at + length, sent_us))
+    let digits = body.get(BODY_HEAD.len()..BODY_HEAD.len() + DIGITS);
+    let sent_us = digits.and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok());
+    Some((body_at + length, sent_us.unwrap_or_else(now_us)))
 }

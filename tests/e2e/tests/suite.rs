@@ -53,6 +53,8 @@ mod senders;
 mod shapes;
 #[path = "suite/signatures.rs"]
 mod signatures;
+#[path = "suite/syncs.rs"]
+mod syncs;
 
 use std::{pin::Pin, sync::Arc};
 
@@ -160,6 +162,9 @@ const SCENARIOS: &[(&str, Scenario)] = scenarios! {
         an_import_waits_for_its_source_and_can_be_stopped,
         rules_are_tried_before_they_are_saved,
         every_outcome_is_counted_and_mending_ends_the_warning;
+    syncs: each_mode_tells_what_it_means,
+        a_table_is_mirrored_though_its_worker_is_killed,
+        syncs_that_can_not_be_meant_are_refused_by_field;
     operations: services_tell_that_they_live_and_what_they_count,
         one_trace_goes_from_request_to_attempt;
 };

@@ -10,6 +10,7 @@ mod nats_cluster;
 mod official;
 mod postgres;
 mod receiver;
+mod sql;
 mod stack;
 mod wait;
 
@@ -22,6 +23,7 @@ pub use nats_cluster::start_nats_servers;
 pub use official::{python, verify_standard_webhook};
 pub use postgres::create_database;
 pub use receiver::{Arrival, Receiver, Reply};
+pub use sql::{write_postgres, write_sqlite};
 pub use stack::{ADMIN_TOKEN, Service, Stack, hookrail_binary};
 pub use wait::eventually;
 

@@ -274,7 +274,9 @@ impl Stack {
         let database = self.database_url.clone().unwrap_or_default();
         match service {
             Service::Ingress => drop(command.args(["--ingress-listen", &listen(self.ports.ingress)])),
-            Service::Processor => drop(command.args(["--database-url", &database])),
+            Service::Processor => {
+                command.args(["--database-url", &database, "--outbound-allow", "127.0.0.0/8"]);
+            }
             Service::Dispatcher => drop(command.args(["--outbound-allow", "127.0.0.0/8"])),
             Service::Config => {
                 command.args([

@@ -7,7 +7,7 @@ use hookrail_proto::v1;
 use prost::Message;
 
 use super::words::{decode, parse};
-use super::{CodecError, destination, fetcher, route, source};
+use super::{CodecError, connection, destination, fetcher, route, source};
 
 /// The bytes of an entry.
 pub fn encode_entry(entry: &Entry) -> Bytes {
@@ -46,6 +46,7 @@ pub(crate) fn key_of_id(id: &str) -> Option<Key> {
         v1::DefinitionKind::Destination,
         v1::DefinitionKind::Route,
         v1::DefinitionKind::Fetcher,
+        v1::DefinitionKind::Connection,
     ];
     kinds.into_iter().find_map(|kind| key(kind, id).ok())
 }
@@ -57,6 +58,7 @@ fn kind_and_id(key: Key) -> (v1::DefinitionKind, String) {
         Key::Destination(id) => (v1::DefinitionKind::Destination, id.to_string()),
         Key::Route(id) => (v1::DefinitionKind::Route, id.to_string()),
         Key::Fetcher(id) => (v1::DefinitionKind::Fetcher, id.to_string()),
+        Key::Connection(id) => (v1::DefinitionKind::Connection, id.to_string()),
     }
 }
 
@@ -67,6 +69,7 @@ fn key(kind: v1::DefinitionKind, id: &str) -> Result<Key, CodecError> {
         v1::DefinitionKind::Destination => parse("id", id).map(Key::Destination),
         v1::DefinitionKind::Route => parse("id", id).map(Key::Route),
         v1::DefinitionKind::Fetcher => parse("id", id).map(Key::Fetcher),
+        v1::DefinitionKind::Connection => parse("id", id).map(Key::Connection),
         v1::DefinitionKind::Unspecified => Err(CodecError::new("kind", "is not one that this version knows")),
     }
 }
@@ -82,6 +85,7 @@ fn definition(definition: &Definition) -> v1::snapshot_entry::Definition {
         Definition::Destination(found) => Wire::Destination(destination::to_message(found)),
         Definition::Route(found) => Wire::Route(route::to_message(found)),
         Definition::Fetcher(found) => Wire::Fetcher(fetcher::to_message(found)),
+        Definition::Connection(found) => Wire::Connection(connection::to_message(found)),
     }
 }
 
@@ -105,6 +109,9 @@ fn from_definition(key: Key, definition: v1::snapshot_entry::Definition) -> Resu
         }
         (Key::Fetcher(id), Wire::Fetcher(found)) => {
             fetcher::from_message(id, found).map(|fetcher| Definition::Fetcher(Box::new(fetcher)))
+        }
+        (Key::Connection(id), Wire::Connection(found)) => {
+            connection::from_message(id, found).map(|connection| Definition::Connection(Box::new(connection)))
         }
         _ => Err(CodecError::new("definition", "is not of the entry's kind")),
     }

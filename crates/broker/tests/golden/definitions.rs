@@ -4,9 +4,10 @@
 use hookrail_broker::codec;
 use hookrail_domain::{
     api_key::ApiKey,
+    connection::{Connection, ConnectionSpec},
     destination::{Destination, DestinationSpec},
     fetcher::{Fetcher, FetcherSpec},
-    ids::{DestinationId, FetcherId, KeyId, RouteId, SecretId, SourceId, WorkspaceId},
+    ids::{ConnectionId, DestinationId, FetcherId, KeyId, RouteId, SecretId, SourceId, WorkspaceId},
     route::{Route, RouteSpec},
     secret::Secret,
     snapshot::{Definition, Entry, Key},
@@ -21,6 +22,7 @@ const SOURCE: SourceId = SourceId::from_u128(2);
 const DESTINATION: DestinationId = DestinationId::from_u128(12);
 const ROUTE: RouteId = RouteId::from_u128(13);
 const FETCHER: FetcherId = FetcherId::from_u128(20);
+const CONNECTION: ConnectionId = ConnectionId::from_u128(21);
 
 const SOURCE_SPEC: &str = r#"{
     "name": "orders", "description": "of the shop", "enabled": false, "paused": true, "labels": {"team": "north", "a": "b"},
@@ -138,6 +140,8 @@ pub(crate) fn all() -> Vec<Golden> {
         entry("entry_tombstone_route", Key::Route(ROUTE), None),
         fetcher("entry_fetcher"),
         entry("entry_tombstone_fetcher", Key::Fetcher(FETCHER), None),
+        connection("entry_connection"),
+        entry("entry_tombstone_connection", Key::Connection(CONNECTION), None),
     ];
     all.extend(SOURCE_AUTHS.map(|(name, auth)| source(name, Some(auth))));
     all.extend(DESTINATION_AUTHS.map(|(name, auth, signing)| destination(name, Some((auth, signing)))));
@@ -238,6 +242,19 @@ fn fetcher(name: &'static str) -> Golden {
         Key::Fetcher(FETCHER),
         Some(Definition::Fetcher(Box::new(fetcher))),
     )
+}
+
+fn connection(name: &'static str) -> Golden {
+    let spec = r#"{"name": "shop", "labels": {"a": "b"}, "database_url": "postgres://u:p@h/d"}"#;
+    let mut spec: ConnectionSpec = serde_json::from_str(spec).unwrap();
+    store(spec.secrets_mut());
+    let connection = Connection {
+        id: CONNECTION,
+        workspace: WORKSPACE,
+        spec,
+    };
+    let definition = Definition::Connection(Box::new(connection));
+    entry(name, Key::Connection(CONNECTION), Some(definition))
 }
 
 /// Gives secrets what they have once they are stored; the first of them expires.

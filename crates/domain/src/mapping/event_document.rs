@@ -88,6 +88,11 @@ fn by_name(pairs: &[(String, String)]) -> Members {
 }
 
 impl Expression {
+    /// Whether it looks at the whole event.
+    pub(super) fn looks_at_event(&self) -> bool {
+        self.reach() > Reach::Data
+    }
+
     /// How much of the whole event it looks at.
     pub(super) fn reach(&self) -> Reach {
         let of = |place: &Place| match (place.is_of_event(), place.needs_event_data()) {

@@ -10,6 +10,7 @@ mod definitions;
 mod entities;
 mod event_types;
 mod fetchers;
+mod syncs;
 mod trimming;
 
 use sea_orm::{ConnectionTrait, DbBackend, DbErr};
@@ -31,6 +32,7 @@ impl MigratorTrait for Migrations {
         steps.extend(bodies::steps());
         steps.extend(audit::steps());
         steps.extend(event_types::steps());
+        steps.extend(syncs::steps());
         steps
     }
 }

@@ -12,13 +12,14 @@ const TABLE: &str = "deliveries";
 
 /// Settled before the time; with no dead letter left where it is dead; and told of by nobody any more: a
 /// processor or a replay that has published a delivery and not committed that yet would store it again, as
-/// pending.
+/// pending. Nor of what a sync has not counted yet.
 const MAY_GO: &str = "COALESCE(settled_at, accepted_at) < ? \
      AND (status IN ('delivered', 'cancelled') OR (status = 'dead' AND NOT EXISTS \
          (SELECT 1 FROM dead_letters WHERE dead_letters.delivery = deliveries.id))) \
      AND EXISTS (SELECT 1 FROM partition_progress WHERE partition_progress.partition = deliveries.origin_partition \
          AND partition_progress.sequence >= deliveries.origin_sequence) \
-     AND NOT EXISTS (SELECT 1 FROM replays WHERE replays.id = deliveries.replay AND replays.swept = 0)";
+     AND NOT EXISTS (SELECT 1 FROM replays WHERE replays.id = deliveries.replay AND replays.swept = 0) \
+     AND NOT EXISTS (SELECT 1 FROM sync_sends WHERE sync_sends.delivery = deliveries.id)";
 
 fn rule(settled_before: Millis) -> Rule {
     (MAY_GO, vec![settled_before.into()])
