@@ -27,6 +27,9 @@ const SECRETS: [(&str, &[&str]); 6] = [
     ("ConnectionSpec", &["database_url"]),
 ];
 
+/// What has a unique id: a path, or several for one of parts.
+const WITH_UNIQUE_ID: [&str; 2] = ["FetcherSpec", "EntityRules"];
+
 /// Completes the document.
 ///
 /// # Errors
@@ -37,6 +40,15 @@ pub(crate) fn complete(document: &mut Value) -> anyhow::Result<()> {
     schemas.append(object(&mut answers["schemas"]));
     for (schema, members) in SECRETS {
         name_secrets(&mut schemas[schema], members);
+    }
+    for schema in WITH_UNIQUE_ID {
+        let property = schemas
+            .get_mut(schema)
+            .and_then(|schema| schema.pointer_mut("/properties/unique_id"));
+        if let Some(property) = property {
+            *property =
+                json!({"oneOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]});
+        }
     }
     let specs: Map<String, Value> = schemas
         .iter()
@@ -50,12 +62,17 @@ pub(crate) fn complete(document: &mut Value) -> anyhow::Result<()> {
         .map(|(name, schema)| (format!("{name}Patch"), without_required(schema)))
         .collect();
     schemas.extend(partial);
+    let schemas = schemas.clone();
     for (path, methods) in object(&mut document["paths"]) {
         for (method, operation) in object(methods) {
             let id = operation["operationId"].as_str().unwrap_or_default().to_owned();
             add_answers(operation, &answers["answers"][&id]);
             add_errors(operation, path, method);
             accept_both_media_types(operation, method);
+            let needed = needs_body(operation, &schemas);
+            if let Some(body) = operation.get_mut("requestBody") {
+                body["required"] = json!(needed);
+            }
         }
     }
     Ok(())
@@ -179,8 +196,6 @@ fn accept_both_media_types(operation: &mut Value, method: &str) {
     if method != "patch" {
         return;
     }
-    // Without a body nothing is to be changed.
-    operation["requestBody"]["required"] = json!(false);
     let content = object(&mut operation["requestBody"]["content"]);
     let Some(mut media) = content.values().next().cloned() else {
         return;
@@ -191,6 +206,20 @@ fn accept_both_media_types(operation: &mut Value, method: &str) {
     }
     for media_type in ["application/merge-patch+json", "application/json"] {
         content.insert(media_type.to_owned(), media.clone());
+    }
+}
+
+/// Where no member has to be there, neither has the body.
+fn needs_body(operation: &Value, schemas: &Map<String, Value>) -> bool {
+    let content = operation["requestBody"]["content"].as_object();
+    let media = content.and_then(|content| content.values().next());
+    let named = media.and_then(|media| media["schema"]["$ref"].as_str());
+    match named
+        .and_then(|text| text.rsplit('/').next())
+        .and_then(|name| schemas.get(name))
+    {
+        Some(schema) => schema["required"].is_array(),
+        None => true,
     }
 }
 

@@ -35,7 +35,7 @@ const TABLES: [(DefinitionTable, &str); 6] = [
 #[utoipa::path(patch, path = "/api/v1/workspaces/{id}", tag = "administration", operation_id = "renameWorkspace",
     params(crate::openapi::IdParam), request_body = NewWorkspace,
     responses((status = 200, body = crate::workspaces::WorkspaceRead),
-        (status = 409, description = "`code-taken`", body = crate::openapi::ProblemDocument)))]
+        (status = 409, description = "`code-taken`, `first-workspace`", body = crate::openapi::ProblemDocument)))]
 pub(crate) async fn rename(
     state: web::Data<ConfigState>,
     sender: Authenticated,
@@ -50,6 +50,7 @@ pub(crate) async fn rename(
     if before.code == wanted.code {
         return Ok(answer::json(&show(&before)));
     }
+    refuse_if_first(&before)?;
     let renamed = workspaces::rename(&**change.transaction(), &before.id, &wanted.code).await;
     renamed.map_err(code_taken)?;
     let after = WorkspaceRow {
@@ -86,10 +87,7 @@ pub(crate) async fn delete(
     let change = Change::begin(&state, &sender.actor).await?;
     let transaction = &**change.transaction();
     let row = find(transaction, &id).await?;
-    if row.code == FIRST_CODE {
-        let detail = "it is where requests act that name none";
-        return Err(ApiError::conflict("first-workspace", detail));
-    }
+    refuse_if_first(&row)?;
     refuse_if_used(transaction, &row).await?;
     tokens::delete_of(transaction, &row.id).await?;
     workspaces::delete(transaction, &row.id).await?;
@@ -136,6 +134,15 @@ async fn publish_sources(change: &mut Change, workspace: &Workspace) -> Result<(
             sources::publish(change, workspace, &stored).await?;
         }
     }
+}
+
+/// The first workspace keeps its code, and stays.
+fn refuse_if_first(row: &WorkspaceRow) -> Result<(), ApiError> {
+    if row.code == FIRST_CODE {
+        let detail = "it is where requests act that name none";
+        return Err(ApiError::conflict("first-workspace", detail));
+    }
+    Ok(())
 }
 
 async fn refuse_if_used<C: ConnectionTrait>(connection: &C, row: &WorkspaceRow) -> Result<(), ApiError> {

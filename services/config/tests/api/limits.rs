@@ -109,9 +109,11 @@ async fn a_workspace_is_renamed_with_its_sources_and_deleted_once_it_is_empty() 
             .as_str()
             .unwrap()
             .to_owned();
-        root.delete(&format!("/workspaces/{first}"))
+        let first = format!("/workspaces/{first}");
+        root.patch(&first, r#"{"code": "other"}"#)
             .await
             .is_problem(409, "first-workspace");
+        root.delete(&first).await.is_problem(409, "first-workspace");
     })
     .await;
 }
