@@ -29,6 +29,8 @@ mod fixtures;
 mod imports;
 #[path = "suite/knowing.rs"]
 mod knowing;
+#[path = "suite/openapi.rs"]
+mod openapi;
 #[path = "suite/operations.rs"]
 mod operations;
 #[path = "suite/outbound.rs"]
@@ -138,6 +140,7 @@ const SCENARIOS: &[(&str, Scenario)] = scenarios! {
     knowing: passwords_and_tokens_let_in_and_are_never_shown,
         ways_to_authenticate_that_can_not_be_meant_are_refused_by_field,
         addresses_and_rates_are_kept_to;
+    openapi: requests_made_from_the_document_are_answered_as_it_says;
     planted: a_planted_secret_is_found_nowhere;
     bad_input: definitions_are_refused_by_field,
         bodies_that_are_not_what_they_say_are_refused,

@@ -299,6 +299,8 @@ impl Stack {
     fn start(&mut self, name: &str, command: &mut Command) -> anyhow::Result<()> {
         command
             .env("HOOKRAIL_ADMIN_TOKEN", ADMIN_TOKEN)
+            // Scenarios share a token, and ask as fast as they can.
+            .env("HOOKRAIL_API_RATE", "0")
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .current_dir(self.folder.path());
         let log = self.folder.path().join(format!("{name}.log"));
