@@ -9,7 +9,6 @@
 
 use actix_web::{HttpResponse, web};
 use hookrail_domain::destination::DestinationSpec;
-use hookrail_domain::event_type::EventTypeSpec;
 use hookrail_domain::fetcher::FetcherSpec;
 use hookrail_domain::route::RouteSpec;
 use hookrail_domain::source::SourceSpec;
@@ -204,20 +203,6 @@ pub(crate) struct FetcherRead {
     spec: FetcherSpec,
     #[serde(flatten)]
     stored: Stored,
-}
-
-/// An event type of one's own as it is read.
-#[derive(ToSchema)]
-pub(crate) struct EventTypeRead {
-    #[serde(flatten)]
-    spec: EventTypeSpec,
-    #[serde(flatten)]
-    stored: Stored,
-    /// False: those of Hookrail's own have no owner.
-    built_in: bool,
-    /// What receivers get of the sample, in the format `event`.
-    #[schema(value_type = Object)]
-    body: (),
 }
 
 /// A page of fetchers.

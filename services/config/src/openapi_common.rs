@@ -12,7 +12,7 @@ const PROBLEM: &str = "application/problem+json";
 /// The schema of errors.
 const PROBLEM_SCHEMA: &str = "#/components/schemas/ProblemDocument";
 /// Members that are secrets, by the schemas that have them.
-const SECRETS: [(&str, &[&str]); 6] = [
+const SECRETS: [(&str, &[&str]); 7] = [
     (
         "SourceAuth",
         &["password", "token", "secret", "secrets", "verify_token"],
@@ -23,7 +23,8 @@ const SECRETS: [(&str, &[&str]); 6] = [
     ),
     ("Signing", &["secrets"]),
     ("DestinationSpec", &["api_key"]),
-    ("TlsSpec", &["key"]),
+    ("TlsSpec", &["client_key"]),
+    ("ProxySpec", &["password"]),
     ("ConnectionSpec", &["database_url"]),
 ];
 

@@ -35,7 +35,7 @@ pub(crate) struct Docs;
 #[utoipa::path(post, path = "/api/v1/event-types", tag = "event types", operation_id = "createEventType",
     params(crate::openapi::WriteParams),
     request_body(content = EventTypeSpec, example = json!(crate::openapi::event_type_example())),
-    responses((status = 201, description = "The event type", body = crate::openapi::EventTypeRead), (status = 422, body = crate::openapi::ProblemDocument)))]
+    responses((status = 201, description = "The event type"), (status = 422, body = crate::openapi::ProblemDocument)))]
 pub(crate) async fn create(
     state: web::Data<ConfigState>,
     sender: Authenticated,
@@ -65,7 +65,7 @@ pub(crate) async fn create(
 #[utoipa::path(patch, path = "/api/v1/event-types/{name}", tag = "event types", operation_id = "changeEventType",
     params(("name" = String, Path, description = "The event type's name"), crate::openapi::WriteParams),
     request_body(content = EventTypeSpec, content_type = "application/merge-patch+json"),
-    responses((status = 200, body = crate::openapi::EventTypeRead), (status = 404, body = crate::openapi::ProblemDocument),
+    responses((status = 200, description = "The event type"), (status = 404, body = crate::openapi::ProblemDocument),
         (status = 412, body = crate::openapi::ProblemDocument), (status = 422, body = crate::openapi::ProblemDocument)))]
 pub(crate) async fn patch(
     state: web::Data<ConfigState>,

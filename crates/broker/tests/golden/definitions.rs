@@ -100,6 +100,16 @@ const DESTINATION_AUTHS: [(&str, &str, &str); 4] = [
     ),
 ];
 
+/// With everything that says how it is reached.
+const OUTBOUND_SPEC: &str = r#"{
+    "name": "crm", "url": "https://receiver.example/hook",
+    "auth": {"type": "oauth2_client_credentials", "token_url": "https://token.example/", "client_id": "c",
+        "client_secret": "s", "scopes": ["a", "b"], "audience": "x", "client_auth": "body"},
+    "signing": {"type": "hmac", "header": "X-Signature", "algorithm": "sha1", "encoding": "base64", "prefix": "v0=",
+        "signed": "timestamp.body", "timestamp_header": "X-Time", "multiple": true, "secrets": ["a", "b"]},
+    "tls": {"ca": "ca", "client_certificate": "cert", "client_key": "pem", "server_name": "inside.example"},
+    "proxy": {"url": "socks5://proxy.example:1080", "username": "u", "password": "p"}}"#;
+
 const ROUTE_SPEC: &str = r#"{
     "name": "orders-to-crm", "source": "src_00000000000000000000000002", "events": ["entity.updated", "order.*"],
     "destination": "dst_0000000000000000000000000C", "filter": {"path": "$.n", "op": "gt", "value": 1.10},
@@ -132,6 +142,7 @@ pub(crate) fn all() -> Vec<Golden> {
         ),
         source("entry_source", None),
         destination("entry_destination", None),
+        of_destination("entry_destination_outbound", serde_json::from_str(OUTBOUND_SPEC).unwrap()),
         route("entry_route", ROUTE_SPEC),
         route("entry_route_bare", BARE_ROUTE_SPEC),
         entry("entry_tombstone_source", Key::Source(SOURCE), None),
@@ -206,6 +217,10 @@ fn destination(name: &'static str, parts: Option<(&str, &str)>) -> Golden {
         spec.auth = serde_json::from_str(auth).unwrap();
         spec.signing = serde_json::from_str(signing).unwrap();
     }
+    of_destination(name, spec)
+}
+
+fn of_destination(name: &'static str, mut spec: DestinationSpec) -> Golden {
     store(spec.secrets_mut());
     let destination = Destination {
         id: DESTINATION,
