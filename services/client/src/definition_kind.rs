@@ -1,10 +1,12 @@
 //! The kinds of definitions that a file can hold: where the API has them, and which of their fields name others.
 
+use hookrail_domain::connection::ConnectionSpec;
 use hookrail_domain::destination::DestinationSpec;
 use hookrail_domain::fetcher::FetcherSpec;
 use hookrail_domain::json::Json;
 use hookrail_domain::route::RouteSpec;
 use hookrail_domain::source::SourceSpec;
+use hookrail_domain::sync::SyncSpec;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -123,7 +125,9 @@ impl Kind {
             Self::Destinations => completed::<DestinationSpec>(written),
             Self::Routes => completed::<RouteSpec>(written),
             Self::Fetchers => completed::<FetcherSpec>(written),
-            Self::EventTypes | Self::Connections | Self::Syncs => Ok(written.clone()),
+            Self::Connections => completed::<ConnectionSpec>(written),
+            Self::Syncs => completed::<SyncSpec>(written),
+            Self::EventTypes => Ok(written.clone()),
         }
     }
 
