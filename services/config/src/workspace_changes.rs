@@ -22,7 +22,8 @@ use crate::workspaces::{NewWorkspace, show};
 /// Sources that are read in one query.
 const PAGE: u64 = 200;
 /// What a workspace has to be without before it can go.
-const TABLES: [(DefinitionTable, &str); 6] = [
+const TABLES: [(DefinitionTable, &str); 7] = [
+    (DefinitionTable::EventTypes, "event types"),
     (DefinitionTable::Sources, "sources"),
     (DefinitionTable::Destinations, "destinations"),
     (DefinitionTable::Routes, "routes"),
