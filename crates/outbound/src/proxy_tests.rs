@@ -107,7 +107,7 @@ async fn a_proxy_s_failures_are_its_own() {
         ("http", Manner::HttpStatus(403), Proxy, "it answered 403"),
         ("http", Manner::HttpStatus(503), Proxy, "it answered 503"),
         ("http", Manner::HttpStatus(504), Connect, "could not reach the receiver"),
-        ("http", Manner::Close, Proxy, "closed"),
+        ("http", Manner::Close, Proxy, "the proxy"),
         ("http", Manner::Hang, Proxy, "no connection through the proxy within 300 ms"),
         ("socks5", Manner::SocksWithLogin, Proxy, "asks for credentials"),
         ("socks5", Manner::SocksReply(1), Proxy, "it answered 1"),
