@@ -221,8 +221,8 @@ mod tests {
         );
         check(r#"{"rate_limit":{"per_second":0}}"#, &["/rate_limit/per_second"]);
         check(
-            r#"{"auth":{"type":"oauth2_client_credentials","token_url":"http://t/","client_id":"a","client_secret":"b"}}"#,
-            &["/auth/type"],
+            r#"{"auth":{"type":"oauth2_client_credentials","token_url":"ftp://t/","client_id":"a","client_secret":"b"}}"#,
+            &["/auth/token_url"],
         );
     }
 }

@@ -47,10 +47,10 @@ async fn bad_fetchers_are_refused(client: &Client) {
         (
             body(
                 "f",
-                r#", "auth": {"type": "oauth2_client_credentials", "token_url": "http://t/", "client_id": "a", "client_secret": "b"}"#,
+                r#", "auth": {"type": "oauth2_client_credentials", "token_url": "http://10.0.0.1/", "client_id": "a", "client_secret": "b"}"#,
             ),
-            "not-yet-supported",
-            "/auth/type",
+            "invalid",
+            "/auth/token_url",
         ),
     ] {
         client.post("/fetchers", &body).await.is_invalid_at(code, pointer);
