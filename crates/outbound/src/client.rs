@@ -257,9 +257,14 @@ impl OutboundClient {
     }
 
     fn checked_uri(&self, url: &str) -> Result<Uri, AttemptError> {
-        let url = self.policy().check_url(url).map_err(|refused| AttemptError::from(&refused))?;
+        let url = self
+            .policy()
+            .check_url(url)
+            .map_err(|refused| AttemptError::from(&refused))?;
         let uri = url.as_str().parse::<Uri>();
-        uri.map_err(|error| AttemptError::new(ErrorCode::Render, format!("the URL can't be sent to: {error}")))
+        uri.map_err(|error| {
+            AttemptError::new(ErrorCode::Render, format!("the URL can't be sent to: {error}"))
+        })
     }
 
     fn stack(&self, profile: Option<&Arc<ConnectionProfile>>) -> Result<HttpStack, AttemptError> {
@@ -276,7 +281,9 @@ impl OutboundClient {
     /// A destination's proxy is no way around the guard: where its address is written as one, it is checked
     /// here, and as a name when it is resolved.
     fn check_proxy(&self, profile: &ConnectionProfile) -> Result<(), AttemptError> {
-        let Some(proxy) = &profile.proxy else { return Ok(()) };
+        let Some(proxy) = &profile.proxy else {
+            return Ok(());
+        };
         let checked = self.policy().check_proxy_url(&proxy.url);
         checked.map_err(|detail| AttemptError::new(ErrorCode::AddressRefused, format!("the proxy: {detail}")))
     }

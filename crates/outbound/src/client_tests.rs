@@ -227,7 +227,9 @@ async fn a_name_that_does_not_resolve_is_a_dns_error() {
         detail(&result),
         "nowhere.invalid could not be resolved: no such host"
     );
-    let probe = client.probe_connect("https://nowhere.invalid/", None, PATIENT_MS).await;
+    let probe = client
+        .probe_connect("https://nowhere.invalid/", None, PATIENT_MS)
+        .await;
     assert_eq!((code(&probe), detail(&probe)), (code(&result), detail(&result)));
 }
 
@@ -314,7 +316,9 @@ async fn a_name_with_one_refused_address_is_refused() {
 #[tokio::test]
 async fn a_probe_connects_and_sends_nothing() {
     let server = TestServer::start(Script::answer("200 OK", "", b"")).await;
-    let result = local_client().probe_connect(&server.url("/"), None, PATIENT_MS).await;
+    let result = local_client()
+        .probe_connect(&server.url("/"), None, PATIENT_MS)
+        .await;
     assert_eq!((result.response, result.error), (None, None));
     server.until(|seen| seen.closed == 1).await;
     assert_eq!(server.seen(|seen| seen.bytes), 0);

@@ -121,7 +121,9 @@ impl Connector {
 
     async fn ask(&self, proxy: &Proxy, target: &Target) -> Result<TcpStream, AttemptError> {
         let connector = if proxy.is_own { &self.tcp_to_own } else { &self.tcp };
-        let mut tcp = dial(connector, &proxy.uri).await.map_err(|error| at_proxy(proxy, error))?;
+        let mut tcp = dial(connector, &proxy.uri)
+            .await
+            .map_err(|error| at_proxy(proxy, error))?;
         let credentials = proxy.credentials.as_ref();
         match proxy.kind {
             ProxyKind::Http => proxy_http::connect(&mut tcp, &target.authority(), credentials).await?,
@@ -134,7 +136,11 @@ impl Connector {
     async fn targets(&self, proxy: &Proxy, uri: &Uri) -> Result<Vec<Target>, AttemptError> {
         let host = uri.host().unwrap_or_default();
         let bare = host.trim_start_matches('[').trim_end_matches(']');
-        let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("https") { 443 } else { 80 });
+        let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("https") {
+            443
+        } else {
+            80
+        });
         if let Ok(address) = bare.parse() {
             return Ok(vec![Target {
                 host: Ok(address),

@@ -167,7 +167,11 @@ pub(crate) fn auth_header(
     })
 }
 
-pub(crate) fn active<'a>(secret: &'a Secret, now: Millis, pointer: &'static str) -> Result<&'a str, RequestError> {
+pub(crate) fn active<'a>(
+    secret: &'a Secret,
+    now: Millis,
+    pointer: &'static str,
+) -> Result<&'a str, RequestError> {
     secret.active(now).ok_or(RequestError::NoSecret(pointer))
 }
 

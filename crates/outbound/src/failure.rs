@@ -80,7 +80,10 @@ fn known_cause(cause: &(dyn Error + 'static)) -> Option<AttemptError> {
     }
     let io = cause.downcast_ref::<io::Error>()?;
     if io.kind() == io::ErrorKind::TimedOut {
-        return Some(AttemptError::new(ErrorCode::Timeout, format!("the connection timed out: {io}")));
+        return Some(AttemptError::new(
+            ErrorCode::Timeout,
+            format!("the connection timed out: {io}"),
+        ));
     }
     // An io::Error skips the error it wraps when asked for its source.
     let inner = io.get_ref()?;

@@ -15,7 +15,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
-use crate::{AddressPolicy, AttemptResult, ConnectionProfile, ErrorCode, OutboundClient, OutboundLimits, OutboundRequest};
+use crate::{
+    AddressPolicy, AttemptResult, ConnectionProfile, ErrorCode, OutboundClient, OutboundLimits,
+    OutboundRequest,
+};
 
 const AUTHORITY: &str = include_str!("../testdata/private-authority.pem");
 const SERVER: &str = include_str!("../testdata/hook-server.pem");
@@ -47,7 +50,9 @@ fn acceptor(server: &str, asks: bool, version: &'static SupportedProtocolVersion
     };
     let chain = vec![CertificateDer::from_pem_slice(server.as_bytes()).expect("PEM")];
     let key = PrivateKeyDer::from_pem_slice(server.as_bytes()).expect("a key");
-    let config = builder.with_single_cert(chain, key).expect("a certificate with its key");
+    let config = builder
+        .with_single_cert(chain, key)
+        .expect("a certificate with its key");
     TlsAcceptor::from(Arc::new(config))
 }
 
@@ -67,7 +72,8 @@ async fn answer(acceptor: TlsAcceptor, stream: TcpStream) -> std::io::Result<()>
     let mut tls = acceptor.accept(stream).await?;
     let mut request = [0; 4096];
     if tls.read(&mut request).await? > 0 {
-        tls.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").await?;
+        tls.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+            .await?;
     }
     tls.shutdown().await
 }
@@ -144,7 +150,12 @@ fn certificates_that_can_not_be_used_are_found_when_they_are_saved() {
         let faults = client().faults_of(&spec(tls), 0);
         let pointers: Vec<_> = faults.iter().map(|fault| fault.pointer.as_str()).collect();
         assert_eq!(pointers, expected, "{faults:?}");
-        assert!(faults.iter().all(|fault| !fault.detail.contains("PRIVATE KEY-----")), "{faults:?}");
+        assert!(
+            faults
+                .iter()
+                .all(|fault| !fault.detail.contains("PRIVATE KEY-----")),
+            "{faults:?}"
+        );
     };
     check(tls(Some((CLIENT, CLIENT_KEY))), &[]);
     check(tls(Some((CLIENT, STRANGER_KEY))), &["/tls/client_key"]);
@@ -155,6 +166,9 @@ fn certificates_that_can_not_be_used_are_found_when_they_are_saved() {
         ..tls(None)
     };
     check(ca("no certificate"), &["/tls/ca"]);
-    check(ca("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"), &["/tls/ca"]);
+    check(
+        ca("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"),
+        &["/tls/ca"],
+    );
     check(ca(&format!("{AUTHORITY}{SERVER}")), &[]);
 }

@@ -68,7 +68,9 @@ impl AddressPolicy {
         // Hosts of other schemes aren't read as those of http, in which 127.1 is an address.
         let plain = text.split_once("://").map(|(_, rest)| format!("http://{rest}"));
         let plain = plain.ok_or_else(|| "the proxy's URL is not valid".to_owned())?;
-        self.check_url(&plain).map(drop).map_err(|refused| refused.to_string())
+        self.check_url(&plain)
+            .map(drop)
+            .map_err(|refused| refused.to_string())
     }
 }
 

@@ -62,13 +62,20 @@ fn read_url(text: &str) -> Result<(ProxyKind, Uri), String> {
         "socks5" => (ProxyKind::Socks5, 1080),
         other => return Err(format!("{other} is no kind of proxy: it is http or socks5")),
     };
-    let host = url.host_str().filter(|host| !host.is_empty()).ok_or("it has no host")?;
+    let host = url
+        .host_str()
+        .filter(|host| !host.is_empty())
+        .ok_or("it has no host")?;
     // As http, so that the host is read by the same rules as a receiver's.
     let plain = format!("http://{host}:{}", url.port().unwrap_or(port));
     let plain = Url::parse(&plain).map_err(|error| error.to_string())?;
     let port = plain.port_or_known_default().unwrap_or(port);
     let uri = format!("http://{}:{port}/", plain.host_str().unwrap_or_default());
-    Ok((kind, uri.parse().map_err(|error: http::uri::InvalidUri| error.to_string())?))
+    Ok((
+        kind,
+        uri.parse()
+            .map_err(|error: http::uri::InvalidUri| error.to_string())?,
+    ))
 }
 
 /// The proxy of an installation, and what doesn't go through it.
@@ -98,9 +105,17 @@ impl OutboundProxy {
     pub fn parse(url: &str, except: &str, resolves: bool) -> Result<Self, String> {
         let (kind, uri) = read_url(url)?;
         let written = Url::parse(url).map_err(|error| error.to_string())?;
-        let decoded = |text: &str| percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned();
-        let credentials = (!written.username().is_empty())
-            .then(|| (decoded(written.username()), decoded(written.password().unwrap_or_default())));
+        let decoded = |text: &str| {
+            percent_encoding::percent_decode_str(text)
+                .decode_utf8_lossy()
+                .into_owned()
+        };
+        let credentials = (!written.username().is_empty()).then(|| {
+            (
+                decoded(written.username()),
+                decoded(written.password().unwrap_or_default()),
+            )
+        });
         let parts = except.split(',').map(str::trim).filter(|part| !part.is_empty());
         Ok(Self {
             proxy: Proxy {
@@ -141,8 +156,14 @@ fn exception(text: &str) -> Result<Exception, String> {
     if let Ok(address) = text.parse::<IpAddr>() {
         return Ok(Exception::Network(address.into()));
     }
-    let name = text.trim_start_matches("*.").trim_matches('.').to_ascii_lowercase();
-    let is_name = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
+    let name = text
+        .trim_start_matches("*.")
+        .trim_matches('.')
+        .to_ascii_lowercase();
+    let is_name = !name.is_empty()
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
     match is_name {
         true => Ok(Exception::Domain(name)),
         false => Err(format!("`{text}` is no name, address or network")),
@@ -178,10 +199,18 @@ mod tests {
     fn a_proxy_s_url_may_hold_its_credentials() {
         let read = |url| OutboundProxy::parse(url, "", true).map(|read| read.proxy);
         let proxy = read("socks5://us%40er:p%3Aw@proxy.example").unwrap();
-        assert_eq!((proxy.kind, proxy.name()), (ProxyKind::Socks5, "proxy.example:1080"));
+        assert_eq!(
+            (proxy.kind, proxy.name()),
+            (ProxyKind::Socks5, "proxy.example:1080")
+        );
         assert_eq!(proxy.credentials, Some(("us@er".to_owned(), "p:w".to_owned())));
         assert_eq!(read("http://[::1]").unwrap().name(), "[::1]:80");
-        for wrong in ["ftp://p.example", "proxy.example:80", "http://", "https://p.example"] {
+        for wrong in [
+            "ftp://p.example",
+            "proxy.example:80",
+            "http://",
+            "https://p.example",
+        ] {
             assert!(read(wrong).is_err(), "{wrong}");
         }
         assert!(OutboundProxy::parse("http://p.example", "a b", false).is_err());

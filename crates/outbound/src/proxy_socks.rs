@@ -20,7 +20,11 @@ pub(crate) async fn connect(
     target: &Target,
     credentials: Option<&(String, String)>,
 ) -> Result<(), AttemptError> {
-    let methods: &[u8] = if credentials.is_some() { &[NO_LOGIN, LOGIN] } else { &[NO_LOGIN] };
+    let methods: &[u8] = if credentials.is_some() {
+        &[NO_LOGIN, LOGIN]
+    } else {
+        &[NO_LOGIN]
+    };
     let count = if credentials.is_some() { 2 } else { 1 };
     send(stream, &[&[VERSION, count], methods].concat()).await?;
     match (read::<2>(stream).await?, credentials) {

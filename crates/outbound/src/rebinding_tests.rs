@@ -9,7 +9,8 @@ use crate::test_dns::TestDns;
 use crate::test_proxy::{Manner, TestProxy};
 use crate::test_server::{Script, TestServer};
 use crate::{
-    AddressPolicy, AttemptResult, ConnectionProfile, ErrorCode, OutboundClient, OutboundLimits, OutboundRequest,
+    AddressPolicy, AttemptResult, ConnectionProfile, ErrorCode, OutboundClient, OutboundLimits,
+    OutboundRequest,
 };
 
 /// Long enough that only a hanging part of the test could meet it.
@@ -23,11 +24,21 @@ fn client(dns: &TestDns) -> OutboundClient {
 }
 
 async fn send(client: &OutboundClient, url: &str) -> AttemptResult {
-    client.send(&OutboundRequest::new("POST", url, Bytes::from_static(b"{}"), PATIENT_MS)).await
+    client
+        .send(&OutboundRequest::new(
+            "POST",
+            url,
+            Bytes::from_static(b"{}"),
+            PATIENT_MS,
+        ))
+        .await
 }
 
 fn is_refused(result: &AttemptResult) -> bool {
-    result.error.as_ref().is_some_and(|error| error.code == ErrorCode::AddressRefused)
+    result
+        .error
+        .as_ref()
+        .is_some_and(|error| error.code == ErrorCode::AddressRefused)
 }
 
 /// A receiver on 127.0.0.1, to which nothing may ever come. The name's first answer is a public address, at
@@ -72,7 +83,9 @@ async fn a_name_with_one_private_address_is_refused_wherever_it_stands() {
 #[tokio::test]
 async fn a_name_that_answers_in_turns_is_judged_each_time() {
     let inside = TestServer::start(Script::answer("200 OK", "", b"")).await;
-    let turns: Vec<&[&str]> = (0..20).map(|n| if n % 2 == 0 { &[PUBLIC][..] } else { &["127.0.0.1"] }).collect();
+    let turns: Vec<&[&str]> = (0..20)
+        .map(|n| if n % 2 == 0 { &[PUBLIC][..] } else { &["127.0.0.1"] })
+        .collect();
     let dns = TestDns::start(&[("turns.example", &turns)]);
     let client = client(&dns);
     let url = format!("http://turns.example:{}/", inside.address.port());
@@ -87,7 +100,13 @@ async fn a_name_that_answers_in_turns_is_judged_each_time() {
 async fn a_redirect_to_a_private_address_is_an_answer_and_nothing_more() {
     let inside = TestServer::start(Script::answer("200 OK", "", b"")).await;
     let location = format!("Location: {}\r\n", inside.url("/"));
-    for status in ["301 Moved", "302 Found", "303 See", "307 Temporary", "308 Permanent"] {
+    for status in [
+        "301 Moved",
+        "302 Found",
+        "303 See",
+        "307 Temporary",
+        "308 Permanent",
+    ] {
         let outside = TestServer::start(Script::answer(status, &location, b"")).await;
         let policy = AddressPolicy::new(vec!["127.0.0.1/32".parse().expect("a network")]);
         let client = OutboundClient::new(policy, OutboundLimits::default()).expect("a client");
@@ -115,7 +134,8 @@ async fn a_proxy_is_asked_for_what_the_name_was_when_it_was_checked() {
         "127.0.0.2/32".parse().expect("a network"),
         "127.0.0.1/32".parse().expect("a network"),
     ]);
-    let client = OutboundClient::with_parts(policy, OutboundLimits::default(), dns.lookup(), None).expect("a client");
+    let client =
+        OutboundClient::with_parts(policy, OutboundLimits::default(), dns.lookup(), None).expect("a client");
     let mut request = OutboundRequest::new("POST", "http://turns.example:81/", Bytes::new(), PATIENT_MS);
     request.connection = Some(Arc::new(profile));
     client.send(&request).await;

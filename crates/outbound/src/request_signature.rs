@@ -48,7 +48,9 @@ pub(crate) fn signature_headers(
             let form = form((*algorithm, *encoding), prefix, *signed);
             let sign = |secret: &&str| plain_hmac(form, secret, timestamp_s, &content.body);
             let value = secrets.iter().map(sign).collect::<Vec<_>>().join(" ");
-            let time = timestamp_header.as_ref().map(|name| (name.to_ascii_lowercase(), timestamp_s.to_string()));
+            let time = timestamp_header
+                .as_ref()
+                .map(|name| (name.to_ascii_lowercase(), timestamp_s.to_string()));
             let mut headers = vec![(header.to_ascii_lowercase(), value)];
             headers.extend(time);
             Ok(headers)

@@ -26,8 +26,16 @@ pub(crate) struct TestDns {
 impl TestDns {
     pub(crate) fn start(script: &[(&str, &[&[&str]])]) -> Self {
         let parse = |address: &&str| address.parse::<Ipv4Addr>().expect("an address");
-        let answers = |answers: &[&[&str]]| answers.iter().map(|one| one.iter().map(parse).collect()).collect();
-        let script: Script = script.iter().map(|(name, all)| ((*name).to_owned(), answers(all))).collect();
+        let answers = |answers: &[&[&str]]| {
+            answers
+                .iter()
+                .map(|one| one.iter().map(parse).collect())
+                .collect()
+        };
+        let script: Script = script
+            .iter()
+            .map(|(name, all)| ((*name).to_owned(), answers(all)))
+            .collect();
         let socket = UdpSocket::bind("127.0.0.1:0").expect("a free port");
         let address = socket.local_addr().expect("bound");
         let asked = Arc::new(Mutex::new(Vec::new()));
@@ -49,7 +57,9 @@ impl TestDns {
 fn serve(socket: &UdpSocket, mut script: Script, asked: &Mutex<Vec<String>>) {
     let mut packet = [0; 512];
     while let Ok((length, from)) = socket.recv_from(&mut packet) {
-        let Some((name, question)) = question(&packet[..length]) else { continue };
+        let Some((name, question)) = question(&packet[..length]) else {
+            continue;
+        };
         asked.lock().expect("not poisoned").push(name.clone());
         let found = script.get_mut(&name);
         let addresses = found.and_then(|answers| match answers.len() {
@@ -78,7 +88,12 @@ fn question(packet: &[u8]) -> Option<(String, &[u8])> {
 
 /// RFC 1035, section 4.1: each address for 0 seconds, the name as a pointer to the question's.
 fn answer(id: &[u8], question: &[u8], addresses: &[Ipv4Addr]) -> Vec<u8> {
-    let mut packet = [id, &[0x81, 0x80, 0, 1, 0, addresses.len() as u8, 0, 0, 0, 0], question].concat();
+    let mut packet = [
+        id,
+        &[0x81, 0x80, 0, 1, 0, addresses.len() as u8, 0, 0, 0, 0],
+        question,
+    ]
+    .concat();
     for address in addresses {
         packet.extend([0xc0, 0x0c]);
         packet.extend(A_IN);
@@ -122,5 +137,7 @@ fn ask(server: SocketAddr, name: &str) -> std::io::Result<Vec<IpAddr>> {
     let mut packet = [0; 512];
     let length = socket.recv(&mut packet)?;
     let records = packet[query.len()..length].chunks_exact(16);
-    Ok(records.map(|record| IpAddr::from([record[12], record[13], record[14], record[15]])).collect())
+    Ok(records
+        .map(|record| IpAddr::from([record[12], record[13], record[14], record[15]]))
+        .collect())
 }

@@ -58,7 +58,9 @@ async fn serve(mut stream: TcpStream, manner: Manner, asked: Arc<Mutex<Vec<Strin
     let target = match manner {
         Manner::Close => return Ok(()),
         Manner::Hang => std::future::pending().await,
-        Manner::Http | Manner::HttpWithLogin | Manner::HttpStatus(_) => http(&mut stream, manner, &asked).await?,
+        Manner::Http | Manner::HttpWithLogin | Manner::HttpStatus(_) => {
+            http(&mut stream, manner, &asked).await?
+        }
         _ => socks(&mut stream, manner, &asked).await?,
     };
     if let Some(target) = target {
@@ -87,7 +89,9 @@ async fn http(
         Manner::HttpWithLogin if !knows => 407,
         _ => 200,
     };
-    stream.write_all(format!("HTTP/1.1 {status} Said\r\nX-By: test\r\n\r\n").as_bytes()).await?;
+    stream
+        .write_all(format!("HTTP/1.1 {status} Said\r\nX-By: test\r\n\r\n").as_bytes())
+        .await?;
     Ok((status == 200).then_some(target))
 }
 
@@ -130,7 +134,11 @@ async fn socks(
     };
     let target = format!("{host}:{}", stream.read_u16().await?);
     asked.lock().expect("not poisoned").push(target.clone());
-    let reply = if let Manner::SocksReply(reply) = manner { reply } else { 0 };
+    let reply = if let Manner::SocksReply(reply) = manner {
+        reply
+    } else {
+        0
+    };
     stream.write_all(&[5, reply, 0, 1, 0, 0, 0, 0, 0, 0]).await?;
     Ok((reply == 0).then_some(target))
 }

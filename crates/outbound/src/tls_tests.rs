@@ -115,7 +115,13 @@ async fn a_request_goes_over_tls_and_http_2_where_the_receiver_speaks_it() {
     let (address, requests) = start_receiver().await;
     let url = format!("https://hook.example:{}/", address.port());
     let client = client();
-    assert_eq!(client.probe_connect(&url, trusting().as_ref(), PATIENT_MS).await.error, None);
+    assert_eq!(
+        client
+            .probe_connect(&url, trusting().as_ref(), PATIENT_MS)
+            .await
+            .error,
+        None
+    );
     for (method, body) in [("POST", "{}"), ("POST", ""), ("GET", "")] {
         let result = client.send(&request(method, &url, body)).await;
         assert_eq!((result.status(), result.error), (Some(202), None), "{method}");

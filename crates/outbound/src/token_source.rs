@@ -128,15 +128,24 @@ pub(crate) fn read_answer(result: &AttemptResult) -> Result<GivenToken, AttemptE
     let body = Json::parse(&response.body).ok();
     let member = |name: &str| body.as_ref().and_then(|body| body.get(name));
     if !result.is_success() {
-        let code = member("error").and_then(Json::as_str).filter(|code| is_code(code));
+        let code = member("error")
+            .and_then(Json::as_str)
+            .filter(|code| is_code(code));
         let code = code.map(|code| format!(", {code}")).unwrap_or_default();
-        return Err(failed(&format!("the token endpoint answered {}{code}", response.status)));
+        return Err(failed(&format!(
+            "the token endpoint answered {}{code}",
+            response.status
+        )));
     }
     let kind = member("token_type").and_then(Json::as_str);
     if kind.is_some_and(|kind| !kind.eq_ignore_ascii_case("bearer")) {
-        return Err(failed("the token endpoint gave a token that isn't a bearer token"));
+        return Err(failed(
+            "the token endpoint gave a token that isn't a bearer token",
+        ));
     }
-    let text = member("access_token").and_then(Json::as_str).filter(|text| is_token(text));
+    let text = member("access_token")
+        .and_then(Json::as_str)
+        .filter(|text| is_token(text));
     let text = text.ok_or_else(|| failed("the token endpoint's answer holds no access_token"))?;
     Ok(GivenToken {
         text: text.to_owned(),
@@ -219,26 +228,56 @@ mod tests {
         let read = read_answer(&result).map(|given| (given.text, given.life.as_secs()));
         let read = read.map_err(|error| error.detail);
         let expected = expected.map(|(text, life)| (text.to_owned(), life));
-        assert_eq!(read, expected.map_err(|detail| format!("no access token: {detail}")), "{body}");
+        assert_eq!(
+            read,
+            expected.map_err(|detail| format!("no access token: {detail}")),
+            "{body}"
+        );
     }
 
     #[test]
     fn an_answer_gives_a_token_or_says_why_not() {
-        check(200, r#"{"access_token":"t","token_type":"Bearer","expires_in":3600}"#, Ok(("t", 3600)));
-        check(200, r#"{"access_token":"t","token_type":"bearer","expires_in":"60"}"#, Ok(("t", 60)));
+        check(
+            200,
+            r#"{"access_token":"t","token_type":"Bearer","expires_in":3600}"#,
+            Ok(("t", 3600)),
+        );
+        check(
+            200,
+            r#"{"access_token":"t","token_type":"bearer","expires_in":"60"}"#,
+            Ok(("t", 60)),
+        );
         check(200, r#"{"access_token":"t"}"#, Ok(("t", 300)));
         check(200, r#"{"access_token":"t","expires_in":0}"#, Ok(("t", 1)));
-        check(200, r#"{"access_token":"t","expires_in":1e300}"#, Ok(("t", MAX_LIFE_S)));
+        check(
+            200,
+            r#"{"access_token":"t","expires_in":1e300}"#,
+            Ok(("t", MAX_LIFE_S)),
+        );
         check(200, r#"{"access_token":"t","expires_in":-5}"#, Ok(("t", 300)));
         const NONE: Result<(&str, u64), &str> = Err("the token endpoint's answer holds no access_token");
-        for body in ["", "[]", r#"{"access_token":5}"#, r#"{"access_token":"a b"}"#, r#"{"access_token":""}"#] {
+        for body in [
+            "",
+            "[]",
+            r#"{"access_token":5}"#,
+            r#"{"access_token":"a b"}"#,
+            r#"{"access_token":""}"#,
+        ] {
             check(200, body, NONE);
         }
         let kind = Err("the token endpoint gave a token that isn't a bearer token");
         check(200, r#"{"access_token":"t","token_type":"mac"}"#, kind);
         let client = Err("the token endpoint answered 401, invalid_client");
-        check(401, r#"{"error":"invalid_client","error_description":"s+c:r/t is wrong"}"#, client);
+        check(
+            401,
+            r#"{"error":"invalid_client","error_description":"s+c:r/t is wrong"}"#,
+            client,
+        );
         check(503, "<html>", Err("the token endpoint answered 503"));
-        check(400, r#"{"error":"Not A Code: s+c:r/t"}"#, Err("the token endpoint answered 400"));
+        check(
+            400,
+            r#"{"error":"Not A Code: s+c:r/t"}"#,
+            Err("the token endpoint answered 400"),
+        );
     }
 }

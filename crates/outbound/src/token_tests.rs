@@ -10,7 +10,9 @@ use hookrail_domain::secret::Secret;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::{AddressPolicy, AttemptResult, ErrorCode, OutboundClient, OutboundLimits, OutboundRequest, TokenSource};
+use crate::{
+    AddressPolicy, AttemptResult, ErrorCode, OutboundClient, OutboundLimits, OutboundRequest, TokenSource,
+};
 
 /// Long enough that only a hanging part of the test could meet it.
 const PATIENT_MS: u64 = 30_000;
@@ -71,13 +73,20 @@ async fn serve(stream: TcpStream, service: Arc<Service>) -> Option<()> {
         }
         let mut body = vec![0; length];
         stream.read_exact(&mut body).await.ok()?;
-        let answer = if head.starts_with("POST /token ") { service.token().await } else { service.api(&head) };
+        let answer = if head.starts_with("POST /token ") {
+            service.token().await
+        } else {
+            service.api(&head)
+        };
         stream.write_all(answer.as_bytes()).await.ok()?;
     }
 }
 
 fn answer(status: u16, body: &str) -> String {
-    format!("HTTP/1.1 {status} Said\r\ncontent-length: {}\r\n\r\n{body}", body.len())
+    format!(
+        "HTTP/1.1 {status} Said\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    )
 }
 
 impl Service {
@@ -86,18 +95,27 @@ impl Service {
         match self.endpoint {
             Endpoint::Gives(life_s) => {
                 tokio::time::sleep(Duration::from_millis(50)).await;
-                answer(200, &format!(r#"{{"access_token":"t{number}","token_type":"Bearer","expires_in":{life_s}}}"#))
+                answer(
+                    200,
+                    &format!(r#"{{"access_token":"t{number}","token_type":"Bearer","expires_in":{life_s}}}"#),
+                )
             }
             Endpoint::Fails(status) => {
                 tokio::time::sleep(Duration::from_millis(50)).await;
-                answer(status, r#"{"error":"invalid_client","error_description":"the-secret"}"#)
+                answer(
+                    status,
+                    r#"{"error":"invalid_client","error_description":"the-secret"}"#,
+                )
             }
             Endpoint::Hangs => std::future::pending().await,
         }
     }
 
     fn api(&self, head: &str) -> String {
-        let number = head.split("authorization: Bearer t").nth(1).and_then(|rest| rest.split("\r\n").next()?.parse().ok());
+        let number = head
+            .split("authorization: Bearer t")
+            .nth(1)
+            .and_then(|rest| rest.split("\r\n").next()?.parse().ok());
         let is_valid = number.is_some_and(|number: usize| number >= self.valid_from.load(Ordering::SeqCst));
         let count = if is_valid { &self.taken } else { &self.refused };
         count.fetch_add(1, Ordering::SeqCst);
@@ -124,7 +142,12 @@ fn request(url: &str, secret: &str, timeout_ms: u64) -> OutboundRequest {
         audience: None,
         client_auth: ClientAuth::Basic,
     };
-    let mut request = OutboundRequest::new("POST", &format!("{url}/api"), Bytes::from_static(b"{}"), timeout_ms);
+    let mut request = OutboundRequest::new(
+        "POST",
+        &format!("{url}/api"),
+        Bytes::from_static(b"{}"),
+        timeout_ms,
+    );
     request.token = TokenSource::of(&auth, 0).expect("a source").map(Arc::new);
     request
 }
@@ -187,8 +210,16 @@ async fn a_receiver_that_takes_no_token_does_not_make_the_endpoint_suffer() {
 #[tokio::test]
 async fn a_token_endpoint_that_fails_is_said_without_the_secret() {
     for (endpoint, timeout_ms, words) in [
-        (Endpoint::Fails(401), PATIENT_MS, "the token endpoint answered 401, invalid_client"),
-        (Endpoint::Fails(500), PATIENT_MS, "the token endpoint answered 500"),
+        (
+            Endpoint::Fails(401),
+            PATIENT_MS,
+            "the token endpoint answered 401, invalid_client",
+        ),
+        (
+            Endpoint::Fails(500),
+            PATIENT_MS,
+            "the token endpoint answered 500",
+        ),
         (Endpoint::Hangs, 300, "no access token"),
     ] {
         let (service, url) = start(endpoint).await;
@@ -196,7 +227,10 @@ async fn a_token_endpoint_that_fails_is_said_without_the_secret() {
         for result in send_many(&client, &request, 20).await {
             let error = result.error.expect("an error");
             assert_eq!(error.code, ErrorCode::Auth, "{error}");
-            assert!(error.detail.contains(words) && !error.detail.contains("the-secret"), "{error}");
+            assert!(
+                error.detail.contains(words) && !error.detail.contains("the-secret"),
+                "{error}"
+            );
         }
         // Those that waited for the first one's try have its failure, unless it ended with their time.
         if timeout_ms == PATIENT_MS {

@@ -17,7 +17,10 @@ fn corpus() -> Option<String> {
     let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
     let home = home.or_else(|| std::env::var_os("HOME").map(|home| Path::new(&home).join(".cargo")))?;
     let registries = std::fs::read_dir(home.join("registry/src")).ok()?.flatten();
-    let crates = registries.filter_map(|registry| std::fs::read_dir(registry.path()).ok()).flatten().flatten();
+    let crates = registries
+        .filter_map(|registry| std::fs::read_dir(registry.path()).ok())
+        .flatten()
+        .flatten();
     let mut found = crates
         .filter(|folder| folder.file_name().to_string_lossy().starts_with("url-2."))
         .filter_map(|folder| std::fs::read_to_string(folder.path().join(FILE)).ok());
@@ -56,14 +59,25 @@ fn every_url_of_the_web_platform_s_tests_has_the_verdict_of_its_address() {
     };
     let cases: Json = text.parse().expect("JSON");
     let member = |case: &Json, name: &str| case.get(name).and_then(Json::as_str).map(str::to_owned);
-    let policies = [AddressPolicy::default(), AddressPolicy::new(vec!["127.0.0.0/8".parse().expect("a network")])];
+    let policies = [
+        AddressPolicy::default(),
+        AddressPolicy::new(vec!["127.0.0.0/8".parse().expect("a network")]),
+    ];
     let (mut seen, mut refused) = (0, 0);
     for case in cases.as_array().expect("a list") {
-        let Some(input) = member(case, "input") else { continue };
+        let Some(input) = member(case, "input") else {
+            continue;
+        };
         let base = member(case, "base").and_then(|base| Url::parse(&base).ok());
         // What a URL without a base is given as, is what an integrator would write.
-        let parsed = if base.is_some() { base.and_then(|base| base.join(&input).ok()) } else { Url::parse(&input).ok() };
-        let Some(url) = parsed.filter(|url| matches!(url.scheme(), "http" | "https")) else { continue };
+        let parsed = if base.is_some() {
+            base.and_then(|base| base.join(&input).ok())
+        } else {
+            Url::parse(&input).ok()
+        };
+        let Some(url) = parsed.filter(|url| matches!(url.scheme(), "http" | "https")) else {
+            continue;
+        };
         seen += 1;
         for policy in &policies {
             let expected = verdict_on_canonical(policy, &url);
@@ -74,7 +88,10 @@ fn every_url_of_the_web_platform_s_tests_has_the_verdict_of_its_address() {
             }
         }
     }
-    assert!(seen > 200 && refused > 40, "{seen} cases, {refused} refused: is that the corpus?");
+    assert!(
+        seen > 200 && refused > 40,
+        "{seen} cases, {refused} refused: is that the corpus?"
+    );
 }
 
 /// Notations of one host, and the address that each comes to; `None` = it is no URL.
@@ -91,9 +108,16 @@ fn an_address_is_the_same_in_every_notation() {
                     Err(UrlRefused::Address(refused)) => Err(refused.range),
                     Err(other) => panic!("{host}: {other}"),
                 };
-                assert_eq!(refused, expected.map_err(|refused| refused.range), "{host} is {address}");
+                assert_eq!(
+                    refused,
+                    expected.map_err(|refused| refused.range),
+                    "{host} is {address}"
+                );
             }
-            None => assert!(matches!(written, Err(UrlRefused::Malformed(_))), "{host}: {written:?}"),
+            None => assert!(
+                matches!(written, Err(UrlRefused::Malformed(_))),
+                "{host}: {written:?}"
+            ),
         }
     };
     let table = [

@@ -20,7 +20,14 @@ const MAX_FAULTS: usize = 20;
 /// Members that hold data and no schemas.
 const DATA: [&str; 4] = ["const", "enum", "default", "examples"];
 /// Members that would make what a reference means depend on more than the schema's own structure.
-const REFUSED: [&str; 6] = ["$id", "$anchor", "$dynamicRef", "$dynamicAnchor", "$recursiveRef", "$vocabulary"];
+const REFUSED: [&str; 6] = [
+    "$id",
+    "$anchor",
+    "$dynamicRef",
+    "$dynamicAnchor",
+    "$recursiveRef",
+    "$vocabulary",
+];
 
 /// A compiled schema.
 pub(crate) struct DataSchema(Validator);
@@ -98,7 +105,9 @@ impl<'s> Unfolding<'s> {
     fn follow_member(&mut self, name: &str, value: &'s Json, pointer: &str) -> Result<(), FieldError> {
         let fault = |detail: &str| FieldError::new(pointer, detail);
         if REFUSED.contains(&name) && value.as_str().is_some() {
-            return Err(fault("is not supported: refer with $ref to a pointer as #/$defs/name"));
+            return Err(fault(
+                "is not supported: refer with $ref to a pointer as #/$defs/name",
+            ));
         }
         if DATA.contains(&name) && !pointer.contains("/properties/") {
             return Ok(());
@@ -106,7 +115,9 @@ impl<'s> Unfolding<'s> {
         let Some(reference) = value.as_str().filter(|_| name == "$ref") else {
             return self.follow(value, pointer);
         };
-        let target = reference.strip_prefix('#').filter(|below| below.is_empty() || below.starts_with('/'));
+        let target = reference
+            .strip_prefix('#')
+            .filter(|below| below.is_empty() || below.starts_with('/'));
         let target = target.ok_or_else(|| fault("has to point into the schema itself, as #/$defs/name"))?;
         if target.is_empty() || self.path.contains(&reference) || pointer.starts_with(&format!("{target}/")) {
             return Err(fault("leads back to where it came from"));
@@ -138,10 +149,16 @@ fn plain(json: &Json) -> Value {
     match json {
         Json::Null => Value::Null,
         Json::Bool(value) => Value::Bool(*value),
-        Json::Number(number) => number.to_string().parse::<serde_json::Number>().map_or(Value::Null, Value::Number),
+        Json::Number(number) => number
+            .to_string()
+            .parse::<serde_json::Number>()
+            .map_or(Value::Null, Value::Number),
         Json::String(text) => Value::String(text.clone()),
         Json::Array(items) => items.iter().map(plain).collect(),
-        Json::Object(members) => members.iter().map(|(name, value)| (name.clone(), plain(value))).collect(),
+        Json::Object(members) => members
+            .iter()
+            .map(|(name, value)| (name.clone(), plain(value)))
+            .collect(),
     }
 }
 
@@ -173,14 +190,24 @@ mod tests {
     fn data_is_checked_with_the_pointer_of_every_fault() {
         check(ORDER, r#"{"id":12345678901234567890,"lines":[{"sku":"A"}]}"#, &[]);
         check(ORDER, "{}", &[""]);
-        check(ORDER, r#"{"id":"x","lines":[{"sku":"A"},{"sku":"b"},{"sku":1}]}"#, &["/id", "/lines/1/sku", "/lines/2/sku"]);
+        check(
+            ORDER,
+            r#"{"id":"x","lines":[{"sku":"A"},{"sku":"b"},{"sku":1}]}"#,
+            &["/id", "/lines/1/sku", "/lines/2/sku"],
+        );
         // A member that a library might read as something else is an object as any other.
-        check(ORDER, r#"{"id":{"$serde_json::private::RawValue":"1"}}"#, &["/id"]);
+        check(
+            ORDER,
+            r#"{"id":{"$serde_json::private::RawValue":"1"}}"#,
+            &["/id"],
+        );
     }
 
     #[test]
     fn faults_don_t_repeat_values() {
-        let faults = compile(ORDER).unwrap().faults(&r#"{"id":"hunter2"}"#.parse().unwrap());
+        let faults = compile(ORDER)
+            .unwrap()
+            .faults(&r#"{"id":"hunter2"}"#.parse().unwrap());
         assert!(!faults[0].detail.contains("hunter2"), "{faults:?}");
     }
 
@@ -194,10 +221,18 @@ mod tests {
     #[test]
     fn nothing_is_fetched_and_nothing_goes_round() {
         for far in ["https://example.com/schema", "other.json", "file:///etc/passwd"] {
-            check_refused(&format!(r#"{{"items":{{"$ref":"{far}"}}}}"#), "/items/$ref", "into the schema itself");
+            check_refused(
+                &format!(r#"{{"items":{{"$ref":"{far}"}}}}"#),
+                "/items/$ref",
+                "into the schema itself",
+            );
         }
         check_refused(r##"{"$ref":"#"}"##, "/$ref", "leads back");
-        check_refused(r##"{"properties":{"a":{"$ref":"#/properties"}}}"##, "/properties/a/$ref", "leads back");
+        check_refused(
+            r##"{"properties":{"a":{"$ref":"#/properties"}}}"##,
+            "/properties/a/$ref",
+            "leads back",
+        );
         let two = r##"{"$ref":"#/$defs/a","$defs":{"a":{"$ref":"#/$defs/b"},"b":{"$ref":"#/$defs/a"}}}"##;
         check_refused(two, "/$ref/$ref/$ref", "leads back");
         check_refused(r##"{"$ref":"#/$defs/a"}"##, "/$ref", "points to nothing");
@@ -209,7 +244,9 @@ mod tests {
         let mut text = String::from(r#"{"$ref":"\#/$defs/a0","$defs":{"#).replace('\\', "");
         for level in 0..20 {
             let next = level + 1;
-            text += &format!(r##""a{level}":{{"allOf":[{{"$ref":"#/$defs/a{next}"}},{{"$ref":"#/$defs/a{next}"}}]}},"##);
+            text += &format!(
+                r##""a{level}":{{"allOf":[{{"$ref":"#/$defs/a{next}"}},{{"$ref":"#/$defs/a{next}"}}]}},"##
+            );
         }
         text += r#""a20":{}}}"#;
         let fault = compile(&text).map(|_| ()).unwrap_err();

@@ -107,9 +107,18 @@ async fn read(
     // What can be no name is in no table; asking with it would only show a database its oddities.
     let asked = Some(name.as_str()).filter(|name| is_type_name(name));
     let asked = asked.ok_or(ApiError::NotFound("event type"))?;
-    let row = definition_names::find(state.store.reader(), DefinitionTable::EventTypes, &workspace, asked).await?;
+    let row = definition_names::find(
+        state.store.reader(),
+        DefinitionTable::EventTypes,
+        &workspace,
+        asked,
+    )
+    .await?;
     let row = row.ok_or(ApiError::NotFound("event type"))?;
-    Ok(answer::json(&Json::Object(own_event_types::show(&row, &sender.workspace))))
+    Ok(answer::json(&Json::Object(own_event_types::show(
+        &row,
+        &sender.workspace,
+    ))))
 }
 
 /// Whether it is a type of Hookrail's own.

@@ -79,7 +79,10 @@ pub(crate) async fn patch(
     preconditions::check(&request, &stored.row)?;
     let spec: EventTypeSpec = patched(&stored, &body.json)?;
     if spec.name != stored.spec.name {
-        return Err(ApiError::field("/name", "can't be changed: events and subscriptions have it"));
+        return Err(ApiError::field(
+            "/name",
+            "can't be changed: events and subscriptions have it",
+        ));
     }
     check_data(&spec)?;
     if spec == stored.spec {
@@ -148,7 +151,8 @@ fn check_data(spec: &EventTypeSpec) -> Result<(), ApiError> {
 pub(crate) fn check_event(spec: &EventTypeSpec, data: &Json) -> Result<(), ApiError> {
     let Some(schema) = &spec.schema else { return Ok(()) };
     let compiled = DataSchema::compile(schema);
-    let compiled = compiled.map_err(|fault| ApiError::Internal(anyhow::anyhow!("a stored schema: {fault:?}")))?;
+    let compiled =
+        compiled.map_err(|fault| ApiError::Internal(anyhow::anyhow!("a stored schema: {fault:?}")))?;
     match compiled.faults(data) {
         faults if faults.is_empty() => Ok(()),
         faults => Err(below("/data", faults)),
@@ -166,7 +170,9 @@ fn below(pointer: &str, mut faults: Vec<FieldError>) -> ApiError {
 /// workspace as it is: a revision that nobody publishes would be waited for.
 async fn publish(change: &Change, workspace: &Workspace) -> Result<(), ApiError> {
     let definition = Definition::Workspace(workspace.clone());
-    change.publish(Key::Workspace(workspace.id), Some(definition)).await
+    change
+        .publish(Key::Workspace(workspace.id), Some(definition))
+        .await
 }
 
 async fn find_stored<C: ConnectionTrait>(
@@ -175,7 +181,10 @@ async fn find_stored<C: ConnectionTrait>(
     name: &str,
 ) -> Result<Stored<EventTypeSpec>, ApiError> {
     if crate::event_types::is_built_in(name) {
-        return Err(ApiError::conflict("built-in", "it is a type of Hookrail's own, which doesn't change"));
+        return Err(ApiError::conflict(
+            "built-in",
+            "it is a type of Hookrail's own, which doesn't change",
+        ));
     }
     let row = definition_names::find(connection, DefinitionTable::EventTypes, workspace_id, name).await?;
     let row = row.ok_or(ApiError::NotFound("event type"))?;
@@ -188,12 +197,16 @@ async fn refuse_one_more<C: ConnectionTrait>(connection: &C, workspace_id: &str)
     if count < MAX_EVENT_TYPES {
         return Ok(());
     }
-    let detail = format!("the workspace has {MAX_EVENT_TYPES} event types, which is the most that it may have");
+    let detail =
+        format!("the workspace has {MAX_EVENT_TYPES} event types, which is the most that it may have");
     Err(ApiError::conflict("too-many", detail))
 }
 
 /// Refuses to go on where destinations or routes name the type, and says which.
-async fn refuse_if_subscribed<C: ConnectionTrait>(connection: &C, row: &DefinitionRow) -> Result<(), ApiError> {
+async fn refuse_if_subscribed<C: ConnectionTrait>(
+    connection: &C,
+    row: &DefinitionRow,
+) -> Result<(), ApiError> {
     let mut users = Vec::new();
     let tables = [
         (DefinitionTable::Destinations, DestinationSpec::WHAT),
@@ -208,7 +221,11 @@ async fn refuse_if_subscribed<C: ConnectionTrait>(connection: &C, row: &Definiti
     if users.is_empty() {
         return Ok(());
     }
-    let detail = format!("{} is named by {} of the workspace's definitions", row.name, users.len());
+    let detail = format!(
+        "{} is named by {} of the workspace's definitions",
+        row.name,
+        users.len()
+    );
     Err(ApiError::Conflict(Conflict {
         code: "in-use",
         detail,

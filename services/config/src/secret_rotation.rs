@@ -238,7 +238,8 @@ fn rotate<S: Rotating>(spec: &mut S, wanted: &NewSecret, now: Millis) -> Result<
             .make()
             .ok_or_else(|| ApiError::field("/secret", "is needed with this scheme"))?,
     };
-    form.check(&value).map_err(|detail| ApiError::field("/secret", detail))?;
+    form.check(&value)
+        .map_err(|detail| ApiError::field("/secret", detail))?;
     secrets.retain(|secret| is_in_use(secret.expires_at, now));
     for secret in secrets.iter_mut() {
         secret.expires_at = Some(secret.expires_at.map_or(end, |at| at.min(end)));

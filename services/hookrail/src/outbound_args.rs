@@ -67,12 +67,17 @@ impl OutboundArgs {
         let except = self.outbound_no_proxy.as_deref().unwrap_or_default();
         let Some(url) = &self.outbound_proxy else {
             return match self.outbound_proxy_resolves || !except.is_empty() {
-                true => Err(SettingsError::invalid("outbound-proxy", "is needed with settings of it")),
+                true => Err(SettingsError::invalid(
+                    "outbound-proxy",
+                    "is needed with settings of it",
+                )),
                 false => Ok(None),
             };
         };
         let proxy = OutboundProxy::parse(url.expose(), except, self.outbound_proxy_resolves);
-        proxy.map(Some).map_err(|detail| SettingsError::invalid("outbound-proxy", detail))
+        proxy
+            .map(Some)
+            .map_err(|detail| SettingsError::invalid("outbound-proxy", detail))
     }
 }
 
@@ -118,10 +123,15 @@ mod tests {
                 outbound_no_proxy: except.map(str::to_owned),
                 ..OutboundArgs::default()
             };
-            args.proxy().map(|proxy| proxy.is_some()).map_err(|error| error.to_string())
+            args.proxy()
+                .map(|proxy| proxy.is_some())
+                .map_err(|error| error.to_string())
         };
         assert_eq!(proxy(None, None), Ok(false));
-        assert_eq!(proxy(Some("socks5://u:hunter2@proxy.example:1080"), Some("*.lan")), Ok(true));
+        assert_eq!(
+            proxy(Some("socks5://u:hunter2@proxy.example:1080"), Some("*.lan")),
+            Ok(true)
+        );
         for (url, except) in [
             (Some("https://u:hunter2@proxy.example"), None),
             (Some("http://u:hunter2@"), None),
@@ -129,7 +139,10 @@ mod tests {
             (None, Some("a.example")),
         ] {
             let refused = proxy(url, except).unwrap_err();
-            assert!(refused.contains("--outbound-proxy") && !refused.contains("hunter2"), "{refused}");
+            assert!(
+                refused.contains("--outbound-proxy") && !refused.contains("hunter2"),
+                "{refused}"
+            );
         }
     }
 

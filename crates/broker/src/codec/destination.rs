@@ -1,7 +1,8 @@
 //! Destinations.
 
 use hookrail_domain::destination::{
-    ClientAuth, Destination, DestinationAuth, DestinationSpec, ProxySpec, RetryPolicy, Signed, Signing, TlsSpec,
+    ClientAuth, Destination, DestinationAuth, DestinationSpec, ProxySpec, RetryPolicy, Signed, Signing,
+    TlsSpec,
 };
 use hookrail_domain::ids::DestinationId;
 use hookrail_domain::rate_limit::RateLimit;
@@ -253,7 +254,10 @@ fn from_proxy(proxy: Option<v1::Proxy>, before: Option<String>) -> Result<Option
 }
 
 fn words(text: Option<&str>) -> Vec<String> {
-    let words = text.unwrap_or_default().split(' ').filter(|word| !word.is_empty());
+    let words = text
+        .unwrap_or_default()
+        .split(' ')
+        .filter(|word| !word.is_empty());
     words.map(str::to_owned).collect()
 }
 

@@ -142,7 +142,10 @@ pub(crate) fn all() -> Vec<Golden> {
         ),
         source("entry_source", None),
         destination("entry_destination", None),
-        of_destination("entry_destination_outbound", serde_json::from_str(OUTBOUND_SPEC).unwrap()),
+        of_destination(
+            "entry_destination_outbound",
+            serde_json::from_str(OUTBOUND_SPEC).unwrap(),
+        ),
         route("entry_route", ROUTE_SPEC),
         route("entry_route_bare", BARE_ROUTE_SPEC),
         entry("entry_tombstone_source", Key::Source(SOURCE), None),

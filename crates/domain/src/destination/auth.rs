@@ -108,7 +108,11 @@ impl DestinationAuth {
             Self::Basic { username, .. } => {
                 // RFC 7617, section 2: the first colon ends the user name.
                 let fits = !username.contains(':') && !username.chars().any(char::is_control);
-                faults.require(fits, "/auth/username", "must not hold colons or control characters");
+                faults.require(
+                    fits,
+                    "/auth/username",
+                    "must not hold colons or control characters",
+                );
             }
             Self::Bearer { token } => {
                 let fits = token.value.as_deref().is_none_or(is_header_value);
@@ -144,7 +148,11 @@ fn check_token_url(text: &str, faults: &mut Faults) {
             faults.require(false, POINTER, "has to start with http:// or https://");
         }
         Ok(url) if !url.username().is_empty() || url.password().is_some() => {
-            faults.require(false, POINTER, "must not hold credentials: use client_id and client_secret");
+            faults.require(
+                false,
+                POINTER,
+                "must not hold credentials: use client_id and client_secret",
+            );
         }
         // RFC 6749, section 3.2.
         Ok(url) => faults.require(url.fragment().is_none(), POINTER, "must not have a fragment"),
@@ -154,7 +162,11 @@ fn check_token_url(text: &str, faults: &mut Faults) {
 
 /// RFC 6749, section 3.3: a scope is visible ASCII without quotes and backslashes.
 fn check_scopes(scopes: &[String], faults: &mut Faults) {
-    faults.require(scopes.len() <= MAX_SCOPES, "/auth/scopes", "has more than 64 scopes");
+    faults.require(
+        scopes.len() <= MAX_SCOPES,
+        "/auth/scopes",
+        "has more than 64 scopes",
+    );
     for (i, scope) in scopes.iter().enumerate() {
         let fits = is_text(scope, 1) && !scope.contains(['"', '\\']);
         faults.require(fits, &format!("/auth/scopes/{i}"), "is not a scope");
@@ -169,16 +181,22 @@ mod tests {
         let auth: DestinationAuth = serde_json::from_str(auth).unwrap();
         let mut faults = Faults::default();
         auth.check(&mut faults);
-        let pointers: Vec<_> = faults.errors().iter().map(|fault| fault.pointer.clone()).collect();
+        let pointers: Vec<_> = faults
+            .errors()
+            .iter()
+            .map(|fault| fault.pointer.clone())
+            .collect();
         assert_eq!(pointers, expected, "{auth:?}");
     }
 
     #[test]
     fn client_credentials_are_refused_by_their_part() {
-        let oauth = |more: &str| {
-            format!(r#"{{"type":"oauth2_client_credentials","client_secret":"s",{more}}}"#)
-        };
-        check(&oauth(r#""token_url":"https://t.example/token","client_id":"c","scopes":["a:b","c"]"#), &[]);
+        let oauth =
+            |more: &str| format!(r#"{{"type":"oauth2_client_credentials","client_secret":"s",{more}}}"#);
+        check(
+            &oauth(r#""token_url":"https://t.example/token","client_id":"c","scopes":["a:b","c"]"#),
+            &[],
+        );
         check(
             &oauth(r#""token_url":"ftp://t.example","client_id":"","scopes":["a b","\""],"audience":"""#),
             &[
@@ -189,15 +207,24 @@ mod tests {
                 "/auth/audience",
             ],
         );
-        check(&oauth(r##""token_url":"https://t.example/#a","client_id":"c""##), &["/auth/token_url"]);
-        check(&oauth(r#""token_url":"https://u:p@t.example/","client_id":"c""#), &["/auth/token_url"]);
+        check(
+            &oauth(r##""token_url":"https://t.example/#a","client_id":"c""##),
+            &["/auth/token_url"],
+        );
+        check(
+            &oauth(r#""token_url":"https://u:p@t.example/","client_id":"c""#),
+            &["/auth/token_url"],
+        );
     }
 
     #[test]
     fn credentials_that_would_break_a_header_are_refused() {
         check(r#"{"type":"bearer","token":"a.b-c_d"}"#, &[]);
         check(r#"{"type":"bearer","token":"a\r\nb: c"}"#, &["/auth/token"]);
-        check(r#"{"type":"basic","username":"a:b","password":"p"}"#, &["/auth/username"]);
+        check(
+            r#"{"type":"basic","username":"a:b","password":"p"}"#,
+            &["/auth/username"],
+        );
         check(r#"{"type":"basic","username":"","password":"p"}"#, &[]);
     }
 }

@@ -65,14 +65,21 @@ mod tests {
         let proxy: ProxySpec = serde_json::from_str(proxy).unwrap();
         let mut faults = Faults::default();
         proxy.check(&mut faults);
-        let pointers: Vec<_> = faults.errors().iter().map(|fault| fault.pointer.clone()).collect();
+        let pointers: Vec<_> = faults
+            .errors()
+            .iter()
+            .map(|fault| fault.pointer.clone())
+            .collect();
         assert_eq!(pointers, expected, "{proxy:?}");
     }
 
     #[test]
     fn a_proxy_is_a_host_and_a_port() {
         check(r#"{"url":"http://proxy.example:3128"}"#, &[]);
-        check(r#"{"url":"socks5://[2001:db8::1]:1080/","username":"u","password":"p"}"#, &[]);
+        check(
+            r#"{"url":"socks5://[2001:db8::1]:1080/","username":"u","password":"p"}"#,
+            &[],
+        );
         for url in [
             "https://proxy.example",
             "socks5h://proxy.example",
@@ -83,7 +90,13 @@ mod tests {
         ] {
             check(&format!(r#"{{"url":"{url}"}}"#), &["/proxy/url"]);
         }
-        check(r#"{"url":"http://p.example","password":"p"}"#, &["/proxy/username"]);
-        check(r#"{"url":"http://p.example","username":"a:b"}"#, &["/proxy/username"]);
+        check(
+            r#"{"url":"http://p.example","password":"p"}"#,
+            &["/proxy/username"],
+        );
+        check(
+            r#"{"url":"http://p.example","username":"a:b"}"#,
+            &["/proxy/username"],
+        );
     }
 }

@@ -144,7 +144,11 @@ impl Signing {
                     check_own_header(name, "/signing/timestamp_header", taken, faults);
                 }
                 let fits = prefix.len() <= MAX_PREFIX_BYTES && is_header_value(prefix);
-                faults.require(fits, "/signing/prefix", "has more than 64 bytes, or others than visible ASCII");
+                faults.require(
+                    fits,
+                    "/signing/prefix",
+                    "has more than 64 bytes, or others than visible ASCII",
+                );
             }
         }
     }
@@ -181,11 +185,7 @@ pub fn check_standard(algorithm: SigningAlgorithm, secret: &str) -> Result<(), S
     }
 }
 
-fn check_secrets(
-    secrets: &[Secret],
-    check: impl Fn(&str) -> Result<(), SecretError>,
-    faults: &mut Faults,
-) {
+fn check_secrets(secrets: &[Secret], check: impl Fn(&str) -> Result<(), SecretError>, faults: &mut Faults) {
     let detail = format!("has more than {MAX_SECRETS} secrets");
     faults.require(secrets.len() <= MAX_SECRETS, "/signing/secrets", &detail);
     for (i, secret) in secrets.iter().enumerate() {
@@ -230,7 +230,9 @@ mod tests {
             &["/signing/header", "/signing/timestamp_header"],
         );
         let standard = |algorithm: &str, secret: &str| {
-            format!(r#""signing":{{"type":"standard_webhooks","algorithm":"{algorithm}","secrets":["{secret}"]}}"#)
+            format!(
+                r#""signing":{{"type":"standard_webhooks","algorithm":"{algorithm}","secrets":["{secret}"]}}"#
+            )
         };
         let (hmac, ed25519) = (
             "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
@@ -244,9 +246,15 @@ mod tests {
 
     #[test]
     fn certificates_come_with_their_key_and_the_other_way_round() {
-        check(r#""tls":{"client_certificate":"c","client_key":"k","server_name":"a.example"}"#, &[]);
+        check(
+            r#""tls":{"client_certificate":"c","client_key":"k","server_name":"a.example"}"#,
+            &[],
+        );
         check(r#""tls":{"client_certificate":"c"}"#, &["/tls/client_key"]);
         check(r#""tls":{"client_key":"k"}"#, &["/tls/client_certificate"]);
-        check(r#""tls":{"server_name":"https://a.example"}"#, &["/tls/server_name"]);
+        check(
+            r#""tls":{"server_name":"https://a.example"}"#,
+            &["/tls/server_name"],
+        );
     }
 }

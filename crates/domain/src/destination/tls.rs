@@ -36,13 +36,22 @@ impl TlsSpec {
             faults.require(fits, pointer, "has more than 131072 bytes");
         }
         let (certificate, key) = (self.client_certificate.is_some(), self.client_key.is_some());
-        faults.require(certificate || !key, "/tls/client_certificate", "is needed with a client_key");
-        faults.require(key || !certificate, "/tls/client_key", "is needed with a client_certificate");
+        faults.require(
+            certificate || !key,
+            "/tls/client_certificate",
+            "is needed with a client_key",
+        );
+        faults.require(
+            key || !certificate,
+            "/tls/client_key",
+            "is needed with a client_certificate",
+        );
         let fits = self.server_name.as_ref().is_none_or(|name| is_host(name));
         faults.require(fits, "/tls/server_name", "is not the name of a host");
     }
 }
 
 fn is_host(name: &str) -> bool {
-    (1..=MAX_NAME_BYTES).contains(&name.len()) && matches!(url::Host::parse(name), Ok(host) if host.to_string() == name)
+    (1..=MAX_NAME_BYTES).contains(&name.len())
+        && matches!(url::Host::parse(name), Ok(host) if host.to_string() == name)
 }

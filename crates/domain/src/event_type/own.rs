@@ -51,7 +51,9 @@ impl EventTypeSpec {
         let fits = self.description.len() <= MAX_DESCRIPTION_BYTES;
         faults.require(fits, "/description", "has more than 2048 bytes");
         for (pointer, part) in [("/schema", &self.schema), ("/sample", &self.sample)] {
-            let fits = part.as_ref().is_none_or(|part| part.to_compact_vec().len() <= MAX_PART_BYTES);
+            let fits = part
+                .as_ref()
+                .is_none_or(|part| part.to_compact_vec().len() <= MAX_PART_BYTES);
             faults.require(fits, pointer, "has more than 65536 bytes");
         }
         faults.finish()
@@ -59,7 +61,9 @@ impl EventTypeSpec {
 }
 
 fn is_own_name(name: &str) -> bool {
-    let plain = name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_.".contains(&b));
+    let plain = name
+        .bytes()
+        .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_.".contains(&b));
     name.len() <= MAX_NAME_BYTES && plain && is_type_name(name)
 }
 
@@ -81,7 +85,17 @@ mod tests {
             check(name, true);
         }
         let long = "a".repeat(101);
-        for name in ["", "a..b", ".a", "A", "a-b", "entity.created", "fetch.answered", "hookrail.x", &long] {
+        for name in [
+            "",
+            "a..b",
+            ".a",
+            "A",
+            "a-b",
+            "entity.created",
+            "fetch.answered",
+            "hookrail.x",
+            &long,
+        ] {
             check(name, false);
         }
     }

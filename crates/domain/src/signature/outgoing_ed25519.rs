@@ -84,7 +84,10 @@ mod tests {
         for secret in [SEED, BOTH] {
             let key = PrivateKey::parse(secret).unwrap();
             assert_eq!(key.public_text(), PUBLIC);
-            assert_eq!(key.sign(ID, 1_614_265_330, BODY), "v1a,yoUrgEkc12aGqm0n4Sydmdz55xJfTz4AsAgieHFjmkR7LJtqVCZOQYzvvHjI5kAey+r4iaBGxTFRrl2iBQxtDQ==");
+            assert_eq!(
+                key.sign(ID, 1_614_265_330, BODY),
+                "v1a,yoUrgEkc12aGqm0n4Sydmdz55xJfTz4AsAgieHFjmkR7LJtqVCZOQYzvvHjI5kAey+r4iaBGxTFRrl2iBQxtDQ=="
+            );
         }
         let drawn: Vec<u8> = (0..32).collect();
         assert_eq!(PrivateKey::format(&drawn.try_into().unwrap()), BOTH);
@@ -94,7 +97,11 @@ mod tests {
     fn what_is_no_key_is_refused_without_showing_it() {
         let others = ["whsec_AAAA", "whsk_", "whsk_not base64!", "whsk_AAECAwQ=", PUBLIC];
         for secret in others {
-            assert_eq!(PrivateKey::parse(secret).map(drop), Err(SecretError::PrivateKey), "{secret}");
+            assert_eq!(
+                PrivateKey::parse(secret).map(drop),
+                Err(SecretError::PrivateKey),
+                "{secret}"
+            );
         }
         // Another public key than the seed's.
         let mixed = BOTH.replace("oQe/", "oQeA");

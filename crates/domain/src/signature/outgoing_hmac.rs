@@ -51,7 +51,15 @@ mod tests {
             prefix,
             signed,
         };
-        assert_eq!(plain_hmac(form, "It's a Secret to Everybody", 1_614_265_330, b"Hello, World!"), expected);
+        assert_eq!(
+            plain_hmac(
+                form,
+                "It's a Secret to Everybody",
+                1_614_265_330,
+                b"Hello, World!"
+            ),
+            expected
+        );
     }
 
     #[test]
@@ -66,8 +74,26 @@ mod tests {
             Signed::Body,
             "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17",
         );
-        check(Sha1, Hex, "", Signed::Body, "01dc10d0c83e72ed246219cdd91669667fe2ca59");
-        check(Sha512, Base64, "v0=", Signed::TimestampBody, "v0=VKO0Bo3c9DGJg0Pq+JR4Pzh2WbmNlnD3l4Vl9rOEvdPDMPSgjnKUnVMfMuQK49MMMewTnX+Z1e2n8YT/vaXEjw==");
-        check(Sha256, Base64, "", Signed::TimestampBody, "83N2oxi4N3MFDp46yMbVmdIlTk9p7ddaFBnLVNxyZPM=");
+        check(
+            Sha1,
+            Hex,
+            "",
+            Signed::Body,
+            "01dc10d0c83e72ed246219cdd91669667fe2ca59",
+        );
+        check(
+            Sha512,
+            Base64,
+            "v0=",
+            Signed::TimestampBody,
+            "v0=VKO0Bo3c9DGJg0Pq+JR4Pzh2WbmNlnD3l4Vl9rOEvdPDMPSgjnKUnVMfMuQK49MMMewTnX+Z1e2n8YT/vaXEjw==",
+        );
+        check(
+            Sha256,
+            Base64,
+            "",
+            Signed::TimestampBody,
+            "83N2oxi4N3MFDp46yMbVmdIlTk9p7ddaFBnLVNxyZPM=",
+        );
     }
 }

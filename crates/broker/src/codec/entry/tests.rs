@@ -1,7 +1,7 @@
 use hookrail_domain::api_key::ApiKey;
 use hookrail_domain::destination::{
-    ClientAuth, Destination, DestinationAuth, DestinationSpec, HmacEncoding, HmacHash, ProxySpec, Signed, Signing,
-    TlsSpec,
+    ClientAuth, Destination, DestinationAuth, DestinationSpec, HmacEncoding, HmacHash, ProxySpec, Signed,
+    Signing, TlsSpec,
 };
 use hookrail_domain::fetcher::Fetcher;
 use hookrail_domain::ids::{DestinationId, FetcherId, KeyId, RouteId, SecretId, SourceId, WorkspaceId};
