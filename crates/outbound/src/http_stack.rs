@@ -35,7 +35,7 @@ impl StackMaker {
     ///
     /// # Errors
     /// Certificates or a key that can't be used.
-    #[expect(
+    #[allow(
         clippy::disallowed_methods,
         reason = "the one place that makes an HTTP client"
     )]

@@ -124,11 +124,14 @@ async fn a_proxy_is_asked_for_what_the_name_was_when_it_was_checked() {
         ("turns.example", &[&[PUBLIC], &["127.0.0.1"]]),
         ("proxy.example", &[&[PUBLIC]]),
     ]);
-    let mut profile = ConnectionProfile::default();
-    profile.proxy = Some(crate::connection_profile::ProxyAddress {
+    let proxy_address = crate::connection_profile::ProxyAddress {
         url: format!("http://127.0.0.1:{}", proxy.address.port()),
         credentials: None,
-    });
+    };
+    let profile = ConnectionProfile {
+        proxy: Some(proxy_address),
+        ..ConnectionProfile::default()
+    };
     // The proxy itself stands on an address that is allowed here.
     let policy = AddressPolicy::new(vec![
         "127.0.0.2/32".parse().expect("a network"),
