@@ -160,6 +160,6 @@ mod tests {
         let document: Json = r#"{"a":[1,{"b":1.10}],"c":{},"d":"x\n"}"#.parse().unwrap();
         let shown = pretty(&document, 0);
         assert_eq!(shown.parse::<Json>().unwrap(), document);
-        assert!(shown.lines().count() == 9 && shown.contains("1.10"), "{shown}");
+        assert!(shown.lines().count() == 10 && shown.contains("1.10"), "{shown}");
     }
 }

@@ -201,7 +201,7 @@ pub(crate) async fn definitions_are_made_as_a_file_says_and_no_more_is_changed(
     written(folder.path(), &refused)?;
     let refused = run(api, &["apply", "--file", path]).await?.ended_with(1)?;
     ensure!(
-        refused.err.contains("connect") && refused.err.contains("0 of 1"),
+        refused.err.contains("Connection refused") && refused.err.contains("0 of 1"),
         "{}",
         refused.err
     );
@@ -294,7 +294,8 @@ pub(crate) async fn daily_work_is_done_from_a_terminal(stack: Arc<Stack>) -> any
 
 pub(crate) async fn a_developer_gets_the_webhooks_of_a_source(stack: Arc<Stack>) -> anyhow::Result<()> {
     let (api, local) = (&stack.api, Receiver::start()?);
-    let source = source(api, json!({"methods": ["POST", "PUT"]})).await?;
+    // In one partition, so that they are processed in the order of acceptance.
+    let source = source(api, json!({"ordering": {"mode": "source"}})).await?;
     let to = format!("{}/webhooks", local.url());
     let mut listening = command(
         api,
