@@ -85,7 +85,8 @@ const SCENARIOS: &[(&str, Scenario)] = scenarios! {
     rows: an_inbound_source_with_a_live_stream,
         an_inbound_and_outbound_connection,
         webhook_settings_of_an_admin,
-        a_webhook_trigger;
+        a_webhook_trigger,
+        a_sync_to_a_webhook_destination;
     entities: an_update_of_the_same_object_updates_the_entity,
         a_filter_leaves_events_out_and_says_so,
         a_payload_without_the_id_fails_and_the_source_warns;

@@ -5,6 +5,8 @@
 mod connection;
 #[path = "rows/live_source.rs"]
 mod live_source;
+#[path = "rows/replication.rs"]
+mod replication;
 #[path = "rows/settings.rs"]
 mod settings;
 #[path = "rows/trigger.rs"]
@@ -12,6 +14,7 @@ mod trigger;
 
 pub(crate) use connection::an_inbound_and_outbound_connection;
 pub(crate) use live_source::an_inbound_source_with_a_live_stream;
+pub(crate) use replication::a_sync_to_a_webhook_destination;
 pub(crate) use settings::webhook_settings_of_an_admin;
 pub(crate) use trigger::a_webhook_trigger;
 
