@@ -7,9 +7,16 @@ use crate::json::Json;
 use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// Beginning a query that may find many nodes, as a filter may do for each of its own.
 const SEARCH_STEPS: usize = 8;
+
+/// Comparing two scalars.
+const SCALAR_STEPS: usize = 1;
+
+/// Counting, and writing the count down to compare it.
+const COUNT_STEPS: usize = 3;
 
 /// Looking a member up by its name to compare it.
 const LOOKUP_STEPS: usize = 3;
@@ -40,7 +47,7 @@ struct Evaluation<'a, 'b> {
     root: &'a Json,
     budget: &'b mut Budget,
     /// Patterns read from the payload; each was paid for, so their number is bounded.
-    patterns: HashMap<(String, bool), Option<Pattern>>,
+    patterns: HashMap<(String, bool), Option<Arc<Pattern>>>,
 }
 
 impl<'a> Evaluation<'a, '_> {
@@ -193,7 +200,10 @@ impl<'a> Evaluation<'a, '_> {
                 [node] => Some(Cow::Borrowed(*node)),
                 _ => None,
             },
-            Operand::Count(query) => Some(count(self.nodes(query, current)?.len())),
+            Operand::Count(query) => {
+                self.budget.spend(COUNT_STEPS)?;
+                Some(count(self.nodes(query, current)?.len()))
+            }
             Operand::Length(inner) => match self.value(inner, current)?.as_deref() {
                 Some(Json::String(text)) => {
                     self.budget.spend(text.len() / BYTES_PER_STEP)?;
@@ -226,15 +236,19 @@ impl<'a> Evaluation<'a, '_> {
         comparator: Comparator,
         right: Option<&Json>,
     ) -> Evaluated<bool> {
-        let equal = match (left, right) {
-            (None, None) => true,
-            (Some(left), Some(right)) => self.equal(left, right)?,
-            _ => false,
-        };
         let order = match (left, right) {
             (Some(Json::Number(left)), Some(Json::Number(right))) => Some(left.compare(right)),
             (Some(Json::String(left)), Some(Json::String(right))) => Some(left.cmp(right)),
             _ => None,
+        };
+        let equal = match (left, right) {
+            (None, None) => true,
+            (Some(left), Some(right)) if order.is_some() => {
+                self.spend_on_scalars(left, right)?;
+                order == Some(Ordering::Equal)
+            }
+            (Some(left), Some(right)) => self.equal(left, right)?,
+            _ => false,
         };
         Ok(match comparator {
             Comparator::Equal => equal,
@@ -248,9 +262,9 @@ impl<'a> Evaluation<'a, '_> {
 
     /// [`Json::equals`], paid for.
     fn equal(&mut self, left: &Json, right: &Json) -> Evaluated<bool> {
-        self.budget.spend(1)?;
         match (left, right) {
             (Json::Array(a), Json::Array(b)) if a.len() == b.len() => {
+                self.budget.spend(1)?;
                 for (a, b) in a.iter().zip(b) {
                     if !self.equal(a, b)? {
                         return Ok(false);
@@ -259,7 +273,7 @@ impl<'a> Evaluation<'a, '_> {
                 Ok(true)
             }
             (Json::Object(a), Json::Object(b)) if a.len() == b.len() => {
-                self.budget.spend(a.len() * LOOKUP_STEPS)?;
+                self.budget.spend(1 + a.len() * LOOKUP_STEPS)?;
                 for (name, a) in a {
                     let Some(b) = b.get(name) else { return Ok(false) };
                     if !self.equal(a, b)? {
@@ -270,11 +284,15 @@ impl<'a> Evaluation<'a, '_> {
             }
             (Json::Array(_), Json::Array(_)) | (Json::Object(_), Json::Object(_)) => Ok(false),
             _ => {
-                self.budget
-                    .spend(scalar_bytes(left).min(scalar_bytes(right)) / BYTES_PER_STEP)?;
+                self.spend_on_scalars(left, right)?;
                 Ok(left.equals(right))
             }
         }
+    }
+
+    fn spend_on_scalars(&mut self, left: &Json, right: &Json) -> Evaluated<()> {
+        let bytes = scalar_bytes(left).min(scalar_bytes(right));
+        self.budget.spend(SCALAR_STEPS + bytes / BYTES_PER_STEP)
     }
 
     fn matches(&mut self, text: &Operand, pattern: &PatternOperand, current: &'a Json) -> Evaluated<bool> {
@@ -298,13 +316,14 @@ impl<'a> Evaluation<'a, '_> {
         }
     }
 
-    fn pattern(&mut self, text: &str, whole: bool) -> Evaluated<Option<Pattern>> {
+    /// Shared, since a copy of a pattern would begin with empty caches.
+    fn pattern(&mut self, text: &str, whole: bool) -> Evaluated<Option<Arc<Pattern>>> {
         let key = (text.to_owned(), whole);
         if let Some(known) = self.patterns.get(&key) {
             return Ok(known.clone());
         }
         self.budget.spend(COMPILE_STEPS)?;
-        let pattern = compile_iregexp(text, whole).ok();
+        let pattern = compile_iregexp(text, whole).ok().map(Arc::new);
         self.patterns.insert(key, pattern.clone());
         Ok(pattern)
     }
