@@ -11,6 +11,9 @@ use crate::fixtures::{SOON, accepted, destination, entity, route, source, text, 
 
 /// What is tried, and what is left out and why.
 const SETTINGS: &str = include_str!("schemathesis.toml");
+/// Which of the tool's phases run: coverage, with its ten thousand requests, takes as long as all else together. It
+/// runs where it is asked for.
+const PHASES: &str = "examples,fuzzing";
 /// Lines of the tool's output that are told when it finds something.
 const TOLD_LINES: usize = 400;
 
@@ -38,11 +41,8 @@ pub(crate) async fn requests_made_from_the_document_are_answered_as_it_says(
     command.args(["--header", &token, "--workers", "1", "--continue-on-failure"]);
     // The first makes thousands of requests at the edges of each schema, the second fewer, deeper ones. Each
     // kind of installation has one of them, for the time that it takes.
-    let phases = match own.database_url() {
-        None => "examples,coverage",
-        Some(_) => "examples,fuzzing",
-    };
-    command.args(["--phases", phases]);
+    let phases = std::env::var("HOOKRAIL_TEST_SCHEMATHESIS_PHASES").unwrap_or_else(|_| PHASES.to_owned());
+    command.args(["--phases", phases.as_str()]);
     command.current_dir(own.folder.path());
     let run = tokio::task::spawn_blocking(move || command.output()).await?;
     let run = run.context("schemathesis can't be started: `make tools` installs it")?;

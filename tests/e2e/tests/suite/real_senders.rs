@@ -17,6 +17,9 @@ use serde_json::{Value, json};
 
 use crate::fixtures::{SOON, Source, source_at_once, unique};
 
+/// How long some hundred events may take on a busy machine, seconds.
+const MANY_SOON: u64 = 120;
+
 /// Reads the bodies, and compares.
 const SCRIPT: &str = include_str!("real_senders/read_entities.py");
 /// Sources whose bodies are sent beside each other.
@@ -249,7 +252,7 @@ async fn count_processed(
 ) -> anyhow::Result<()> {
     let accepted = statuses.remove("accepted").unwrap_or_default();
     let path = format!("/sources/{}/status", source.id);
-    let status = eventually("all events are settled", SOON, || async {
+    let status = eventually("all events are settled", MANY_SOON, || async {
         let status = api.get(&path).await.ok()?;
         (status["received"] == accepted && status["queued"] == 0).then_some(status)
     })
