@@ -37,7 +37,7 @@ test: tools postgres ## The whole suite, as CI runs it: format, lints, unit, int
 	$(MAKE) fmt
 	$(MAKE) lint
 	tools/with-mariadb.sh tools/with-postgres.sh $(MAKE) unit
-	tools/with-postgres.sh $(MAKE) chaos ARGS="services --webhooks 3000 --keys 60 --rate 150"
+	tools/with-postgres.sh $(MAKE) chaos ARGS="services --webhooks 1500 --keys 60 --rate 100"
 	$(MAKE) fuzz ARGS="requests --requests 1500"
 	$(MAKE) chaos ARGS="deliveries --deliveries 4000 --lanes 200 --rate 200 --kills 3 --workers 2 --partitions 4"
 

@@ -69,7 +69,10 @@ impl DeliveryReader {
         // Not what the consumer had given out: an owner that died before it was given anything leaves
         // a consumer with nothing, while what the owner before it sent may still be on its way.
         let delivered_before = match lease.unclean_takeover() {
-            true => last_sequence(broker, lease.partition()).await?,
+            true => {
+                let stream = broker.names().delivery_stream(lease.partition());
+                broker.last_sequence(&stream).await?
+            }
             false => 0,
         };
         let caught_up = !lease.unclean_takeover() || has_nothing_pending(broker, lease.partition()).await?;
@@ -180,18 +183,6 @@ async fn has_nothing_pending(broker: &Broker, partition: u32) -> Result<bool, Re
     let stream = broker.stream_ref(&name).await?;
     let info = stream.consumer_info(CONSUMER_DISPATCHER).await;
     Ok(info.map_err(|error| failed(error.to_string()))?.num_pending == 0)
-}
-
-/// The last sequence of a delivery partition's stream, from its leader.
-async fn last_sequence(broker: &Broker, partition: u32) -> Result<u64, ReaderError> {
-    let name = broker.names().delivery_stream(partition);
-    let failed = |reason: String| BrokerError::request(format!("the state of {name}"), reason);
-    let stream = broker
-        .jetstream()
-        .get_stream(&name)
-        .await
-        .map_err(|error| failed(error.to_string()))?;
-    Ok(stream.cached_info().state.last_sequence)
 }
 
 async fn open_feed(broker: &Broker, lease: &Lease) -> Result<PullFeed, ReaderError> {

@@ -55,6 +55,15 @@ pub enum JournalStream {
     Dead,
 }
 
+impl JournalStream {
+    pub(crate) fn name(self, broker: &Broker) -> String {
+        match self {
+            JournalStream::Journal => broker.names().journal_stream(),
+            JournalStream::Dead => broker.names().dead_stream(),
+        }
+    }
+}
+
 /// A record to be written.
 #[derive(Clone, Debug)]
 pub struct JournalMessage {
@@ -149,12 +158,8 @@ impl JournalReader {
 }
 
 async fn open_feed(broker: &Broker, stream: JournalStream) -> Result<PullFeed, BrokerError> {
-    let stream = match stream {
-        JournalStream::Journal => broker.names().journal_stream(),
-        JournalStream::Dead => broker.names().dead_stream(),
-    };
     let settings = PullSettings {
-        stream,
+        stream: stream.name(broker),
         consumer: CONSUMER_JOURNAL.to_owned(),
         group: None,
         window_messages: WINDOW_MESSAGES,

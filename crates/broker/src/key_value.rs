@@ -108,4 +108,11 @@ impl Broker {
             .await
             .map_err(|error| BrokerError::request(format!("stream {name}"), error))
     }
+
+    /// The last sequence of a stream, from its leader.
+    pub(crate) async fn last_sequence(&self, name: &str) -> Result<u64, BrokerError> {
+        let stream = self.jetstream().get_stream(name).await;
+        let stream = stream.map_err(|error| BrokerError::request(format!("the state of {name}"), error))?;
+        Ok(stream.cached_info().state.last_sequence)
+    }
 }

@@ -67,6 +67,14 @@ impl Broker {
         }
     }
 
+    /// The sequence of the last event of a partition; 0 where it never had one.
+    ///
+    /// # Errors
+    /// The broker can't be asked now.
+    pub async fn raw_last_sequence(&self, partition: u32) -> Result<u64, BrokerError> {
+        self.last_sequence(&self.names().raw_stream(partition)).await
+    }
+
     /// Removes the events of one source up to and including a sequence. Gives how many there were.
     ///
     /// # Errors

@@ -74,6 +74,11 @@ impl SnapshotReader {
         let newer = revisions.wait_for(|newest| *newest >= revision);
         matches!(tokio::time::timeout(timeout, newer).await, Ok(Ok(_)))
     }
+
+    /// The revision of the newest snapshot, as it changes; ends with the feed.
+    pub fn revisions(&self) -> watch::Receiver<u64> {
+        self.revisions.clone()
+    }
 }
 
 /// Keeps a snapshot up to date until it is dropped.

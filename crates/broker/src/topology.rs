@@ -18,8 +18,10 @@ use crate::stream_plan::{StreamCheck, StreamPlan, all_streams, check_stream};
 /// How many streams are created or checked at once.
 const STREAMS_AT_ONCE: usize = 8;
 
-/// How long a writer of the journal has for a batch before another gets it.
-const JOURNAL_ACK_WAIT: Duration = Duration::from_secs(60);
+/// How long a writer of the journal has for a batch before another gets it. Less than a partition takes to
+/// be taken over from an owner that died: its successor waits for what that had not written yet. Writing a
+/// record twice changes nothing.
+const JOURNAL_ACK_WAIT: Duration = Duration::from_secs(8);
 
 /// How much the writers of the journal together may hold unacknowledged.
 const JOURNAL_ACK_PENDING_MAX: i64 = 4_000;

@@ -1,7 +1,7 @@
 //! Deliveries: what became of each. A state is only ever raised: by generation, then rank (pending,
 //! parked, given up, delivered), then the owner's epoch, then the number of attempts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use hookrail_domain::{
     delivery::DeliveryStatus,
@@ -152,6 +152,26 @@ pub async fn load<C: ConnectionTrait>(
         }
     }
     Ok(found)
+}
+
+/// Which of the deliveries are stored, in whatever state.
+///
+/// # Errors
+/// When the database cannot be used now.
+pub async fn known<C: ConnectionTrait>(
+    connection: &C,
+    ids: &[DeliveryId],
+) -> Result<HashSet<DeliveryId>, StoreError> {
+    let asked: BTreeMap<String, DeliveryId> = ids.iter().map(|id| (id.to_string(), *id)).collect();
+    let rows = asked.keys().map(|id| vec![rows::id(id)]).collect();
+    let mut known = HashSet::with_capacity(asked.len());
+    for (tuples, values) in rows::lookups(rows) {
+        let sql = format!("SELECT id FROM deliveries WHERE id IN ({tuples})");
+        for row in statement::all(connection, &sql, values).await? {
+            known.extend(asked.get(&statement::column::<String>(&row, "id")?));
+        }
+    }
+    Ok(known)
 }
 
 /// Notes of each delivery that `replay` sent it again, and as which one.

@@ -3,7 +3,7 @@
 
 mod databases;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use databases::each_database;
 use hookrail_domain::{
@@ -191,6 +191,9 @@ async fn a_delivery_is_never_lowered() {
     each_database(async |store| {
         let raise = async |record: StateRecord| written!(store, tx => deliveries::raise(&*tx, std::slice::from_ref(&record)));
         raise(state(1, 0, Parked, 2, 1)).await;
+        let both = [facts(1).id, facts(2).id, facts(1).id];
+        let known = deliveries::known(store.reader(), &both).await.unwrap();
+        assert_eq!(known, HashSet::from([facts(1).id]), "told of by the journal only");
         assert_eq!(written!(store, tx => deliveries::insert_planned(&*tx, &[facts(1)])), 0);
         assert_eq!(only_delivery(&store).await.status, "parked");
         raise(state(1, 0, Pending, 9, 9)).await;

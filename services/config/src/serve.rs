@@ -8,7 +8,7 @@ use actix_web::{App, HttpServer, web};
 use anyhow::Context as _;
 use hookrail_broker::{Broker, SnapshotFeed};
 use hookrail_outbound::OutboundClient;
-use hookrail_runtime::ServiceContext;
+use hookrail_runtime::{ServiceContext, follow_revision};
 use hookrail_store::Store;
 
 use crate::first_start::ensure_first_workspace;
@@ -39,6 +39,7 @@ pub async fn run(
     let (_feed, snapshots) = SnapshotFeed::start(&broker)
         .await
         .context("can't follow the definitions")?;
+    follow_revision(&context.metrics, "config", snapshots.revisions());
     let state = ConfigState::new(&settings, broker, store, outbound, snapshots);
     ensure_first_workspace(&state)
         .await

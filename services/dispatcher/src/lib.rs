@@ -34,7 +34,7 @@ use std::sync::{Arc, atomic::AtomicU32};
 use anyhow::Context as _;
 use hookrail_broker::{Broker, Responder, SnapshotFeed};
 use hookrail_outbound::OutboundClient;
-use hookrail_runtime::{ServiceContext, clock};
+use hookrail_runtime::{ServiceContext, clock, follow_revision};
 
 pub use settings::DispatcherSettings;
 
@@ -55,6 +55,7 @@ pub async fn run(
     let (_feed, snapshots) = SnapshotFeed::start(&broker)
         .await
         .context("can't read the definitions")?;
+    follow_revision(&ctx.metrics, "dispatcher", snapshots.revisions());
     let broker = broker.with_own_memory();
     let metrics = DispatcherMetrics::new(&ctx.metrics);
     let journal_fill = Arc::new(JournalFill::new(metrics.details_left_out.clone()));

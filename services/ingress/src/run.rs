@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use hookrail_broker::{Broker, SnapshotFeed};
 use hookrail_outbound::OutboundClient;
-use hookrail_runtime::{ServiceContext, random};
+use hookrail_runtime::{ServiceContext, follow_revision, random};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -41,6 +41,7 @@ pub async fn run(
     let (_feed, snapshot) = SnapshotFeed::start(&broker)
         .await
         .context("reading the definitions")?;
+    follow_revision(&context.metrics, "ingress", snapshot.revisions());
     loaded.ready();
     let (reports, waiting) = RefusalReports::new();
     let ingress = Arc::new(Ingress {

@@ -22,6 +22,7 @@ use crate::{
     evaluate_batch::evaluate_batch,
     metrics::ProcessorMetrics,
     publish_deliveries::DeliveryPublisher,
+    published_before::PublishedBefore,
     settings::ProcessorSettings,
     take_partition,
     tell_events::Telling,
@@ -53,11 +54,13 @@ pub(crate) async fn consume(
         return Ok(());
     };
     let care = take_partition::care(&workshop, &lease).await?;
+    let published_before = PublishedBefore::after_takeover(&workshop, &lease, &stop).await?;
     let mut work = PartitionWork {
         workshop,
         lease,
         reader,
         care,
+        published_before,
         committed,
     };
     let result = work.run(&stop).await;
@@ -75,6 +78,7 @@ struct PartitionWork {
     lease: Lease,
     reader: RawReader,
     care: Care,
+    published_before: PublishedBefore,
     committed: Arc<AtomicU64>,
 }
 
@@ -183,9 +187,14 @@ impl PartitionWork {
     }
 
     async fn publish(&self, evaluated: &mut [Evaluated]) -> Result<(), GiveUp> {
+        let published = self
+            .published_before
+            .among(&self.workshop, &self.lease, evaluated)
+            .await?;
         let deliveries: Vec<_> = evaluated
             .iter()
             .flat_map(|(_, evaluation)| &evaluation.deliveries)
+            .filter(|delivery| !published.contains(&delivery.id))
             .collect();
         if deliveries.is_empty() {
             return Ok(());

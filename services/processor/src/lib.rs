@@ -18,6 +18,7 @@ mod own_partitions;
 mod plan_deliveries;
 mod plan_fetches;
 mod publish_deliveries;
+mod published_before;
 mod read_answer;
 pub mod read_event;
 mod render_delivery;
@@ -70,7 +71,7 @@ mod metrics;
 
 use hookrail_broker::{Broker, JournalStream, Ownership, OwnershipSettings, Responder, SnapshotFeed};
 use hookrail_domain::ownership::{Role, WorkerId};
-use hookrail_runtime::{ServiceContext, SettingsError, clock};
+use hookrail_runtime::{ServiceContext, SettingsError, clock, follow_revision};
 use hookrail_store::{Store, partition_progress};
 use tokio_util::task::TaskTracker;
 
@@ -95,6 +96,7 @@ pub async fn run(
     let partitions_check = ctx.health.check("processor.partitions");
     check_progress(&broker, &store).await?;
     let (feed, snapshots) = SnapshotFeed::start(&broker).await?;
+    follow_revision(&ctx.metrics, "processor", snapshots.revisions());
     let metrics = ProcessorMetrics::new(&ctx.metrics);
     let workshop = Workshop {
         settings,

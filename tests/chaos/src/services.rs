@@ -1,5 +1,6 @@
-//! Kills processes of a running installation while webhooks go through it, and counts what that cost:
-//! nothing accepted may be lost, and no key may get out of order.
+//! Kills processes of a running installation while webhooks go through it, one after another and all at
+//! once, and counts what that cost: nothing accepted may be lost, no key may get out of order, and what was
+//! delivered before a later webhook of its key may not come again.
 
 use std::{
     sync::Arc,
@@ -35,7 +36,7 @@ pub(crate) struct Services {
 /// Between a kill and the start of a successor.
 const DOWN: Duration = Duration::from_millis(1500);
 
-/// Kills the four services and nats-server in turn; whether every promise was kept.
+/// Kills the four services and nats-server in turn, then all together; whether every promise was kept.
 pub(crate) async fn run(cli: &Services) -> anyhow::Result<bool> {
     let Some(database) = create_database("hookrail_chaos")? else {
         print("SKIPPED: HOOKRAIL_TEST_POSTGRES_URL names no PostgreSQL server");
@@ -104,15 +105,19 @@ async fn define(stack: &Stack, receiver: &Receiver) -> anyhow::Result<String> {
     Ok("/default/chaos".to_owned())
 }
 
-/// Kills each service and nats-server once, at even distances over the time that sending takes.
+/// The order in which they are killed.
+const VICTIMS: [Service; 4] = [
+    Service::Processor,
+    Service::Dispatcher,
+    Service::Ingress,
+    Service::Config,
+];
+
+/// Kills each service and nats-server once and then all of them, at even distances over the time that sending
+/// takes.
 async fn kill_each(stack: &mut Stack, cli: &Services) -> anyhow::Result<u32> {
-    let distance = Duration::from_secs((cli.webhooks / cli.rate / u64::from(cli.rounds) / 6).max(2));
-    for service in [
-        Service::Processor,
-        Service::Dispatcher,
-        Service::Ingress,
-        Service::Config,
-    ] {
+    let distance = Duration::from_secs((cli.webhooks / cli.rate / u64::from(cli.rounds) / 7).max(2));
+    for service in VICTIMS {
         tokio::time::sleep(distance).await;
         print(&format!("kill -9 {}", service.name()));
         stack.kill(service.name());
@@ -121,10 +126,22 @@ async fn kill_each(stack: &mut Stack, cli: &Services) -> anyhow::Result<u32> {
     }
     tokio::time::sleep(distance).await;
     print("kill -9 nats-server");
+    restart_nats(stack).await?;
+    tokio::time::sleep(distance).await;
+    print("kill -9 all of them");
+    VICTIMS.iter().for_each(|service| stack.kill(service.name()));
+    restart_nats(stack).await?;
+    for service in VICTIMS {
+        stack.start_service(service)?;
+    }
+    Ok(10)
+}
+
+async fn restart_nats(stack: &mut Stack) -> anyhow::Result<()> {
     if let Some(nats) = &mut stack.nats {
         nats.kill();
         tokio::time::sleep(DOWN).await;
         nats.start_again().await?;
     }
-    Ok(5)
+    Ok(())
 }

@@ -134,7 +134,7 @@ const SCENARIOS: &[(&str, Scenario)] = scenarios! {
         a_query_endpoint_answers_from_a_rest_server,
         an_answer_survives_the_death_of_both_ends;
     definitions: a_source_without_ordering_can_not_feed_an_ordered_destination,
-        a_change_is_in_force_within_a_second,
+        a_change_is_in_force_soon,
         an_api_key_lets_its_sender_in_and_nobody_else,
         a_destination_that_does_not_answer_is_refused,
         a_disabled_source_keeps_its_url;

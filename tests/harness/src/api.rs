@@ -1,9 +1,18 @@
 //! A client of the API and of the ingress, for tests.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 use std::time::Duration;
 
 use anyhow::Context as _;
 use serde_json::Value;
+
+use crate::eventually;
+
+/// Seconds that a change may take to be in force on a machine that has too much to do.
+const IN_FORCE_S: u64 = 30;
 
 /// An answer, read whole.
 #[derive(Debug, Clone)]
@@ -55,6 +64,10 @@ pub struct Api {
     pub ingress: String,
     /// The token that it shows.
     pub token: String,
+    /// Base URLs of the listeners for operations.
+    ops: Vec<String>,
+    /// The newest revision that this client was told of: by what it changed, or read.
+    newest: Arc<AtomicU64>,
 }
 
 impl Api {
@@ -66,7 +79,35 @@ impl Api {
             api: api.to_owned(),
             ingress: ingress.to_owned(),
             token: token.to_owned(),
+            ops: Vec::new(),
+            newest: Arc::default(),
         }
+    }
+
+    /// Knows where the processes tell what is in force in them.
+    #[must_use]
+    pub fn with_ops(self, ops: Vec<String>) -> Self {
+        Self { ops, ..self }
+    }
+
+    /// Waits until what was changed through this client is in force in every process.
+    ///
+    /// # Errors
+    /// When that takes more than half a minute.
+    pub async fn in_force(&self) -> anyhow::Result<()> {
+        let newest = self.newest.load(Ordering::Relaxed);
+        eventually("the changes are in force", IN_FORCE_S, || async {
+            for ops in &self.ops {
+                let text = read(self.client.get(format!("{ops}/metrics"))).await.ok()?.text;
+                let mut revisions = text.lines().filter_map(revision_of).peekable();
+                revisions.peek()?;
+                if revisions.any(|revision| revision < newest) {
+                    return None;
+                }
+            }
+            Some(())
+        })
+        .await
     }
 
     /// Sends a request with a JSON body to the API.
@@ -79,7 +120,12 @@ impl Api {
         if let Some(body) = body {
             request = request.json(body);
         }
-        read(request).await
+        let answer = read(request).await?;
+        if let Some(revision) = answer.header("etag").strip_prefix("\"r") {
+            let revision = revision.trim_end_matches('"').parse().unwrap_or(0);
+            self.newest.fetch_max(revision, Ordering::Relaxed);
+        }
+        Ok(answer)
     }
 
     /// Gets a JSON document that has to be there.
@@ -184,6 +230,14 @@ impl Api {
         self.send(path, &[("content-type", "application/json")], body)
             .await
     }
+}
+
+/// The revision that a line of a process's metrics tells of.
+fn revision_of(line: &str) -> Option<u64> {
+    let (_, revision) = line
+        .strip_prefix("hookrail_definitions_revision{")?
+        .rsplit_once(' ')?;
+    revision.parse().ok()
 }
 
 /// Gives up idle connections before the servers do: a request on one that is just being closed is lost.

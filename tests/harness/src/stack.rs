@@ -217,7 +217,9 @@ impl Stack {
         nats: Option<NatsServer>,
         database_url: Option<String>,
     ) -> Self {
-        let api = Api::new(&url(ports.api), &url(ports.ingress), ADMIN_TOKEN);
+        let processes = if nats.is_some() { ports.ops.len() } else { 1 };
+        let ops = ports.ops.iter().take(processes).map(|port| url(*port)).collect();
+        let api = Api::new(&url(ports.api), &url(ports.ingress), ADMIN_TOKEN).with_ops(ops);
         Self {
             kind,
             api,

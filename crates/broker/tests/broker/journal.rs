@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use bytes::Bytes;
-use hookrail_broker::{JournalKind, JournalReader, JournalStream};
+use hookrail_broker::{JournalKind, JournalMark, JournalReader, JournalStream};
 
 use crate::nats::Nats;
 
@@ -53,10 +53,19 @@ async fn dead_deliveries_are_handed_over() {
         .await
         .unwrap();
     let mut reader = JournalReader::open(&broker, JournalStream::Dead).await.unwrap();
+    let mark = JournalMark::now(&broker).await.unwrap();
     let batch = reader.next_batch(10).await.unwrap();
+    assert!(
+        !mark.is_written(&broker).await.unwrap(),
+        "given, but not acknowledged"
+    );
     assert_eq!(
         (batch[0].kind, batch[0].payload.as_ref()),
         (None, b"body".as_slice())
     );
     reader.ack(&batch).await.unwrap();
+    let written = async { while !mark.is_written(&broker).await.unwrap() {} };
+    tokio::time::timeout(Duration::from_secs(10), written)
+        .await
+        .unwrap();
 }

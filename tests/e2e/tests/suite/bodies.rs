@@ -244,7 +244,7 @@ pub(crate) async fn bodies_of_every_kind_become_data(stack: Arc<Stack>) -> anyho
         .call("PATCH", &format!("/sources/{}", source.id), Some(&spec))
         .await?;
     ensure!(patched.status == 200, "{}", patched.text);
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    api.in_force().await?;
     get("?item=9").await?.expect(202)?;
     entity(api, &kind, "9").await?;
     Ok(())

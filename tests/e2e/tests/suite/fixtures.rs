@@ -1,10 +1,7 @@
 //! What scenarios start from: sources, destinations, routes with names of their own, and waiting
 //! for what follows from a webhook.
 
-use std::{
-    sync::atomic::{AtomicU64, Ordering},
-    time::Duration,
-};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::Context as _;
 use hookrail_harness::{Api, Receiver, eventually};
@@ -32,14 +29,10 @@ pub(crate) struct Source {
     pub(crate) path: String,
 }
 
-/// Within this time a change is in force in every process: what the product promises, and half a second more for a
-/// machine that has too much to do.
-const IN_FORCE: Duration = Duration::from_millis(1_500);
-
 /// Creates a source from `spec`, with a name of its own, and waits until it is in force.
 pub(crate) async fn source(api: &Api, spec: Value) -> anyhow::Result<Source> {
     let source = source_at_once(api, spec).await?;
-    tokio::time::sleep(IN_FORCE).await;
+    api.in_force().await?;
     Ok(source)
 }
 
@@ -72,7 +65,7 @@ pub(crate) async fn route(
     let spec =
         json!({"name": unique("route"), "source": source.id, "events": events, "destination": destination});
     let created = api.create("/routes", spec).await?;
-    tokio::time::sleep(IN_FORCE).await;
+    api.in_force().await?;
     text(&created, "/id")
 }
 

@@ -146,7 +146,7 @@ pub(crate) async fn an_import_waits_for_its_source_and_can_be_stopped(
     );
     let before = api.get(&path).await?["progress"].clone();
     switch(true).await?;
-    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    api.in_force().await?;
     ensure!(
         api.get(&path).await?["progress"] == before,
         "nothing more is loaded"
@@ -278,7 +278,7 @@ pub(crate) async fn every_outcome_is_counted_and_mending_ends_the_warning(
     let patch = json!({"entity": rules("$.id")});
     let path = format!("/sources/{}", source.id);
     api.call("PATCH", &path, Some(&patch)).await?.expect(200)?;
-    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    api.in_force().await?;
     let replay = json!({"what": "events", "filter": {"source": source.id, "status": "failed"}});
     api.call("POST", "/replays", Some(&replay)).await?.expect(202)?;
     let status = counted(api, &source.id, [2 + duplicates, 1, 1, 0, duplicates]).await?;

@@ -82,7 +82,7 @@ pub(crate) async fn every_format_goes_by_every_method_with_every_credential(
         subscribe(api, spec, &name)
     });
     try_join_all(made).await?;
-    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    api.in_force().await?;
     let event = json!({"event_type": name, "data": {"n": 1, "in": {"a": "ü"}}});
     api.call("POST", "/events", Some(&event)).await?.expect(202)?;
     // Each of them, and one request for the token that they share.
@@ -322,7 +322,7 @@ pub(crate) async fn event_types_of_one_s_own_are_kept_to(stack: Arc<Stack>) -> a
         pointers == BTreeSet::from(["\"/data/id\"".into(), "\"/data/lines/1/sku\"".into()]),
         "{refused}"
     );
-    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    api.in_force().await?;
     post(json!({"id": 1})).await?.expect(202)?;
     let arrival = receiver.wait_for(1, SOON).await?.remove(0);
     ensure!(
@@ -411,7 +411,7 @@ pub(crate) async fn signatures_verify_while_a_secret_is_rotated(stack: Arc<Stack
         .as_array()
         .cloned()
         .unwrap_or_default();
-    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    api.in_force().await?;
     api.call("POST", "/events", Some(&json!({"event_type": name, "data": {}})))
         .await?
         .expect(202)?;

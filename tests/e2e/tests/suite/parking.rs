@@ -26,8 +26,6 @@ const SENDERS: usize = 16;
 const OTHERS: usize = 12;
 /// Deliveries that each of them gets meanwhile, one after another.
 const ROUNDS: usize = 10;
-/// By when a definition is in force in every service.
-const IN_FORCE: Duration = Duration::from_secs(1);
 /// How long those may take.
 const PROMPT: Duration = Duration::from_secs(5);
 /// How long all that was put aside may take to arrive, seconds.
@@ -104,7 +102,7 @@ async fn others_are_prompt(stack: &Stack, ordering: &str) -> anyhow::Result<()> 
         let destination = destination(api, &receiver, json!({"ordering": ordering})).await?;
         route(api, &source, &destination, &["entity.created", "entity.updated"]).await?;
     }
-    tokio::time::sleep(IN_FORCE).await;
+    api.in_force().await?;
     for n in 1..=ROUNDS {
         let sent = std::time::Instant::now();
         accepted(api, &source, &format!(r#"{{"id":{n},"n":{n}}}"#)).await?;

@@ -60,7 +60,7 @@ pub(crate) async fn a_planted_secret_is_found_nowhere(stack: Arc<Stack>) -> anyh
     // A secret of Standard Webhooks has a form of its own: this one is refused, and kept nowhere either.
     api.call("POST", &path, Some(&rotated)).await?.expect(422)?;
     // Definitions are in force within a second.
-    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    api.in_force().await?;
     for source in &sources {
         source.send(api, &mut planted).await?;
     }

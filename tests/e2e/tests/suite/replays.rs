@@ -265,7 +265,7 @@ pub(crate) async fn failed_events_are_mended_after_the_mapping_was_corrected(
     api.call("PATCH", &format!("/sources/{}", source.id), Some(&patch))
         .await?
         .expect(200)?;
-    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    api.in_force().await?;
     let newest = accepted(api, &source, r#"{"id":0,"n":1000}"#).await?;
     ensure!(
         settled_event(api, &newest).await?["status"] == "processed",

@@ -16,9 +16,6 @@ use tokio::task::JoinHandle;
 
 use crate::fixtures::{SOON, Source, accepted, destination, route, source_at_once, text, unique};
 
-/// Within this time a change is in force in every process.
-const IN_FORCE: Duration = Duration::from_secs(1);
-
 /// A destination as a REST server: no signature, short retries.
 fn rest() -> Value {
     json!({"signing": {"type": "none"}, "retry": {"initial_ms": 100, "max_ms": 100, "jitter": 0.0}})
@@ -38,7 +35,7 @@ async fn answering(
     let source = source_at_once(api, source).await?;
     let destination = destination(api, receiver, spec).await?;
     respond(api, &source, &destination).await?;
-    tokio::time::sleep(IN_FORCE).await;
+    api.in_force().await?;
     Ok((source, destination))
 }
 
@@ -167,7 +164,7 @@ pub(crate) async fn every_event_has_its_answer(stack: Arc<Stack>) -> anyhow::Res
     let mut destination_spec = rest();
     destination_spec["timeout_ms"] = json!(500);
     let destination = destination(api, &receiver, destination_spec).await?;
-    tokio::time::sleep(IN_FORCE).await;
+    api.in_force().await?;
     let no_route = called(api, &source, &json!({"id": 1})).await?;
     ensure!(
         no_route.status == 204 && !no_route.header("hookrail-event-id").is_empty(),
@@ -179,7 +176,7 @@ pub(crate) async fn every_event_has_its_answer(stack: Arc<Stack>) -> anyhow::Res
         "{status}"
     );
     respond(api, &source, &destination).await?;
-    tokio::time::sleep(IN_FORCE).await;
+    api.in_force().await?;
     let large = "x".repeat(3_000_000);
     let large: &'static str = Box::leak(large.into_boxed_str());
     let slow = json!({"id": 1, "ms": 3_000});
@@ -216,7 +213,7 @@ pub(crate) async fn every_event_has_its_answer(stack: Arc<Stack>) -> anyhow::Res
     )
     .await?
     .expect(200)?;
-    tokio::time::sleep(IN_FORCE).await;
+    api.in_force().await?;
     let answer = called(api, &source, &json!({})).await?;
     ensure!(matches!(answer.status, 502 | 504), "{answer:?}");
     let event = match answer.status {
@@ -229,7 +226,7 @@ pub(crate) async fn every_event_has_its_answer(stack: Arc<Stack>) -> anyhow::Res
         "{dead}"
     );
     let plain = source_at_once(api, json!({})).await?;
-    tokio::time::sleep(IN_FORCE).await;
+    api.in_force().await?;
     let event = accepted(api, &plain, "{}").await?;
     let none = api
         .call("GET", &format!("/events/{event}/response"), None)

@@ -87,7 +87,7 @@ pub(crate) async fn receivers_get_what_they_want(stack: Arc<Stack>) -> anyhow::R
         Value::Null,
     )
     .await?;
-    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    api.in_force().await?;
     let id = accepted(api, &source, ORDER).await?;
 
     let arrival = &post.wait_for(1, SOON).await?[0];

@@ -23,7 +23,7 @@ pub(crate) async fn an_inbound_and_outbound_connection(stack: Arc<Stack>) -> any
     )
     .await?
     .expect(200)?;
-    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    api.in_force().await?;
     accepted(
         api,
         &source,
@@ -37,7 +37,7 @@ pub(crate) async fn an_inbound_and_outbound_connection(stack: Arc<Stack>) -> any
     )
     .await?
     .expect(200)?;
-    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    api.in_force().await?;
     let xml = [("content-type", "application/xml")];
     api.send(&source.path, &xml, "<item><id>4</id><title>four</title></item>")
         .await?

@@ -62,7 +62,7 @@ pub(crate) async fn an_inbound_source_with_a_live_stream(stack: Arc<Stack>) -> a
     api.call("PATCH", &format!("/sources/{id}"), Some(&patch))
         .await?
         .expect(200)?;
-    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    api.in_force().await?;
     api.send_json(&path, user.to_string()).await?.expect(202)?;
     entity(api, &kind, "8").await?;
     let other = json!({"event_type": "invoice", "payload": [{"id": 9}]}).to_string();
@@ -98,7 +98,7 @@ pub(crate) async fn an_inbound_source_with_a_live_stream(stack: Arc<Stack>) -> a
         api.call("PATCH", &format!("/sources/{id}"), Some(&body))
             .await?
             .expect(200)?;
-        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        api.in_force().await?;
         anyhow::Ok(())
     };
     switch(false).await?;
@@ -141,7 +141,7 @@ async fn fetched(stack: &Stack, source: &str, path: &str) -> anyhow::Result<()> 
     api.call("PATCH", &change, Some(&rules(&kind)))
         .await?
         .expect(200)?;
-    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    api.in_force().await?;
     api.send_json(path, r#"{"account": "a-1"}"#).await?.expect(202)?;
     let stored = entity(api, &kind, "a-1").await?;
     ensure!(stored["data"]["name"] == "from the API", "{stored}");

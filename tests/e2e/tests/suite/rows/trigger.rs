@@ -10,8 +10,6 @@ use serde_json::{Value, json};
 use super::path_of;
 use crate::fixtures::{SOON, text, unique};
 
-const IN_FORCE: Duration = Duration::from_secs(1);
-
 pub(crate) async fn a_webhook_trigger(stack: Arc<Stack>) -> anyhow::Result<()> {
     let api = &stack.api;
     let name = unique("create-customer-record");
@@ -57,7 +55,7 @@ async fn keys(api: &Api, id: &str, path: &str) -> anyhow::Result<()> {
         listed.to_string().contains("web shop") && !listed.to_string().contains(&generated_key),
         "{listed}"
     );
-    tokio::time::sleep(IN_FORCE).await;
+    api.in_force().await?;
 
     ensure!(api.send_json(path, "{}").await?.status == 401);
     let with = |key: &str| [("x-api-key".to_owned(), key.to_owned())];
@@ -94,7 +92,7 @@ async fn keys(api: &Api, id: &str, path: &str) -> anyhow::Result<()> {
     .await?
     .expect(202)?;
     api.call("DELETE", &pasted_path, None).await?.expect(204)?;
-    tokio::time::sleep(IN_FORCE).await;
+    api.in_force().await?;
     ensure!(
         api.send(path, &[("x-api-key", &pasted_key)], "").await?.status == 401,
         "a deleted key"
@@ -128,7 +126,7 @@ async fn ordered(api: &Api) -> anyhow::Result<()> {
         json!({"name": unique("r"), "source": source["id"], "destination": destination}),
     )
     .await?;
-    tokio::time::sleep(IN_FORCE).await;
+    api.in_force().await?;
     let path = path_of(&text(&source, "/ingest_url")?, api);
     let before = receiver.count();
     for number in 0..30 {
@@ -175,7 +173,7 @@ async fn answered(api: &Api) -> anyhow::Result<()> {
     let route =
         json!({"name": unique("r"), "source": source["id"], "destination": destination, "respond": true});
     api.create("/routes", route).await?;
-    tokio::time::sleep(IN_FORCE).await;
+    api.in_force().await?;
     let path = path_of(&text(&source, "/ingest_url")?, api);
     let answer = api.send_as("GET", &format!("{path}?item=42"), &[], "").await?;
     ensure!(
