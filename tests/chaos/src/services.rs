@@ -3,12 +3,13 @@
 //! delivered before a later webhook of its key may not come again.
 
 use std::{
+    path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use clap::Args;
-use hookrail_harness::{Receiver, Reply, Service, Stack, create_database, eventually};
+use hookrail_harness::{Receiver, Reply, Service, Stack, create_database, eventually, hookrail_binary};
 use serde_json::json;
 
 use crate::{print, webhook_ledger::Ledger, webhook_senders as senders};
@@ -31,6 +32,10 @@ pub(crate) struct Services {
     /// Seconds to wait at the end for what is still on its way
     #[arg(long, default_value_t = 180)]
     patience: u64,
+    /// An older version of hookrail: the services start from it, and are replaced by this version's instead
+    /// of killed
+    #[arg(long)]
+    before: Option<PathBuf>,
 }
 
 /// Between a kill and the start of a successor.
@@ -48,7 +53,9 @@ pub(crate) async fn run(cli: &Services) -> anyhow::Result<bool> {
         arrived.arrival(&arrival.body);
         Reply::status(200)
     })?;
-    let mut stack = Stack::four(database).await?;
+    let program = cli.before.clone().unwrap_or_else(hookrail_binary);
+    let mut stack = Stack::four_of(program, database, &[]).await?;
+    stack.program = hookrail_binary();
     let path = define(&stack, &receiver).await?;
 
     let (started, sending) = (
@@ -57,7 +64,10 @@ pub(crate) async fn run(cli: &Services) -> anyhow::Result<bool> {
     );
     let mut kills = 0;
     for _ in 0..cli.rounds {
-        kills += kill_each(&mut stack, cli).await?;
+        kills += match cli.before {
+            Some(_) => replace_each(&mut stack, cli).await?,
+            None => kill_each(&mut stack, cli).await?,
+        };
     }
     let retried = sending.finish().await?;
     let sent_in = started.elapsed();
@@ -135,6 +145,23 @@ async fn kill_each(stack: &mut Stack, cli: &Services) -> anyhow::Result<u32> {
         stack.start_service(service)?;
     }
     Ok(10)
+}
+
+/// Replaces each service in the order in which a cluster is upgraded.
+async fn replace_each(stack: &mut Stack, cli: &Services) -> anyhow::Result<u32> {
+    let distance = Duration::from_secs((cli.webhooks / cli.rate / u64::from(cli.rounds) / 5).max(2));
+    for service in [
+        Service::Ingress,
+        Service::Processor,
+        Service::Dispatcher,
+        Service::Config,
+    ] {
+        tokio::time::sleep(distance).await;
+        print(&format!("replace {}", service.name()));
+        stack.replace(service)?;
+        stack.wait_ready().await?;
+    }
+    Ok(0)
 }
 
 async fn restart_nats(stack: &mut Stack) -> anyhow::Result<()> {

@@ -4,9 +4,13 @@ use std::{
     fs::File,
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    time::{Duration, Instant},
 };
 
 use anyhow::Context as _;
+
+/// How long a process may take to end.
+const LEAVE: Duration = Duration::from_secs(10);
 
 /// A running process.
 #[derive(Debug)]
@@ -43,6 +47,16 @@ impl Child {
     pub fn signal(&self, name: &str) {
         let pid = self.pid().to_string();
         let _status = Command::new("kill").args([&format!("-{name}"), &pid]).status();
+    }
+
+    /// Asks it to end, and kills it where that takes more than [`LEAVE`].
+    pub fn stop(&mut self) {
+        self.signal("TERM");
+        let asked = Instant::now();
+        while self.runs() && asked.elapsed() < LEAVE {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        self.kill();
     }
 
     /// Kills it at once and takes its end in.

@@ -81,6 +81,8 @@ pub struct Stack {
     pub processes: Vec<(String, Child)>,
     /// Its nats-server, where it is not embedded.
     pub nats: Option<NatsServer>,
+    /// The program that its processes are started from.
+    pub program: PathBuf,
     /// Its folder: data, logs.
     pub folder: tempfile::TempDir,
     ports: Ports,
@@ -193,6 +195,14 @@ impl Stack {
     /// # Errors
     /// When they do not become ready.
     pub async fn four_with(database_url: String, extra: &[&str]) -> anyhow::Result<Self> {
+        Self::four_of(hookrail_binary(), database_url, extra).await
+    }
+
+    /// As [`Stack::four_with`], of another program than the one under test, such as an older version.
+    ///
+    /// # Errors
+    /// When they do not become ready.
+    pub async fn four_of(program: PathBuf, database_url: String, extra: &[&str]) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
         let nats = NatsServer::start(&folder.path().join("nats")).await?;
         let mut stack = Self::new(
@@ -202,6 +212,7 @@ impl Stack {
             Some(nats),
             Some(database_url),
         );
+        stack.program = program;
         stack.extra = extra.iter().map(|flag| (*flag).to_owned()).collect();
         for service in Service::ALL {
             stack.start_service(service)?;
@@ -225,6 +236,7 @@ impl Stack {
             api,
             processes: Vec::new(),
             nats,
+            program: hookrail_binary(),
             folder,
             ports,
             database_url,
@@ -238,7 +250,7 @@ impl Stack {
     /// # Errors
     /// When it does not become ready.
     pub async fn start_up(&mut self) -> anyhow::Result<()> {
-        let mut command = Command::new(hookrail_binary());
+        let mut command = Command::new(&self.program);
         command
             .arg("up")
             .arg("--data-dir")
@@ -264,7 +276,7 @@ impl Stack {
             .as_ref()
             .context("the four services have a nats-server")?
             .url();
-        let mut command = Command::new(hookrail_binary());
+        let mut command = Command::new(&self.program);
         command.arg(service.name()).args([
             "--nats-url",
             &nats,
@@ -276,8 +288,10 @@ impl Stack {
         let database = self.database_url.clone().unwrap_or_default();
         match service {
             Service::Ingress => drop(command.args(["--ingress-listen", &listen(self.ports.ingress)])),
+            // A version that doesn't know this setting of the processor refuses the flag.
             Service::Processor => {
-                command.args(["--database-url", &database, "--outbound-allow", "127.0.0.0/8"]);
+                command.args(["--database-url", &database]);
+                command.env("HOOKRAIL_OUTBOUND_ALLOW", "127.0.0.0/8");
             }
             Service::Dispatcher => drop(command.args(["--outbound-allow", "127.0.0.0/8"])),
             Service::Config => {
@@ -309,6 +323,18 @@ impl Stack {
         self.processes
             .push((name.to_owned(), Child::start(command, &log)?));
         Ok(())
+    }
+
+    /// Asks a service to end, and starts it again from the present [`Stack::program`].
+    ///
+    /// # Errors
+    /// When that can't be started.
+    pub fn replace(&mut self, service: Service) -> anyhow::Result<()> {
+        if let Some(process) = self.process(service.name()) {
+            process.stop();
+        }
+        self.kill(service.name());
+        self.start_service(service)
     }
 
     /// Kills the process with this name at once (SIGKILL).
@@ -386,6 +412,15 @@ impl Stack {
     pub fn listen_file(&self) -> anyhow::Result<Value> {
         let path = self.folder.path().join("data/listen.json");
         Ok(serde_json::from_slice(&std::fs::read(path)?)?)
+    }
+}
+
+/// `hookrail up` takes its nats-server with it when it is asked to end; killed, it leaves it to its successor.
+impl Drop for Stack {
+    fn drop(&mut self) {
+        if self.nats.is_none() {
+            self.processes.iter_mut().for_each(|(_, up)| up.stop());
+        }
     }
 }
 

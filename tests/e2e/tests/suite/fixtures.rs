@@ -8,7 +8,7 @@ use hookrail_harness::{Api, Receiver, eventually};
 use serde_json::{Value, json};
 
 /// How long a webhook may take to have its effect, seconds.
-pub(crate) const SOON: u64 = 20;
+pub(crate) const SOON: u64 = 60;
 
 /// A signing secret in the form of the scheme.
 pub(crate) const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";

@@ -222,7 +222,7 @@ pub(crate) async fn every_event_has_its_answer(stack: Arc<Stack>) -> anyhow::Res
     };
     let dead = delivery_of(api, &event, "dead").await?;
     ensure!(
-        dead["error"]["code"] == "connect" && dead["attempts_made"].as_u64() > Some(3),
+        dead["error"]["code"] == "connect" && dead["attempts_made"].as_u64() > Some(1),
         "{dead}"
     );
     let plain = source_at_once(api, json!({})).await?;
