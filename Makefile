@@ -5,7 +5,7 @@ SHELL := /bin/sh
 
 CARGO ?= cargo
 
-# One profile for running and testing, optimised a little. For figures or a real load: PROFILE=release.
+# One profile for running and testing, built quickly. For figures or a real load: PROFILE=release.
 PROFILE ?= dev
 BINARY := target/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))/hookrail
 TEST_BINARY := $(CURDIR)/target/debug/hookrail

@@ -5,13 +5,19 @@ use std::{path::Path, process::Command, sync::Arc};
 
 use anyhow::{Context as _, ensure};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use hookrail_harness::{ADMIN_TOKEN, Api, Receiver, Reply, Stack, eventually};
+use hookrail_harness::{
+    ADMIN_TOKEN, Api, Receiver, Reply, Stack, create_database, eventually, hookrail_binary,
+};
 use serde_json::{Value, json};
 
 use crate::fixtures::{SOON, text, unique};
 
 /// In a payload, a description and a header: no secret.
 const MARKER: &str = "plantedmarkerthatisnosecret";
+
+/// A client's certificate and key, made for tests.
+const CLIENT: &str = include_str!("../../../../crates/outbound/testdata/client.pem");
+const CLIENT_KEY: &str = include_str!("../../../../crates/outbound/testdata/client-key.pem");
 
 /// What was planted, and must not be found.
 struct Planted(Vec<String>);
@@ -54,6 +60,7 @@ pub(crate) async fn a_planted_secret_is_found_nowhere(stack: Arc<Stack>) -> anyh
     })?;
     let sources = sources(api, &mut planted).await?;
     fetcher(api, &mut planted, &receiver).await?;
+    connection(api, &mut planted).await?;
     let destinations = destinations(api, &mut planted, &receiver).await?;
     let rotated = json!({"secret": planted.secret("rotatedsigning")});
     let path = format!("/destinations/{}/secrets", destinations[0]);
@@ -173,6 +180,39 @@ async fn fetcher(api: &Api, planted: &mut Planted, receiver: &Receiver) -> anyho
     Ok(())
 }
 
+/// A connection to a database that lets everybody in, with a password in its URL; one sync through it fails.
+async fn connection(api: &Api, planted: &mut Planted) -> anyhow::Result<()> {
+    let Some(shop) = create_database(&unique("planted"))? else {
+        println!("SKIPPED: the URL of a connection, since HOOKRAIL_TEST_POSTGRES_URL names no server");
+        return Ok(());
+    };
+    let (scheme, rest) = shop.split_once("://").context("a URL")?;
+    let host = rest.rsplit('@').next().unwrap_or(rest);
+    let url = format!("{scheme}://postgres:{}@{host}", planted.secret("connection"));
+    let made = api
+        .create(
+            "/connections",
+            json!({"name": unique("planted"), "database_url": url}),
+        )
+        .await?;
+    let receiver = Receiver::start()?;
+    let to = json!({"name": unique("planted"), "url": format!("{}/hook", receiver.url())});
+    let to = api.create("/destinations", to).await?;
+    let from = json!({"connection": made["id"], "query": "SELECT 1 AS id", "primary_key": ["id"]});
+    let spec = json!({"name": unique("planted"), "from": from, "destination": to["id"], "mode": "upsert"});
+    let sync = text(&api.create("/syncs", spec).await?, "/id")?;
+    let again = json!({"from": {"query": "SELECT id FROM nowhere"}});
+    api.call("PATCH", &format!("/syncs/{sync}"), Some(&again)).await?;
+    api.in_force().await?;
+    let runs = format!("/syncs/{sync}/runs");
+    api.call("POST", &runs, None).await?.expect(202)?;
+    eventually("the run has ended", SOON, || async {
+        let run = api.get(&runs).await.ok()?["items"][0].clone();
+        (run["status"] != "running" && run["status"] != "pending").then_some(())
+    })
+    .await
+}
+
 /// Destinations with a credential of each kind, subscribed to all that is received.
 async fn destinations(api: &Api, planted: &mut Planted, receiver: &Receiver) -> anyhow::Result<Vec<String>> {
     let specs = [
@@ -184,7 +224,12 @@ async fn destinations(api: &Api, planted: &mut Planted, receiver: &Receiver) -> 
         json!({"proxy": {"url": "http://127.0.0.1:9", "username": "erp", "password": planted.secret("proxy")}}),
         json!({"auth": {"type": "oauth2_client_credentials", "token_url": format!("{}/token", receiver.url()),
             "client_id": "c", "client_secret": planted.secret("outclient")}}),
+        json!({"tls": {"client_certificate": CLIENT, "client_key": CLIENT_KEY}}),
     ];
+    // Its last line: what is looked for is text in one line.
+    planted
+        .0
+        .extend(CLIENT_KEY.lines().rev().nth(1).map(str::to_owned));
     let mut ids = Vec::new();
     for mut spec in specs {
         let is_unreached = spec
@@ -225,6 +270,8 @@ async fn shown_nowhere(own: &Stack, planted: &Planted) -> anyhow::Result<()> {
         "destinations",
         "routes",
         "fetchers",
+        "connections",
+        "syncs",
         "events",
         "deliveries",
         "tokens",
@@ -248,6 +295,16 @@ async fn shown_nowhere(own: &Stack, planted: &Planted) -> anyhow::Result<()> {
         }
     }
     ensure!(marked > 0, "the marker is shown by the API");
+    let exported = Command::new(hookrail_binary())
+        .arg("export")
+        .env("HOOKRAIL_API_URL", &own.api.api)
+        .env("HOOKRAIL_TOKEN", &own.api.token)
+        .output()?;
+    look("the exported definitions", &exported.stdout, planted)?;
+    ensure!(
+        is_marked(&exported.stdout),
+        "the marker is exported: {exported:?}"
+    );
     let (logs, metrics) = (own.tails(1_000_000), own.metrics().await?);
     look("the logs", logs.as_bytes(), planted)?;
     ensure!(logs.contains(r#""level":"debug""#), "debug lines are logged");
