@@ -14,6 +14,7 @@ mod delivery_lag;
 mod delivery_reader;
 mod error;
 mod fence;
+mod full_sources;
 mod group_consumer;
 mod heartbeat;
 mod install;

@@ -27,6 +27,8 @@ pub(crate) const CONSUMER_CONFIG: &str = "config";
 pub(crate) const KEY_INSTALL: &str = "install";
 /// The key of the secret by which late answers are asked for.
 pub(crate) const KEY_LATE_ANSWERS: &str = "late_answers";
+/// The key of the sources that hold as much as they may.
+pub(crate) const KEY_FULL_SOURCES: &str = "full_sources";
 /// What every definition's key begins with; other keys of the bucket aren't definitions.
 pub(crate) const KEY_ENTRY_PREFIX: &str = "d.";
 

@@ -67,14 +67,20 @@ pub struct Delivery {
     pub generation: u32,
     /// Attempts made before the last such retry; their numbers go on from there.
     pub attempts_before: u32,
+    /// Whether its event was held while its source was paused, so that events that came later went before it.
+    pub was_held: bool,
 }
 
 impl Delivery {
     /// Its place in its lane's order. One that was sent again later, by a replay or a retry of a dead
     /// one, has none; nor has a record of a sync, which comes from no event of the log.
-    pub fn place_in_order(&self) -> Option<Origin> {
+    pub fn place_in_order(&self) -> Option<LanePlace> {
         let is_first = self.replay.is_none() && self.generation == 0;
-        (is_first && !self.is_sync_record()).then_some(self.origin)
+        let held_by = self.source.filter(|_| self.was_held);
+        (is_first && !self.is_sync_record()).then_some(LanePlace {
+            origin: self.origin,
+            held_by,
+        })
     }
 
     /// Whether it is a record of a sync.
@@ -87,6 +93,33 @@ impl Delivery {
         match &self.lane_key {
             Some(key) => partition::lane_hash(self.destination, key),
             None => partition::lane_hash(self.destination, &self.id.to_string()),
+        }
+    }
+}
+
+/// A delivery's place among those of its lane. Places are compared only where they belong to one order: of the
+/// same raw partition, and either of events that were processed as they came, or of events that one source held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct LanePlace {
+    /// Where its event is in the log.
+    pub origin: Origin,
+    /// The source that held its event back.
+    pub held_by: Option<SourceId>,
+}
+
+impl LanePlace {
+    /// Whether both belong to one order.
+    pub fn is_comparable(&self, other: &Self) -> bool {
+        self.origin.partition == other.origin.partition && self.held_by == other.held_by
+    }
+}
+
+impl From<Origin> for LanePlace {
+    /// The place of an event that was processed as it came.
+    fn from(origin: Origin) -> Self {
+        Self {
+            origin,
+            held_by: None,
         }
     }
 }

@@ -35,6 +35,7 @@ mod tier;
 mod timers;
 mod turns;
 
+pub use crate::delivery::LanePlace;
 pub use crate::event::Origin;
 pub use crate::token_bucket::{RateRule, TokenBucket};
 pub use action::{Action, End, HoldReason, LaneState, ParkedSubject, Send, Settle, WaitingLane};

@@ -15,6 +15,7 @@ pub mod event_type;
 pub mod fetcher;
 pub mod filter;
 pub mod handshake;
+pub mod held_limit;
 pub mod ids;
 pub mod import;
 pub mod internal_event;

@@ -173,6 +173,11 @@ impl Snapshot {
         self.sources.get(&id)
     }
 
+    /// Whether the events of a source are to be held. What one accepted that was deleted since is not.
+    pub fn holds(&self, source: SourceId) -> bool {
+        self.sources.get(&source).is_some_and(|source| source.spec.paused)
+    }
+
     /// All sources but deleted ones.
     pub fn sources(&self) -> impl Iterator<Item = &Arc<Source>> {
         self.sources.values()
@@ -451,6 +456,24 @@ mod tests {
         snapshot.forget(key);
         assert!(snapshot.source(id).is_none() && snapshot.revision_of(key).is_none());
         assert_eq!(snapshot.revision(), 2);
+    }
+
+    #[test]
+    fn a_source_holds_its_events_while_it_is_paused_and_not_once_it_is_deleted() {
+        let mut snapshot = Snapshot::default();
+        let (id, mut paused) = (SourceId::from_u128(1), source(1, "orders", &[]));
+        assert!(!snapshot.holds(id), "nobody knows it");
+        put(&mut snapshot, 1, paused.clone());
+        assert!(!snapshot.holds(id));
+        paused.spec.paused = true;
+        put(&mut snapshot, 2, paused.clone());
+        assert!(snapshot.holds(id));
+        snapshot.apply(Entry {
+            revision: 3,
+            key: Key::Source(id),
+            definition: Some(Definition::DeletedSource(Box::new(paused))),
+        });
+        assert!(!snapshot.holds(id));
     }
 
     #[test]

@@ -157,7 +157,7 @@ pub struct SourceSpec {
     pub description: String,
     /// Whether it takes events.
     pub enabled: bool,
-    /// Whether what it takes is held back.
+    /// Whether what it takes is held back: events are accepted and kept, and processed in order once it is resumed.
     pub paused: bool,
     /// For people and tools.
     pub labels: BTreeMap<String, String>,
@@ -257,7 +257,7 @@ impl SourceSpec {
         usize::try_from(self.max_body_bytes).unwrap_or(usize::MAX)
     }
 
-    /// Refuses what can't be meant, and what this version does not carry out yet.
+    /// Refuses what can't be meant.
     pub fn validate(&self) -> Result<(), Vec<FieldError>> {
         let mut faults = Faults::default();
         self.check_names(&mut faults);
@@ -267,7 +267,6 @@ impl SourceSpec {
         if let Some(acknowledgement) = &self.acknowledgement {
             acknowledgement.check("/acknowledgement", &mut faults);
         }
-        self.check_later(&mut faults);
         faults.finish()
     }
 
@@ -331,10 +330,6 @@ impl SourceSpec {
             "/retention/events_s",
             "has to be 60 to 315360000",
         );
-    }
-
-    fn check_later(&self, faults: &mut Faults) {
-        faults.later(!self.paused, "/paused", "pausing");
     }
 
     /// Every secret in the definition.

@@ -1,5 +1,6 @@
 //! Events: what became of each. Bodies are not here but in the log, at the event's partition and
-//! sequence; an event that is not here yet is still queued.
+//! sequence; an event that is not here yet is still queued. One that is `received` is held, with its bytes in
+//! [`crate::held_events`].
 
 use std::collections::HashMap;
 
@@ -166,6 +167,21 @@ pub async fn insert<C: ConnectionTrait>(
         "ON CONFLICT (id) DO NOTHING",
     )
     .await
+}
+
+/// Stores what has become of events that were held. One of which more is known already stays as it is.
+///
+/// # Errors
+/// When the database refuses the data or cannot be used now.
+pub async fn settle_held<C: ConnectionTrait>(
+    connection: &C,
+    writes: &[EventWrite<'_>],
+) -> Result<u64, StoreError> {
+    let rows = writes.iter().map(row).collect();
+    let tail = "ON CONFLICT (id) DO UPDATE SET status = excluded.status, error_code = excluded.error_code, \
+                error_detail = excluded.error_detail, processed_at = excluded.processed_at \
+                WHERE events.status = 'received'";
+    rows::insert(connection, &format!("events ({COLUMNS})"), rows, tail).await
 }
 
 fn row(write: &EventWrite<'_>) -> Vec<sea_orm::Value> {

@@ -14,6 +14,7 @@ pub mod entity_versions;
 pub mod event_entities;
 pub mod event_keys;
 pub mod events;
+pub mod held_events;
 pub mod import_lines;
 pub mod imports;
 pub mod internal_events;

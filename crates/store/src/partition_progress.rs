@@ -64,6 +64,26 @@ pub async fn advance<C: ConnectionTrait>(
     Ok(changed == 1)
 }
 
+/// Whether the owner with `epoch` still has the partition, within the transaction that holds what it writes
+/// beside the log's progress: a takeover waits for that transaction, or wins before it. `false`: the
+/// transaction must be rolled back and the partition given up.
+///
+/// # Errors
+/// When the database cannot be used now.
+pub async fn still_owned<C: ConnectionTrait>(
+    connection: &C,
+    partition: u32,
+    epoch: u64,
+) -> Result<bool, StoreError> {
+    let changed = statement::change(
+        connection,
+        "UPDATE partition_progress SET epoch = $1 WHERE partition = $2 AND epoch = $3",
+        vec![rows::number(epoch), rows::number(partition), rows::number(epoch)],
+    )
+    .await?;
+    Ok(changed == 1)
+}
+
 /// The committed sequence of a partition; `None` before anybody took it.
 ///
 /// # Errors

@@ -31,7 +31,8 @@ impl Counts {
             EventStatus::Filtered => self.filtered += 1,
             EventStatus::Failed => self.failed += 1,
             EventStatus::Duplicate => self.duplicate += 1,
-            EventStatus::Received => return,
+            // Held: it came, and is not counted before it has ended.
+            EventStatus::Received => {}
         }
         self.last_event_at = self.last_event_at.max(accepted_at);
     }

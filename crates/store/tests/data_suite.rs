@@ -566,6 +566,7 @@ async fn a_dead_letter_keeps_its_body() {
             reply: None,
             generation: 0,
             attempts_before: 0,
+            was_held: false,
             fetcher: None,
         };
         for died_at in [10, 30, 20] {

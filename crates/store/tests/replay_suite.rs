@@ -60,6 +60,7 @@ fn delivery(number: u64, destination: u128) -> Delivery {
         reply: None,
         generation: 0,
         attempts_before: 0,
+        was_held: false,
         fetcher: None,
     }
 }

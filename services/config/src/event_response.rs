@@ -4,7 +4,7 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use hookrail_domain::event::Reply;
+use hookrail_domain::event::{EventStatus, Reply};
 use hookrail_domain::ids::EventId;
 use hookrail_domain::json::Json;
 use hookrail_domain::respond::Shown;
@@ -72,7 +72,8 @@ async fn is_pending(
     event: EventId,
     reply: &Reply,
 ) -> Result<bool, ApiError> {
-    if found.row.is_none() || clock::now_ms() < reply.waits_until {
+    let is_received = found.status() == EventStatus::Received.as_str();
+    if is_received || clock::now_ms() < reply.waits_until {
         return Ok(true);
     }
     let deliveries = queries::deliveries::of_event(state.store.reader(), event).await?;

@@ -58,17 +58,18 @@ pub(crate) fn configure(config: &mut web::ServiceConfig) {
 #[openapi(paths(list, read, raw))]
 pub(crate) struct Docs;
 
-/// List processed events, or with `status=received` those that are queued. A page of a search by `q` may be
+/// List the events that were looked at: processed ones and those that a paused source holds; or with
+/// `status=received` all that wait, held or queued. A page of a search by `q` may be
 /// shorter than the limit: the list ends where `next_cursor` is null
 #[utoipa::path(get, path = "/api/v1/events", tag = "events", operation_id = "listEvents",
     params(crate::openapi::ListParams,
         ("source" = Option<String>, Query, description = "A source's id"),
-        ("status" = Option<String>, Query, description = "processed, filtered, failed or duplicate; `received` lists what is queued instead: the other filters but `source`, `since` and `until` don't go with it"),
+        ("status" = Option<String>, Query, description = "processed, filtered, failed or duplicate; `received` lists what waits instead, held or queued: the other filters but `source`, `since` and `until` don't go with it"),
         ("since" = Option<String>, Query, description = "Accepted at or after this time"),
         ("until" = Option<String>, Query, description = "Accepted before this time"),
         ("entity" = Option<String>, Query, description = "About this entity: `type/unique_id` or `type:unique_id`"),
         ("q" = Option<String>, Query, description = "An event's id or type, or what its entities have: a type, a unique id, or words of their title and fields. With `since`, an event is found by its body too: by any text in it as received, or in the decoded payload's names and values, whatever its case. Not together with `entity` or `status=received`")),
-    responses((status = 200, description = "A page of events; without `status` none that are queued"),
+    responses((status = 200, description = "A page of events; without `status` none that are queued, but those that are held"),
         (status = 409, description = "`too-many-queued`: more are queued than can be listed", body = crate::openapi::ProblemDocument),
         (status = 422, body = crate::openapi::ProblemDocument)))]
 async fn list(
@@ -213,13 +214,21 @@ pub(crate) fn summary(row: &EventRow) -> Members {
         ("error", error.unwrap_or_default()),
         ("duplicate_of", optional(row.duplicate_of.as_deref())),
         ("accepted_at", time(row.accepted_at)),
-        ("processed_at", time(row.processed_at)),
+        ("processed_at", processed_at(row)),
         ("method", row.method.as_str().into()),
         ("content_type", optional(row.content_type.as_deref())),
         ("size", row.size.into()),
         ("revision", row.revision.into()),
         ("trace_id", row.trace_id.as_str().into()),
     ])
+}
+
+/// When the event was processed; null while it is held.
+fn processed_at(row: &EventRow) -> Json {
+    match row.status == EventStatus::Received.as_str() {
+        true => Json::Null,
+        false => time(row.processed_at),
+    }
 }
 
 /// An event that is not processed, without its request.

@@ -11,7 +11,7 @@ use hookrail_domain::json::Json;
 use hookrail_domain::payload::{BodyFormat, Payload};
 use hookrail_domain::source::{PayloadInput, SourceSpec};
 use hookrail_store::events::EventRow;
-use hookrail_store::queries;
+use hookrail_store::{held_events, queries};
 
 use crate::definition::Stored;
 use crate::error::ApiError;
@@ -25,7 +25,7 @@ const OFFLOAD_BYTES: u64 = 64 * 1024;
 pub(crate) struct FoundEvent {
     /// Its id.
     pub(crate) id: EventId,
-    /// What became of it; none while it is queued.
+    /// What became of it; none while it is queued, `received` while it is held.
     pub(crate) row: Option<EventRow>,
     /// The whole event; none once its bytes are gone.
     pub(crate) event: Option<Event>,
@@ -145,13 +145,16 @@ pub(crate) fn decoded(event: &Event, spec: Option<&SourceSpec>) -> Option<Json> 
     payload.ok().map(Payload::into_json)
 }
 
-/// The event of a row as it lies in the log; none once it is gone from there. A large body is a reference.
+/// The event of a row as it is held, or lies in the log; none once it is gone from there. A large body is a reference.
 pub(crate) async fn event_of_row(
     state: &ConfigState,
     id: EventId,
     row: &EventRow,
 ) -> Result<Option<Event>, ApiError> {
-    let event = read(id, in_place(state, row).await?)?;
+    let event = match held(state, id, row).await? {
+        Some(event) => Some(event),
+        None => read(id, in_place(state, row).await?)?,
+    };
     Ok(event.filter(|event| event.workspace.to_string() == row.workspace))
 }
 
@@ -182,6 +185,21 @@ pub(crate) async fn source_of(state: &ConfigState, event: &Event) -> Result<Opti
     let (workspace, source) = (event.workspace.to_string(), source.to_string());
     let found = Stored::<SourceSpec>::look_up(state.store.reader(), &workspace, &source).await?;
     Ok(found.map(|stored| stored.spec))
+}
+
+/// The event of a row while it is held: the log needs it no more then.
+async fn held(state: &ConfigState, id: EventId, row: &EventRow) -> Result<Option<Event>, ApiError> {
+    let source = row.source.as_ref().and_then(|source| source.parse().ok());
+    let Some(source) = source.filter(|_| row.status == EventStatus::Received.as_str()) else {
+        return Ok(None);
+    };
+    let partition = u32::try_from(row.partition).unwrap_or(u32::MAX);
+    let sequence = row.sequence.unsigned_abs();
+    let found = held_events::find(state.store.reader(), partition, source, sequence).await?;
+    let event = found.map(|found| decode_event(&found.message)).transpose();
+    let event =
+        event.map_err(|error| ApiError::Internal(anyhow::Error::new(error).context(id.to_string())))?;
+    Ok(event.filter(|event| event.id == id))
 }
 
 async fn in_place(state: &ConfigState, row: &EventRow) -> Result<Option<RawMessage>, ApiError> {

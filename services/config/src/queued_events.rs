@@ -1,5 +1,6 @@
-//! `GET /events?status=received`: the events that are accepted and not processed. Only the log has them, so
-//! they are listed from there, within a limit: what lies above each partition's committed sequence.
+//! `GET /events?status=received`: the events that are accepted and not processed. Those of paused sources are in
+//! the store; the others only the log has, so they are listed from there, within a limit: what lies above each
+//! partition's committed sequence.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -11,10 +12,10 @@ use hookrail_domain::ids::{EventId, WorkspaceId};
 use hookrail_domain::json::{Json, Members};
 use hookrail_domain::snapshot::Snapshot;
 use hookrail_store::queries::events::EventFilter;
-use hookrail_store::{events, partition_progress};
+use hookrail_store::{events, partition_progress, queries};
 
 use crate::error::ApiError;
-use crate::events::queued;
+use crate::events::{queued, summary};
 use crate::paging::{PageQuery, page};
 use crate::parameters::wrong;
 use crate::state::ConfigState;
@@ -44,7 +45,11 @@ pub(crate) async fn list(
     let snapshot = state.snapshots.current();
     let wanted = Wanted::new(&snapshot, workspace, filter);
     let found = look(state, &wanted).await?;
-    let rows = read(state, &ordered(found, query), query).await?;
+    // The log first: what is held meanwhile is found in the store then.
+    let mut rows = read(state, &ordered(found, query), query).await?;
+    let held = queries::events::list(state.store.reader(), filter, &query.by_id()).await?;
+    rows.extend(held.iter().map(|row| (row.id.clone(), summary(row))));
+    let rows = in_order(rows, query);
     Ok(page(
         query,
         rows,
@@ -154,7 +159,19 @@ fn ordered(found: BTreeMap<String, Place>, query: &PageQuery) -> Vec<(String, Pl
     events
 }
 
-/// Reads as many as the page takes, and one more where there is one. What was processed meanwhile is left out.
+/// Each once, in the order that is wanted, as many as the page takes and one more.
+fn in_order(mut rows: Vec<(String, Members)>, query: &PageQuery) -> Vec<(String, Members)> {
+    rows.sort_by(|(one, _), (other, _)| match query.newest_first {
+        true => other.cmp(one),
+        false => one.cmp(other),
+    });
+    rows.dedup_by(|(one, _), (other, _)| one == other);
+    rows.truncate(usize::try_from(query.limit + 1).unwrap_or(usize::MAX));
+    rows
+}
+
+/// Reads as many as the page takes, and one more where there is one. What was processed or held meanwhile is
+/// left out.
 async fn read(
     state: &ConfigState,
     places: &[(String, Place)],
@@ -214,5 +231,23 @@ mod tests {
         assert_eq!(ids(None, true), ["evt_3", "evt_2", "evt_1"]);
         assert_eq!(ids(Some("evt_2"), true), ["evt_1"]);
         assert_eq!(ids(Some("evt_2"), false), ["evt_3"]);
+    }
+
+    #[test]
+    fn what_is_held_and_what_is_queued_are_one_list() {
+        let check = |newest_first, expected: &[&str]| {
+            let rows = ["evt_4", "evt_2", "evt_3", "evt_1", "evt_3"];
+            let rows = rows.map(|id| (id.to_owned(), Members::new()));
+            let query = PageQuery {
+                limit: 2,
+                after: None,
+                newest_first,
+            };
+            let listed = in_order(rows.into(), &query);
+            let ids: Vec<&str> = listed.iter().map(|(id, _)| id.as_str()).collect();
+            assert_eq!(ids, expected, "one more than the page takes");
+        };
+        check(true, &["evt_4", "evt_3", "evt_2"]);
+        check(false, &["evt_1", "evt_2", "evt_3"]);
     }
 }

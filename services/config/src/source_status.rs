@@ -54,7 +54,7 @@ async fn status(
     let id = source.id()?;
     // The figures first, the log after them: what comes in meanwhile is queued, and counted once.
     let progress = progress(reader, id).await?;
-    let queued = queued(&state, id, &progress).await?;
+    let queued = progress.held + queued(&state, id, &progress).await?;
     let warnings = source_warnings::of_source(reader, id).await?;
     let mut warnings: Vec<Json> = warnings.iter().map(warning).collect();
     if is_respond_missing(&state, &sender, &source, id).await? {
@@ -113,8 +113,7 @@ async fn list_rejections(
     ])))
 }
 
-/// Events of a source that are accepted but not processed: those above each partition's committed
-/// sequence.
+/// Events of a source that nobody has looked at yet: those above each partition's committed sequence.
 async fn queued(state: &ConfigState, source: SourceId, progress: &SourceProgress) -> Result<u64, ApiError> {
     let partitions = 0..state.broker.settings().partitions;
     let source = source.to_string();

@@ -128,6 +128,7 @@ mod tests {
             reply: None,
             generation: 0,
             attempts_before: 0,
+            was_held: false,
             fetcher: None,
         };
         let (progress, held) = (Progress::default(), false);

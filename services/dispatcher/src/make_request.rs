@@ -47,7 +47,7 @@ pub(crate) fn make_request(
 
 /// What is sent again has no place in its source's order, so no `hookrail-sequence`.
 fn own_headers(delivery: &Delivery, number: u32) -> Vec<(String, String)> {
-    let sequence = delivery.place_in_order().map(|origin| origin.to_string());
+    let sequence = delivery.place_in_order().map(|place| place.origin.to_string());
     let mut headers = delivery.headers.clone();
     headers.extend(sequence.map(|origin| ("hookrail-sequence".to_owned(), origin)));
     let replay = delivery.replay.map(|replay| replay.to_string());

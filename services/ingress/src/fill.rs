@@ -1,12 +1,15 @@
 //! How full each raw partition, the object store and the stream of answers are, looked at once a second, so
 //! that the ingress refuses before the broker does: what is above the limit is for internal events, for
-//! deliveries, and for the answers of those that wait already.
+//! deliveries, and for the answers of those that wait already. And which paused sources hold as much as they
+//! may, which a processor says.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use futures::StreamExt;
+use hookrail_domain::ids::SourceId;
 
 use crate::state::Ingress;
 
@@ -22,6 +25,9 @@ pub(crate) struct RawFill {
     partitions: Vec<AtomicBool>,
     objects: AtomicBool,
     answers: AtomicBool,
+    /// Whether any source is full, so that requests commonly take no lock.
+    has_full_sources: AtomicBool,
+    full_sources: RwLock<BTreeSet<SourceId>>,
 }
 
 impl RawFill {
@@ -30,6 +36,8 @@ impl RawFill {
             partitions: (0..partitions).map(|_| AtomicBool::new(false)).collect(),
             objects: AtomicBool::new(false),
             answers: AtomicBool::new(false),
+            has_full_sources: AtomicBool::new(false),
+            full_sources: RwLock::default(),
         }
     }
 
@@ -48,6 +56,18 @@ impl RawFill {
     /// those that wait already.
     pub(crate) fn answers_are_full(&self) -> bool {
         self.answers.load(Ordering::Relaxed)
+    }
+
+    /// Whether a source is paused, or was until now, and holds as much as it may.
+    pub(crate) fn is_source_full(&self, source: SourceId) -> bool {
+        let full = || self.full_sources.read().unwrap_or_else(PoisonError::into_inner);
+        self.has_full_sources.load(Ordering::Relaxed) && full().contains(&source)
+    }
+
+    fn set_full_sources(&self, full: BTreeSet<SourceId>) {
+        let has_any = !full.is_empty();
+        *self.full_sources.write().unwrap_or_else(PoisonError::into_inner) = full;
+        self.has_full_sources.store(has_any, Ordering::Relaxed);
     }
 
     fn set(&self, partition: u32, is_full: bool) {
@@ -70,6 +90,10 @@ pub(crate) async fn look(ingress: &Arc<Ingress>) -> Result<(), String> {
             let is_full = state.percent() >= FULL_PERCENT;
             ingress.fill.answers.store(is_full, Ordering::Relaxed);
         }
+        Err(error) => result = Err(error.to_string()),
+    }
+    match ingress.broker.full_sources().await {
+        Ok(full) => ingress.fill.set_full_sources(full),
         Err(error) => result = Err(error.to_string()),
     }
     let mut answers = std::pin::pin!(asked);

@@ -114,6 +114,9 @@ async fn accept(
     let credential = authenticate(intake, &ingress.published_keys, request.headers(), &query, now).await?;
     let rate = ingress.rates.take_source(intake.source.id, spec.rate_limit, now);
     rate.map_err(too_many)?;
+    if ingress.fill.is_source_full(intake.source.id) {
+        return Err(Refusal::HeldFull);
+    }
     let place = ingress.in_flight.enter().ok_or(Refusal::Busy)?;
     let body = take_body(ingress, intake, request, payload).await?;
     let signed = match verify_signature(ingress, intake, request, &query, &body.bytes).await? {

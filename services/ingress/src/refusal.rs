@@ -7,7 +7,7 @@ use hookrail_runtime::Problem;
 
 use crate::content_encoding::SUPPORTED;
 
-/// When to come again to a source that is disabled for now, seconds.
+/// When to come again to a source that is disabled for now, or paused and full, seconds.
 const RETRY_DISABLED_S: u32 = 60;
 /// When to come again to a full system, seconds.
 const RETRY_FULL_S: u32 = 5;
@@ -79,6 +79,8 @@ pub(crate) enum Refusal {
     Crowded,
     /// Certainly not stored: no room.
     Full,
+    /// Certainly not stored: the source is paused, and holds as much as it may.
+    HeldFull,
     /// Certainly not stored: its answer would find no room.
     AnswersFull,
     /// A late answer could not be looked up.
@@ -104,6 +106,7 @@ impl Refusal {
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::KeyReused => StatusCode::UNPROCESSABLE_ENTITY,
             Self::DisabledForNow
+            | Self::HeldFull
             | Self::NoKeys
             | Self::Unverified(_)
             | Self::Busy
@@ -134,6 +137,7 @@ impl Refusal {
             Self::BodyBroken => "body-broken",
             Self::KeyReused => "idempotency-key-reused",
             Self::Busy | Self::Crowded | Self::Full | Self::AnswersFull => "refused",
+            Self::HeldFull => "held-full",
             Self::NotLookedUp(_) => "not-looked-up",
             Self::Unknown(_) => "unknown",
         }
@@ -142,7 +146,7 @@ impl Refusal {
     /// When to come again, seconds.
     pub(crate) fn retry_after_s(&self) -> Option<u32> {
         match self {
-            Self::DisabledForNow => Some(RETRY_DISABLED_S),
+            Self::DisabledForNow | Self::HeldFull => Some(RETRY_DISABLED_S),
             Self::Full | Self::AnswersFull | Self::NoKeys => Some(RETRY_FULL_S),
             Self::Unknown(_) | Self::NotLookedUp(_) => Some(RETRY_UNKNOWN_S),
             Self::Unverified(_) => Some(RETRY_UNVERIFIED_S),
@@ -188,7 +192,9 @@ impl Refusal {
             Self::BodyTimeout => "The body did not come in time",
             Self::BodyBroken => "The body broke off",
             Self::KeyReused => "The idempotency key came before with another body",
-            Self::Busy | Self::Crowded | Self::Full | Self::AnswersFull => "Not accepted: no room now",
+            Self::Busy | Self::Crowded | Self::Full | Self::AnswersFull | Self::HeldFull => {
+                "Not accepted: no room now"
+            }
             Self::NotLookedUp(_) => "The answer can't be looked up now",
             Self::Unknown(_) => "Not known to be accepted",
         }
@@ -208,6 +214,7 @@ impl Refusal {
             Self::Busy => Some("too many requests are in flight".to_owned()),
             Self::Crowded => Some("too many bytes of bodies are in flight".to_owned()),
             Self::Full => Some("the event log is full; nothing was stored".to_owned()),
+            Self::HeldFull => Some("the source is paused, and holds as much as it may; nothing was stored".to_owned()),
             Self::AnswersFull => Some("there is no room for its answer; nothing was stored".to_owned()),
             Self::Unknown(_) => Some(
                 "the broker did not confirm in time: send it again, with the same Idempotency-Key to have it taken once"
@@ -230,6 +237,7 @@ mod tests {
             Refusal::Crowded,
             Refusal::Full,
             Refusal::AnswersFull,
+            Refusal::HeldFull,
             Refusal::NotLookedUp(String::new()),
             Refusal::Unknown(String::new()),
         ] {

@@ -104,7 +104,8 @@ async fn keep(
 /// the same answer.
 fn answer(arrival: &Arrival, evaluation: &Evaluation) -> Option<Answer> {
     match &evaluation.verdict {
-        Verdict::Again => None,
+        // Who waits for what is held is answered once it is processed, if then anybody still waits.
+        Verdict::Again | Verdict::Held => None,
         Verdict::Filtered => Some(Answer::Kept(ResponseOutcome::Filtered)),
         Verdict::Failed(failure) => {
             let outcome = ResponseOutcome::Failed {
@@ -239,6 +240,7 @@ mod tests {
             reply: None,
             generation: 0,
             attempts_before: 0,
+            was_held: false,
             fetcher: None,
         };
         let record = render_delivery::dead(&delivery, "too large".to_owned());

@@ -14,6 +14,8 @@ pub(crate) struct Opened {
     pub(crate) arrival: Arrival,
     /// The message is not what the contract says.
     pub(crate) unreadable: Option<Failure>,
+    /// It is held: nothing is made of it yet.
+    pub(crate) is_held: bool,
 }
 
 /// Opens a message. One that can't be read becomes an event of which its id, source and place are
@@ -29,6 +31,7 @@ pub(crate) fn open(partition: u32, message: &RawMessage) -> Opened {
         Ok(event) => Opened {
             arrival: arrival(event),
             unreadable: None,
+            is_held: false,
         },
         Err(error) => {
             tracing::error!(partition, sequence = message.sequence, %error, "an event in the log can't be read");
@@ -36,6 +39,7 @@ pub(crate) fn open(partition: u32, message: &RawMessage) -> Opened {
             Opened {
                 arrival: arrival(shell(partition, message)),
                 unreadable: Some(failure),
+                is_held: false,
             }
         }
     }

@@ -84,9 +84,15 @@ impl Care {
         }
     }
 
-    /// Notes that an event is done; removes the mark after the last careful one.
-    pub(crate) async fn done(&mut self, broker: &Broker, lease: &Lease) -> Result<(), BrokerError> {
-        self.found = None;
+    /// Notes that an event is done; removes the mark after the last careful one. What was found stays known
+    /// until that event is done: what was held and what comes from the log take turns.
+    pub(crate) async fn done(
+        &mut self,
+        broker: &Broker,
+        lease: &Lease,
+        sequence: u64,
+    ) -> Result<(), BrokerError> {
+        self.found = self.found.filter(|found| found.sequence != sequence);
         self.left = self.left.saturating_sub(1);
         if self.left == 0 {
             self.clear(broker, lease).await

@@ -25,6 +25,7 @@ use crate::{
     back_off::BackOff,
     error::GiveUp,
     evaluate::{Arrival, Evaluation, Verdict},
+    hold_events,
     metrics::ProcessorMetrics,
     read_event::Failure,
     tell_events::Telling,
@@ -36,6 +37,16 @@ pub(crate) struct Committer<'a> {
     pub(crate) lease: &'a Lease,
     pub(crate) telling: Telling<'a>,
     pub(crate) metrics: &'a ProcessorMetrics,
+    pub(crate) from: CameFrom,
+}
+
+/// Where the events of a batch come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CameFrom {
+    /// The log: the commit says how far it is processed.
+    Log,
+    /// What was held: the commit says that it is held no more.
+    Held,
 }
 
 /// An event and what it came to.
@@ -101,13 +112,17 @@ impl Committer<'_> {
     async fn transaction(&self, events: &[Evaluated]) -> Result<bool, StoreError> {
         let now = clock::now_ms();
         let transaction = self.store.write().await?;
-        let through = events.last().map_or(0, |(arrival, _)| arrival.sequence);
-        // The guard first: it holds the row, so a takeover waits for this commit, or wins before it.
-        let (partition, epoch) = (self.lease.partition(), self.lease.epoch());
-        if !partition_progress::advance(&*transaction, partition, epoch, through).await? {
+        if !self.claim(&transaction, events).await? {
             transaction.rollback().await?;
             return Ok(false);
         }
+        let rows: Vec<EventWrite<'_>> = firsts(events)
+            .map(|evaluated| event_row(evaluated, now))
+            .collect();
+        match self.from {
+            CameFrom::Log => events::insert(&*transaction, &rows).await?,
+            CameFrom::Held => events::settle_held(&*transaction, &rows).await?,
+        };
         write_all(&transaction, events, now).await?;
         let stillborn = events.iter().flat_map(|(_, evaluation)| &evaluation.stillborn);
         self.telling.of_deaths(&transaction, stillborn).await?;
@@ -115,8 +130,32 @@ impl Committer<'_> {
         Ok(true)
     }
 
+    /// Takes the events for this owner; `false` where a newer one has the partition. First of all: it holds the
+    /// partition's row, so a takeover waits for this commit, or wins before it.
+    async fn claim(&self, transaction: &WriteTransaction, events: &[Evaluated]) -> Result<bool, StoreError> {
+        let (partition, epoch) = (self.lease.partition(), self.lease.epoch());
+        match self.from {
+            CameFrom::Log => {
+                let through = events.last().map_or(0, |(arrival, _)| arrival.sequence);
+                partition_progress::advance(&**transaction, partition, epoch, through).await
+            }
+            CameFrom::Held => {
+                let is_owner = partition_progress::still_owned(&**transaction, partition, epoch).await?;
+                Ok(is_owner && hold_events::release(transaction, partition, events).await?)
+            }
+        }
+    }
+
     fn count(&self, events: &[Evaluated]) {
-        for (_, evaluation) in events.iter().filter(|(_, evaluation)| evaluation.is_first()) {
+        for (_, evaluation) in firsts(events) {
+            match self.from {
+                CameFrom::Log => {}
+                CameFrom::Held => self.metrics.released.inc(),
+            }
+            if evaluation.verdict == Verdict::Held {
+                self.metrics.held.inc();
+                continue;
+            }
             self.metrics.count(evaluation.verdict.status());
             self.metrics
                 .deliveries_planned
@@ -151,6 +190,11 @@ fn fail((_, evaluation): &mut Evaluated, error: &str) {
     };
 }
 
+/// The events that lie in the log for the first time.
+fn firsts(events: &[Evaluated]) -> impl Iterator<Item = &Evaluated> {
+    events.iter().filter(|(_, evaluation)| evaluation.is_first())
+}
+
 async fn write_all(transaction: &WriteTransaction, events: &[Evaluated], now: i64) -> Result<(), StoreError> {
     let connection = &**transaction;
     let entities = events
@@ -167,9 +211,7 @@ async fn write_all(transaction: &WriteTransaction, events: &[Evaluated], now: i6
         .flat_map(|(_, evaluation)| &evaluation.trims)
         .collect();
     entity_versions::write(connection, &versions, &trims).await?;
-    let firsts = || events.iter().filter(|(_, evaluation)| evaluation.is_first());
-    let rows: Vec<EventWrite<'_>> = firsts().map(|evaluated| event_row(evaluated, now)).collect();
-    events::insert(connection, &rows).await?;
+    hold_events::hold(connection, events).await?;
     let about: Vec<_> = events
         .iter()
         .flat_map(|(_, evaluation)| evaluation.about.iter().cloned())
@@ -213,7 +255,7 @@ fn event_row<'a>((arrival, evaluation): &'a Evaluated, now: i64) -> EventWrite<'
     let (error, duplicate_of) = match &evaluation.verdict {
         Verdict::Failed(failure) => (Some((failure.code, failure.detail.as_str())), None),
         Verdict::Duplicate(first) => (None, Some(*first)),
-        Verdict::Processed | Verdict::Filtered | Verdict::Again => (None, None),
+        Verdict::Processed | Verdict::Filtered | Verdict::Again | Verdict::Held => (None, None),
     };
     EventWrite {
         event: &arrival.event,
@@ -228,7 +270,7 @@ fn event_row<'a>((arrival, evaluation): &'a Evaluated, now: i64) -> EventWrite<'
 
 fn counts(events: &[Evaluated]) -> BTreeMap<SourceId, Counts> {
     let mut counts: BTreeMap<SourceId, Counts> = BTreeMap::new();
-    for (arrival, evaluation) in events.iter().filter(|(_, evaluation)| evaluation.is_first()) {
+    for (arrival, evaluation) in firsts(events) {
         let status: EventStatus = evaluation.verdict.status();
         // What a source's fetcher was answered, or a person wants deleted, is nothing that the source received.
         if let (Some(source), false) = (arrival.event.source, arrival.event.internal) {

@@ -9,17 +9,20 @@ use std::sync::{
 use std::time::Instant;
 
 use hookrail_broker::{Broker, Lease, RawMessage, RawReader, Responder, SnapshotReader};
+use hookrail_domain::ids::SourceId;
 use hookrail_store::Store;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     answer_callers::answer_callers,
+    arrivals::open,
     back_off::BackOff,
     careful::{self, Care},
-    commit::{Committer, Evaluated},
+    commit::{CameFrom, Committer, Evaluated},
     error::GiveUp,
-    evaluate::Verdict,
-    evaluate_batch::evaluate_batch,
+    evaluate::{Evaluation, Verdict},
+    evaluate_batch::{EvaluatedBatch, Evaluating, evaluate_batch},
+    held_sources::HeldSources,
     metrics::ProcessorMetrics,
     publish_deliveries::DeliveryPublisher,
     published_before::PublishedBefore,
@@ -55,12 +58,14 @@ pub(crate) async fn consume(
     };
     let care = take_partition::care(&workshop, &lease).await?;
     let published_before = PublishedBefore::after_takeover(&workshop, &lease, &stop).await?;
+    let held = HeldSources::load(&workshop, &lease).await?;
     let mut work = PartitionWork {
         workshop,
         lease,
         reader,
         care,
         published_before,
+        held,
         committed,
     };
     let result = work.run(&stop).await;
@@ -73,28 +78,39 @@ pub(crate) async fn consume(
     result
 }
 
-struct PartitionWork {
-    workshop: Workshop,
-    lease: Lease,
+/// A partition that is worked on.
+pub(crate) struct PartitionWork {
+    pub(crate) workshop: Workshop,
+    pub(crate) lease: Lease,
     reader: RawReader,
-    care: Care,
     published_before: PublishedBefore,
+    pub(crate) care: Care,
+    /// What is held of the partition, also where the source is paused no more.
+    pub(crate) held: HeldSources,
     committed: Arc<AtomicU64>,
+}
+
+/// What was settled together.
+pub(crate) struct Settled {
+    /// How many events.
+    pub(crate) events: usize,
+    /// The sources of those that are held since, or were so before.
+    pub(crate) sources: Vec<SourceId>,
 }
 
 impl PartitionWork {
     async fn run(&mut self, stop: &CancellationToken) -> Result<(), GiveUp> {
-        loop {
-            let settings = &self.workshop.settings;
-            let events = if self.care.is_needed() {
-                1
-            } else {
-                settings.processor_batch_events
-            };
+        while !stop.is_cancelled() {
+            self.release_page().await?;
+            let (events, bytes) = (
+                self.events_at_once(),
+                self.workshop.settings.processor_batch_bytes,
+            );
             let batch = tokio::select! {
                 biased;
                 () = stop.cancelled() => return Ok(()),
-                batch = self.reader.next_batch(events, settings.processor_batch_bytes) => batch,
+                batch = self.reader.next_batch(events, bytes) => batch,
+                () = self.held.until_released(&self.workshop.snapshots) => continue,
             };
             match batch {
                 Ok(messages) => self.batch(messages, stop).await?,
@@ -104,6 +120,15 @@ impl PartitionWork {
                     BackOff::usual().pause().await;
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// How many events go together: they are worked on one by one while care is needed.
+    pub(crate) fn events_at_once(&self) -> usize {
+        match self.care.is_needed() {
+            true => 1,
+            false => self.workshop.settings.processor_batch_events,
         }
     }
 
@@ -124,9 +149,37 @@ impl PartitionWork {
         // One by one while care is needed.
         let first = messages.first().map_or(0, |message| message.sequence);
         let poison = self.care.is_needed() && self.begin(first).await? == careful::Verdict::Poison;
-        let batch = evaluate_batch(&self.workshop, &self.lease, messages, poison).await?;
+        let partition = self.lease.partition();
+        let opened = messages.iter().map(|message| open(partition, message)).collect();
+        let evaluating = Evaluating {
+            poison,
+            held: Some(&self.held),
+        };
+        let batch = evaluate_batch(&self.workshop, &self.lease, opened, evaluating).await?;
+        let through = batch.events.last().map_or(0, |(arrival, _)| arrival.sequence);
+        let settled = self.settle(batch, CameFrom::Log, started).await?;
+        for source in settled.sources {
+            self.held.add(source);
+        }
+        self.committed.store(through, Ordering::Release);
+        // A lost acknowledgement costs nothing: the committed sequence decides where to go on.
+        if let Err(error) = self.reader.ack_through(through).await {
+            GiveUp::of_reader(error)?;
+        }
+        if self.care.is_needed() {
+            self.done(first).await?;
+        }
+        Ok(settled.events)
+    }
+
+    /// Publishes what was evaluated, answers who waits for nothing else, and commits it all.
+    pub(crate) async fn settle(
+        &self,
+        batch: EvaluatedBatch,
+        from: CameFrom,
+        started: Instant,
+    ) -> Result<Settled, GiveUp> {
         let (mut evaluated, memory) = (batch.events, batch.memory);
-        let through = evaluated.last().map_or(0, |(arrival, _)| arrival.sequence);
         self.publish(&mut evaluated).await?;
         answer_callers(&self.workshop, &self.lease, &evaluated).await?;
         let snapshot = self.workshop.snapshots.current();
@@ -138,29 +191,28 @@ impl PartitionWork {
             store: &self.workshop.store,
             lease: &self.lease,
             metrics: &self.workshop.metrics,
+            from,
         };
         committer.commit(&mut evaluated).await?;
-        self.committed.store(through, Ordering::Release);
         self.workshop.metrics.batch_events.observe(evaluated.len() as f64);
         self.workshop
             .metrics
             .batch_seconds
             .observe(started.elapsed().as_secs_f64());
         log(&evaluated);
-        // A lost acknowledgement costs nothing: the committed sequence decides where to go on.
-        if let Err(error) = self.reader.ack_through(through).await {
-            GiveUp::of_reader(error)?;
-        }
-        if self.care.is_needed() {
-            self.done().await?;
-        }
-        let done = evaluated.len();
+        let is_counted =
+            |evaluation: &Evaluation| from == CameFrom::Held || evaluation.verdict == Verdict::Held;
+        let sources = evaluated.iter().filter(|(_, evaluation)| is_counted(evaluation));
+        let settled = Settled {
+            events: evaluated.len(),
+            sources: sources.filter_map(|(arrival, _)| arrival.event.source).collect(),
+        };
         // Large bodies have their memory until all that was made of them is stored.
         drop((evaluated, memory));
-        Ok(done)
+        Ok(settled)
     }
 
-    async fn begin(&mut self, sequence: u64) -> Result<careful::Verdict, GiveUp> {
+    pub(crate) async fn begin(&mut self, sequence: u64) -> Result<careful::Verdict, GiveUp> {
         let mut back_off = BackOff::usual();
         loop {
             match self
@@ -178,9 +230,9 @@ impl PartitionWork {
         }
     }
 
-    async fn done(&mut self) -> Result<(), GiveUp> {
+    pub(crate) async fn done(&mut self, sequence: u64) -> Result<(), GiveUp> {
         let mut back_off = BackOff::usual();
-        while let Err(error) = self.care.done(&self.workshop.broker, &self.lease).await {
+        while let Err(error) = self.care.done(&self.workshop.broker, &self.lease, sequence).await {
             back_off.again(&self.lease, &error).await?;
         }
         Ok(())

@@ -63,6 +63,7 @@ pub fn evaluate(
         snapshot,
         max_body_bytes,
         replay: None,
+        was_held: false,
     };
     evaluate_with(planner, arrivals, readings, stored)
 }
@@ -81,6 +82,24 @@ pub fn evaluate_again(
         snapshot,
         max_body_bytes,
         replay: Some(replay),
+        was_held: false,
+    };
+    evaluate_with(planner, arrivals, readings, stored)
+}
+
+/// Evaluates events that were held. Whether they repeat others was found out when they came.
+pub fn evaluate_held(
+    snapshot: &Snapshot,
+    arrivals: &[Arrival],
+    readings: Vec<Reading>,
+    stored: Stored,
+    max_body_bytes: usize,
+) -> Vec<Evaluation> {
+    let planner = Planner {
+        snapshot,
+        max_body_bytes,
+        replay: None,
+        was_held: true,
     };
     evaluate_with(planner, arrivals, readings, stored)
 }
@@ -121,35 +140,49 @@ struct Batch<'a> {
 impl Batch<'_> {
     fn event(&mut self, arrival: &Arrival, reading: Reading) -> Evaluation {
         let mut evaluation = Evaluation::default();
+        if !self.planner.was_held && self.is_repeated(arrival, &mut evaluation) {
+            return evaluation;
+        }
+        self.take(arrival, reading, &mut evaluation);
+        evaluation
+    }
+
+    /// Whether the event was in the log before, or repeats another, which is all that is to be said of it then.
+    fn is_repeated(&mut self, arrival: &Arrival, evaluation: &mut Evaluation) -> bool {
         let place = (arrival.partition, arrival.sequence);
         if *self.places.entry(arrival.event.id).or_insert(place) != place {
             evaluation.verdict = Verdict::Again;
-            return evaluation;
+            return true;
         }
         let keys: Vec<EventKey> = arrival.event.keys().collect();
         if let Some(verdict) = self.repetition(arrival, &keys) {
             evaluation.verdict = verdict;
-            return evaluation;
+            return true;
         }
         evaluation.keys = keys;
+        false
+    }
+
+    /// Takes in what the event says.
+    fn take(&mut self, arrival: &Arrival, reading: Reading, evaluation: &mut Evaluation) {
         let source = arrival.event.source.and_then(|id| self.snapshot.source(id));
         let said = source.and_then(|source| rule_findings::of_filter(source, &arrival.event, &reading));
         evaluation.findings.extend(said);
         match reading {
             Reading::Failed(failure) => evaluation.verdict = Verdict::Failed(failure),
             Reading::Filtered => evaluation.verdict = Verdict::Filtered,
-            Reading::Posted(data) => self.planner.plan_all(arrival, &data, &[], &mut evaluation),
+            Reading::Held => evaluation.verdict = Verdict::Held,
+            Reading::Posted(data) => self.planner.plan_all(arrival, &data, &[], evaluation),
             Reading::Deletion(wanted) => {
-                take_deletions::take(&mut self.known, &self.planner, arrival, wanted, &mut evaluation);
+                take_deletions::take(&mut self.known, &self.planner, arrival, wanted, evaluation);
             }
             Reading::Accepted { payload, extraction } => {
-                self.accepted(arrival, &payload, extraction.unwrap_or_default(), &mut evaluation);
+                self.accepted(arrival, &payload, extraction.unwrap_or_default(), evaluation);
             }
             Reading::Answered(answered) => {
-                take_answers::take(&mut self.known, &self.planner, arrival, answered, &mut evaluation);
+                take_answers::take(&mut self.known, &self.planner, arrival, answered, evaluation);
             }
         }
-        evaluation
     }
 
     /// What an event with keys is where another was first with one of them, not longer ago than that

@@ -1,24 +1,25 @@
-//! Evaluating a batch of messages: open and read them under the definitions they need, load what is
+//! Evaluating a batch of events: read them under the definitions they need, load what is
 //! stored, and let [`crate::evaluate`] decide.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hookrail_broker::{LargeMemory, Lease, RawMessage};
+use hookrail_broker::{LargeMemory, Lease};
 use hookrail_domain::delivery::MAX_DELIVERY_BODY_BYTES;
 use hookrail_domain::ids::EventId;
 use hookrail_domain::snapshot::Snapshot;
 use hookrail_store::{Store, StoreError, entities, event_keys, events};
 
 use crate::{
-    arrivals::{Opened, open},
+    arrivals::Opened,
     back_off::BackOff,
     commit::Evaluated,
     consume_partition::Workshop,
     error::GiveUp,
-    evaluate::{Arrival, BATCH_ROWS, Stored, entity_keys, evaluate},
+    evaluate::{Arrival, BATCH_ROWS, Stored, entity_keys, evaluate, evaluate_held},
     fetch_bodies::{fetch_bodies, together},
+    held_sources::HeldSources,
     read_event::{Failure, Reading, read},
 };
 
@@ -33,21 +34,32 @@ pub(crate) struct EvaluatedBatch {
     pub(crate) memory: Option<LargeMemory>,
 }
 
+/// How a batch is evaluated.
+#[derive(Clone, Copy)]
+pub(crate) struct Evaluating<'a> {
+    /// Its events fail unread: processing them ended the process before.
+    pub(crate) poison: bool,
+    /// What is held already, so that what comes from the log may have to be too; `None` = these events were
+    /// held.
+    pub(crate) held: Option<&'a HeldSources>,
+}
+
 /// Evaluates a batch, or as much of its front as may be committed together: at least one event.
-/// With `poison` its events fail unread: processing them ended the process before.
 pub(crate) async fn evaluate_batch(
     workshop: &Workshop,
     lease: &Lease,
-    messages: &[RawMessage],
-    poison: bool,
+    mut opened: Vec<Opened>,
+    evaluating: Evaluating<'_>,
 ) -> Result<EvaluatedBatch, GiveUp> {
-    let partition = lease.partition();
-    let mut opened: Vec<Opened> = messages.iter().map(|message| open(partition, message)).collect();
-    opened.truncate(together(&opened));
-    let memory = fetch_bodies(&workshop.broker, lease, &mut opened).await?;
     let revision = opened.iter().map(|opened| opened.arrival.event.revision).max();
     let snapshot = snapshot(workshop, lease, revision.unwrap_or_default()).await?;
-    let readings = read_all(&snapshot, &opened, poison).await;
+    opened.truncate(together(&opened));
+    for opened in &mut opened {
+        let held = evaluating.held.filter(|_| !evaluating.poison);
+        opened.is_held = held.is_some_and(|held| held.holds(&snapshot, &opened.arrival.event));
+    }
+    let memory = fetch_bodies(&workshop.broker, lease, &mut opened).await?;
+    let readings = read_all(&snapshot, &opened, evaluating.poison).await;
     let arrivals: Vec<Arrival> = opened
         .into_iter()
         .map(|opened| opened.arrival)
@@ -65,6 +77,10 @@ pub(crate) async fn evaluate_batch(
     };
     let stored = load_stored(workshop, lease, &wanted).await?;
     let is_large = is_large(arrivals.iter());
+    let evaluate = match evaluating.held {
+        Some(_) => evaluate,
+        None => evaluate_held,
+    };
     let evaluate_all = move || -> Vec<Evaluated> {
         let limit = MAX_DELIVERY_BODY_BYTES as usize;
         let evaluations = evaluate(&snapshot, &arrivals, readings, stored, limit);
@@ -169,6 +185,7 @@ fn read_one(snapshot: &Snapshot, opened: &Opened, poison: bool) -> Reading {
             "processing it ended the process several times",
         )),
         Some(failure) => Reading::Failed(failure.clone()),
+        None if opened.is_held => Reading::Held,
         None => read(snapshot, &opened.arrival.event),
     }
 }

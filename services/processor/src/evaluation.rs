@@ -90,6 +90,8 @@ pub enum Verdict {
     Again,
     /// It could not be decoded or mapped.
     Failed(Failure),
+    /// Its source is paused: it is kept, and evaluated when that is over.
+    Held,
 }
 
 impl Verdict {
@@ -100,6 +102,7 @@ impl Verdict {
             Self::Filtered => EventStatus::Filtered,
             Self::Duplicate(_) | Self::Again => EventStatus::Duplicate,
             Self::Failed(_) => EventStatus::Failed,
+            Self::Held => EventStatus::Received,
         }
     }
 }

@@ -29,7 +29,7 @@ pub(crate) fn apart(body: &Body) -> u64 {
     }
 }
 
-/// Fetches the bodies of all events that have theirs in the object store. The memory is theirs until what
+/// Fetches the bodies of all events that are not held and have theirs in the object store. The memory is theirs until what
 /// is given is dropped. An event whose body is not there can't be read.
 pub(crate) async fn fetch_bodies(
     broker: &Broker,
@@ -38,13 +38,14 @@ pub(crate) async fn fetch_bodies(
 ) -> Result<Option<LargeMemory>, GiveUp> {
     let bytes = opened
         .iter()
+        .filter(|opened| !opened.is_held)
         .map(|opened| apart(&opened.arrival.event.body))
         .sum();
     if bytes == 0 {
         return Ok(None);
     }
     let memory = broker.large_memory(bytes).await;
-    for opened in opened {
+    for opened in opened.iter_mut().filter(|opened| !opened.is_held) {
         let mut back_off = BackOff::usual();
         let fetched = loop {
             match fetch(broker, &opened.arrival.event.body).await {

@@ -102,6 +102,9 @@ async fn lines(loading: &Loading<'_>, chunk: &ChunkRow) -> Result<Lines, Loaded>
     if !source.spec.enabled {
         return Err(Loaded::Waits("source_enabled"));
     }
+    if source.spec.paused {
+        return Err(Loaded::Waits("source_resumed"));
+    }
     let (import, accepted_at) = (loading.import, loading.row.created_at);
     let revision = snapshot.revision();
     let partitions = loading.workshop.broker.settings().partitions;

@@ -23,6 +23,7 @@ use crate::{
     tend_entities::tend_entities,
     trim_dead_letters::trim_dead_letters,
     trim_journal::trim_journal,
+    watch_held::watch_held,
     worker_id,
 };
 
@@ -77,6 +78,7 @@ async fn work(workshop: Workshop, lease: Lease, stop: CancellationToken) -> Resu
                 publish_internal_events(workshop.clone(), lease.clone()),
                 sweep_objects(workshop.clone(), lease.clone()),
                 tend_entities(workshop.clone(), lease.clone()),
+                watch_held(workshop.clone(), lease.clone()),
             );
         } else {
             std::future::pending::<()>().await;

@@ -14,6 +14,9 @@ const BATCH_SIZES: &[f64] = &[
 #[derive(Clone)]
 pub(crate) struct ProcessorMetrics {
     events: IntCounterVec,
+    pub(crate) held: IntCounter,
+    pub(crate) released: IntCounter,
+    pub(crate) full_sources: IntGauge,
     pub(crate) deliveries_planned: IntCounter,
     pub(crate) publish_retries: IntCounterVec,
     pub(crate) batch_events: Histogram,
@@ -43,6 +46,15 @@ impl ProcessorMetrics {
     pub(crate) fn new(metrics: &Metrics) -> Self {
         Self {
             events: metrics.counter_vec("events_total", "Events by how they ended", &["outcome"]),
+            held: metrics.counter(
+                "events_held_total",
+                "Events that were held since their source is paused, or has others held before them",
+            ),
+            released: metrics.counter("events_released_total", "Held events that were processed"),
+            full_sources: metrics.gauge(
+                "held_full_sources",
+                "Paused sources that hold as much as they may; on the worker that looks at them",
+            ),
             deliveries_planned: metrics.counter("deliveries_planned_total", "Deliveries planned"),
             publish_retries: metrics.counter_vec(
                 "processor_publish_retries_total",

@@ -24,6 +24,8 @@ pub(crate) struct Planner<'a> {
     pub(crate) max_body_bytes: usize,
     /// The replay for which events are planned again.
     pub(crate) replay: Option<ReplayId>,
+    /// Whether the events were held.
+    pub(crate) was_held: bool,
 }
 
 impl Planner<'_> {
@@ -87,6 +89,7 @@ impl Planner<'_> {
                 previous: planning.previous,
                 max_body_bytes: self.max_body_bytes,
                 replay: self.replay,
+                was_held: self.was_held,
                 made: &made,
                 answers,
             };

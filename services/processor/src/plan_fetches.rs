@@ -83,5 +83,6 @@ fn fetch(
         reply: None,
         generation: 0,
         attempts_before: 0,
+        was_held: planner.was_held,
     })
 }

@@ -23,6 +23,8 @@ pub(crate) const FILTER_OVER_BUDGET: &str = "filter.over_budget";
 pub enum Reading {
     /// It can't be decoded, or has no source any more.
     Failed(Failure),
+    /// It is to be held, and was not read.
+    Held,
     /// Its source's filter leaves it out.
     Filtered,
     /// It was posted: its data.

@@ -26,6 +26,8 @@ pub(crate) struct Rendering<'a> {
     pub(crate) previous: Option<&'a Members>,
     pub(crate) max_body_bytes: usize,
     pub(crate) replay: Option<ReplayId>,
+    /// Whether the event was held.
+    pub(crate) was_held: bool,
     /// The body in the format `event`, once it was made: it is the same for all destinations.
     pub(crate) made: &'a OnceCell<Body>,
     /// Whether it answers the event's caller.
@@ -57,6 +59,7 @@ pub(crate) fn render(rendering: &Rendering<'_>, planned: Planned) -> Result<Deli
         reply: event.reply.clone().filter(|_| rendering.answers),
         generation: 0,
         attempts_before: 0,
+        was_held: rendering.was_held,
         fetcher: None,
     };
     let limit = rendering.max_body_bytes;

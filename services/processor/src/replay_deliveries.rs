@@ -246,6 +246,7 @@ fn shell(row: &DeliveryRow, desk: &Desk<'_>, snapshot: &Snapshot, id: DeliveryId
         reply: None,
         generation: 0,
         attempts_before: 0,
+        was_held: false,
         fetcher: row.fetcher.as_ref().and_then(|id| id.parse().ok()),
     })
 }

@@ -39,6 +39,9 @@ const READS_AT_ONCE: usize = 8;
 /// Failures that processing again would not mend, or must not try to.
 const LASTING: [&str; 2] = ["poison", "idempotency.key_reused"];
 
+/// Why an event is left alone that was not processed yet: its source is paused.
+const HELD: &str = "held";
+
 /// An event as it was stored, and its message.
 struct Found {
     row: EventRow,
@@ -123,6 +126,9 @@ async fn find(
             .is_some_and(|code| LASTING.contains(&code))
         {
             return Ok(Err("lasting_failure"));
+        }
+        if row.status == EventStatus::Received.as_str() {
+            return Ok(Err(HELD));
         }
         if row.status == EventStatus::Duplicate.as_str() {
             return Ok(Err("duplicate"));
@@ -274,6 +280,7 @@ async fn commit(
             Verdict::Failed(failure) => page.skip(failure.code),
             Verdict::Duplicate(_) | Verdict::Again => page.skip("duplicate"),
             Verdict::Processed | Verdict::Filtered => page.replayed += 1,
+            Verdict::Held => page.skip(HELD),
         }
     }
     let telling = Telling {
@@ -317,7 +324,7 @@ async fn mend(transaction: &WriteTransaction, again: &[Again]) -> Result<(), Sto
     for event in again {
         let verdict = &event.evaluation.verdict;
         if event.row.status == EventStatus::Processed.as_str()
-            || matches!(verdict, Verdict::Duplicate(_) | Verdict::Again)
+            || matches!(verdict, Verdict::Duplicate(_) | Verdict::Again | Verdict::Held)
         {
             continue;
         }

@@ -110,6 +110,7 @@ pub(crate) async fn from_log(
         max_body_bytes: MAX_DELIVERY_BODY_BYTES as usize,
         answers: false,
         replay: delivery.replay,
+        was_held: false,
         made: &OnceCell::new(),
     };
     let rendered = rendered_body::render(&rendering, destination.spec.format, delivery.route).ok();

@@ -22,6 +22,9 @@ pub(crate) const LIMIT_CODES: [&str; 3] = ["mapping.too_long", "mapping.too_many
 /// Whether a source's filter could be asked about an event.
 pub(crate) fn of_filter(source: &Source, event: &Event, verdict: &Reading) -> Option<Said> {
     source.spec.filter.as_ref()?;
+    if matches!(verdict, Reading::Held) {
+        return None;
+    }
     let key = WarningKey {
         source: source.id,
         code: FILTER_OVER_BUDGET,

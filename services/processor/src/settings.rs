@@ -9,6 +9,8 @@ use ipnet::IpNet;
 
 /// Bytes of the database from which on the oldest go early, unless set.
 const STORE_MAX_BYTES: u64 = 32 * 1024 * 1024 * 1024;
+/// Bytes that a paused source may hold, unless set.
+const HELD_MAX_BYTES: u64 = 1024 * 1024 * 1024;
 /// Seconds that what is settled stays, unless set: ten times as long as a record of the journal that nobody
 /// confirmed takes to come again, since a late one would bring back what is gone.
 const SETTLED_KEPT_S: u64 = 600;
@@ -52,6 +54,14 @@ pub struct ProcessorSettings {
         help_heading = "Processor"
     )]
     pub processor_store_max_bytes: u64,
+    /// Bytes of events that a paused source may hold; beyond, no more are accepted for it; 0 = no limit
+    #[arg(
+        long,
+        value_name = "BYTES",
+        default_value_t = HELD_MAX_BYTES,
+        help_heading = "Processor"
+    )]
+    pub processor_held_max_bytes: u64,
     /// Seconds that events and settled deliveries stay in the database at the least, whatever the retention
     #[arg(
         long,
@@ -99,6 +109,7 @@ impl Default for ProcessorSettings {
             processor_retention_s: 604_800,
             processor_trim_percent: 70,
             processor_store_max_bytes: STORE_MAX_BYTES,
+            processor_held_max_bytes: HELD_MAX_BYTES,
             processor_settled_kept_s: SETTLED_KEPT_S,
             processor_trim_pause: TRIM_PAUSE,
             processor_orphan_body_s: 604_800,

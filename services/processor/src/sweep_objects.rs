@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use hookrail_broker::{FoundObject, Lease, WaitingDelivery};
 use hookrail_domain::{
     Millis,
+    event::EventStatus,
     ids::{DeliveryId, EventId},
     large_body::owner_in,
     partition,
@@ -112,7 +113,7 @@ impl Sweep<'_> {
         Ok(())
     }
 
-    /// Whether an event still needs its body: it is in the log, and there is room.
+    /// Whether an event still needs its body: it is held, or it is in the log, and there is room.
     async fn event_needs(
         &mut self,
         object: &FoundObject,
@@ -120,6 +121,10 @@ impl Sweep<'_> {
         row: Option<&EventRow>,
     ) -> Result<bool, JobError> {
         if let Some(row) = row {
+            // Held: it will be processed, however long ago it came.
+            if row.status == EventStatus::Received.as_str() {
+                return Ok(true);
+            }
             let partition = u32::try_from(row.partition).unwrap_or(u32::MAX);
             let is_in_log = self.is_in_log(object, row, partition).await?;
             let is_too_much = self.too_much > 0;

@@ -133,6 +133,7 @@ impl Publishing<'_> {
             reply: None,
             generation: 0,
             attempts_before: 0,
+            was_held: false,
             fetcher: None,
         })
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use hookrail_broker::Lease;
 use hookrail_domain::Millis;
 use hookrail_runtime::clock;
-use hookrail_store::{entities, entity_terms};
+use hookrail_store::{entities, entity_terms, held_events};
 
 use crate::{consume_partition::Workshop, jobs::JobError};
 
@@ -18,7 +18,7 @@ const STEP: u32 = 200;
 /// The pause between two steps of which the first was full.
 const BREATH: Duration = Duration::from_millis(50);
 /// How long a tombstone is kept at least, with the versions of its entity: 30 days, and as long as the log
-/// keeps events.
+/// keeps events, or a paused source holds older ones.
 const TOMBSTONE_S: u64 = 30 * 24 * 3600;
 
 /// Looks after them while the lease holds.
@@ -53,6 +53,9 @@ async fn sweep(workshop: &Workshop, lease: &Lease) -> Result<(), JobError> {
     let keep_s = workshop.settings.processor_retention_s.max(TOMBSTONE_S);
     let keep_ms = Millis::try_from(keep_s.saturating_mul(1000)).unwrap_or(Millis::MAX);
     let before = clock::now_ms().saturating_sub(keep_ms);
+    // What was held since before an entity was deleted must not bring it back.
+    let held = held_events::oldest(workshop.store.reader()).await?;
+    let before = held.map_or(before, |oldest| before.min(oldest));
     while lease.holds() {
         let transaction = workshop.store.write().await?;
         let swept = entities::sweep_deleted(&*transaction, before, STEP).await?;

@@ -26,6 +26,8 @@ use hookrail_store::{
 mod deletions;
 #[path = "evaluate/fetches.rs"]
 mod fetches;
+#[path = "evaluate/held.rs"]
+mod held;
 #[path = "evaluate/repetitions.rs"]
 mod repetitions;
 

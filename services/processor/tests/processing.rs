@@ -333,6 +333,7 @@ async fn the_journal_is_written_once_whatever_comes_twice() {
         reply: None,
         generation: 0,
         attempts_before: 0,
+        was_held: false,
         fetcher: None,
     };
     let state = |status, attempts| StateRecord {

@@ -266,6 +266,7 @@ impl Bench {
             reply: None,
             generation: 0,
             attempts_before: 0,
+            was_held: false,
             fetcher: None,
         }
     }

@@ -146,6 +146,7 @@ impl Feed {
             reply: None,
             generation: 0,
             attempts_before: 0,
+            was_held: false,
             fetcher: None,
         }
     }

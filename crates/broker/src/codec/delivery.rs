@@ -44,6 +44,7 @@ pub(super) fn to_message(delivery: &Delivery) -> v1::Delivery {
         attempts_before: delivery.attempts_before,
         fetcher: text_option(delivery.fetcher.as_ref()),
         headers: pairs(&delivery.headers),
+        was_held: delivery.was_held,
     }
 }
 
@@ -70,6 +71,7 @@ pub(super) fn from_message(message: v1::Delivery) -> Result<Delivery, CodecError
         generation: message.generation,
         attempts_before: message.attempts_before,
         fetcher: parse_option("fetcher", message.fetcher.as_ref())?,
+        was_held: message.was_held,
     })
 }
 

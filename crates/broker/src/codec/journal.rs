@@ -231,6 +231,7 @@ mod tests {
             reply: None,
             generation: 0,
             attempts_before: 0,
+            was_held: false,
             fetcher: None,
         }
     }

@@ -130,6 +130,7 @@ mod tests {
             reply: None,
             generation: 0,
             attempts_before: 0,
+            was_held: false,
             fetcher: None,
         };
         for held in [false, true] {

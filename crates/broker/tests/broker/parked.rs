@@ -51,6 +51,7 @@ pub(crate) fn parked(number: u64, size: usize) -> ParkedDelivery {
         reply: None,
         generation: 0,
         attempts_before: 0,
+        was_held: false,
         fetcher: None,
     };
     ParkedDelivery {

@@ -51,6 +51,7 @@ pub(crate) fn all() -> Vec<Golden> {
         of_delivery("delivery_again", delivery_again()),
         of_delivery("delivery_fetch", delivery_fetch()),
         of_delivery("delivery_headers", delivery_with_headers()),
+        of_delivery("delivery_held", delivery_that_was_held()),
         Golden::new(
             "dead_letter",
             dead.clone(),
@@ -176,6 +177,7 @@ pub(crate) fn delivery() -> Delivery {
         reply: Some(reply()),
         generation: 0,
         attempts_before: 0,
+        was_held: false,
         fetcher: None,
     }
 }
@@ -226,6 +228,15 @@ fn delivery_with_headers() -> Delivery {
             ("ce-specversion".into(), "1.0".into()),
             ("ce-subject".into(), "%C3%BC".into()),
         ],
+        ..delivery()
+    }
+}
+
+/// Its source was paused when its event came.
+fn delivery_that_was_held() -> Delivery {
+    Delivery {
+        was_held: true,
+        replay: None,
         ..delivery()
     }
 }

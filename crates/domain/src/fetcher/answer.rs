@@ -262,6 +262,7 @@ mod tests {
             reply: None,
             generation: 0,
             attempts_before: 0,
+            was_held: false,
         }
     }
 

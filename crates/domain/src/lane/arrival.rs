@@ -2,7 +2,7 @@
 
 use crate::{
     Millis,
-    event::Origin,
+    delivery::LanePlace,
     ids::{DeliveryId, DestinationId},
     retry::Progress,
 };
@@ -77,8 +77,8 @@ pub struct Arrival {
     pub destination: DestinationId,
     /// Its ordered lane; `None` stands for itself.
     pub lane: Option<LaneKey>,
-    /// Its origin; `None` for a replay, which is never stale.
-    pub origin: Option<Origin>,
+    /// Its place in the lane's order; `None` for a replay, which is never stale.
+    pub origin: Option<LanePlace>,
     /// A caller waits: the first answer settles it.
     pub caller: Option<Caller>,
     /// Size of the message, in bytes, for the destination's quota.

@@ -1,6 +1,6 @@
 //! The delivery at the front of a lane, or one that stands for itself: what is sent next.
 
-use super::{Arrival, AttemptId, Caller, End, LaneId, Origin, Place};
+use super::{Arrival, AttemptId, Caller, End, LaneId, LanePlace, Place};
 use crate::{
     Millis,
     ids::{DeliveryId, DestinationId},
@@ -33,7 +33,7 @@ pub(super) struct Item {
     pub(super) sequence: u64,
     pub(super) delivery: DeliveryId,
     pub(super) destination: DestinationId,
-    pub(super) origin: Option<Origin>,
+    pub(super) origin: Option<LanePlace>,
     pub(super) caller: Option<Caller>,
     /// Size of the message, bytes.
     pub(super) bytes: u32,

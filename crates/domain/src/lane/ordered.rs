@@ -3,14 +3,15 @@
 use std::collections::VecDeque;
 
 use super::{
-    Action, Arrival, LaneId, Origin, PartitionLanes, Place,
+    Action, Arrival, LaneId, LanePlace, PartitionLanes, Place,
     front::{Head, Item, Unit},
     parked::ParkedLane,
     partition_lanes::Turn,
 };
 use crate::retry::Progress;
 
-/// Raw partitions whose last settled origin a lane remembers. A lane commonly has one.
+/// Orders whose last settled place a lane remembers: one for each raw partition, and one for each source that
+/// held events of it. A lane commonly has one.
 const REMEMBERED_ORIGINS: usize = 8;
 /// Origins settled out of turn that a lane remembers; of more, the oldest are forgotten.
 const REMEMBERED_LEFT: usize = 64;
@@ -21,10 +22,10 @@ pub(super) struct Lane {
     pub(super) head: Option<Head>,
     /// Un-acked messages behind the head.
     pub(super) queue: VecDeque<Item>,
-    /// The last settled origin of each raw partition.
-    settled: Vec<Origin>,
+    /// The last settled place of each order.
+    settled: Vec<LanePlace>,
     /// Origins that were settled out of turn and that the lane has not passed yet.
-    left: Vec<Origin>,
+    left: Vec<LanePlace>,
     /// Messages of the queue that are being settled out of turn: nothing behind them is parked or sent
     /// meanwhile.
     pub(super) leaving: u32,
@@ -35,32 +36,28 @@ pub(super) struct Lane {
 }
 
 impl Lane {
-    /// True for a late copy of what was settled before: at or below the last settled origin of the
-    /// same raw partition.
-    pub(super) fn is_stale(&self, origin: Option<Origin>) -> bool {
+    /// True for a late copy of what was settled before: at or below the last settled place of the same
+    /// order.
+    pub(super) fn is_stale(&self, origin: Option<LanePlace>) -> bool {
         let Some(origin) = origin else { return false };
-        let passed = |last: &Origin| last.partition == origin.partition && origin <= *last;
+        let passed = |last: &LanePlace| last.is_comparable(&origin) && origin.origin <= last.origin;
         self.settled.iter().any(passed) || self.left.contains(&origin)
     }
 
     /// A message left the lane out of turn.
-    pub(super) fn remember_left(&mut self, origin: Origin) {
+    pub(super) fn remember_left(&mut self, origin: LanePlace) {
         if self.left.len() >= REMEMBERED_LEFT {
             self.left.remove(0);
         }
         self.left.push(origin);
     }
 
-    fn remember(&mut self, origin: Option<Origin>) {
+    fn remember(&mut self, origin: Option<LanePlace>) {
         let Some(origin) = origin else { return };
         self.left
-            .retain(|left| left.partition != origin.partition || *left > origin);
-        match self
-            .settled
-            .iter_mut()
-            .find(|last| last.partition == origin.partition)
-        {
-            Some(last) => *last = (*last).max(origin),
+            .retain(|left| !left.is_comparable(&origin) || left.origin > origin.origin);
+        match self.settled.iter_mut().find(|last| last.is_comparable(&origin)) {
+            Some(last) => last.origin = last.origin.max(origin.origin),
             None => {
                 if self.settled.len() >= REMEMBERED_ORIGINS {
                     self.settled.remove(0);

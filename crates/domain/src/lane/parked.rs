@@ -392,11 +392,11 @@ mod tests {
     use std::mem::size_of;
 
     use super::*;
-    use crate::lane::{Origin, ordered::Lane};
+    use crate::lane::{LanePlace, ordered::Lane};
 
     #[test]
     fn a_parked_lane_takes_well_under_a_kilobyte() {
-        let lane = size_of::<(LaneId, Lane)>() + size_of::<ParkedLane>() + size_of::<Origin>();
+        let lane = size_of::<(LaneId, Lane)>() + size_of::<ParkedLane>() + size_of::<LanePlace>();
         let timer = size_of::<(crate::Millis, Alarm)>();
         // Maps and trees hold up to twice what is in them.
         let most = 2 * (lane + timer);

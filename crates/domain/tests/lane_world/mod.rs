@@ -12,11 +12,11 @@ use hookrail_domain::{
     Millis,
     delivery::ErrorCode,
     destination::{OnDead, RetryPolicy},
-    ids::{DeliveryId, DestinationId},
+    ids::{DeliveryId, DestinationId, SourceId},
     lane::{
         Action, Arrival, Caller, Command, CommandAnswer, CommandId, DestinationRules, End, Input, LaneId,
-        LaneKey, Limits, Origin, ParkedSubject, Parking, PartitionLanes, Place, Send, Settle, Takeover,
-        Target, Verb,
+        LaneKey, LanePlace, Limits, Origin, ParkedSubject, Parking, PartitionLanes, Place, Send, Settle,
+        Takeover, Target, Verb,
     },
     retry::{AttemptResult, Progress},
 };
@@ -116,7 +116,7 @@ pub(crate) struct World {
     /// Lanes whose head was dead and may wait for a person.
     held: HashSet<LaneId>,
     caught_up: bool,
-    settled_origins: HashSet<(DestinationId, LaneKey, Origin)>,
+    settled_origins: HashSet<(DestinationId, LaneKey, LanePlace)>,
 }
 
 pub(crate) fn destination(number: u8) -> DestinationId {
@@ -151,6 +151,22 @@ fn rules(id: DestinationId, enabled: bool, parked_bytes: u64) -> DestinationRule
             OnDead::Continue
         },
         parked_bytes,
+    }
+}
+
+/// Of so many messages one is of an event that its source held, so that it comes after younger ones.
+const HELD_BACK: u64 = 5;
+
+/// A message's place in the order: its own, or that of an event from long before.
+fn place(number: u64) -> LanePlace {
+    let was_held = number.is_multiple_of(HELD_BACK);
+    LanePlace {
+        origin: Origin {
+            partition: 1,
+            sequence: if was_held { number / HELD_BACK } else { number },
+            index: 0,
+        },
+        held_by: was_held.then_some(SourceId::from_u128(1)),
     }
 }
 
@@ -287,11 +303,7 @@ impl World {
             delivery: DeliveryId::from_u128(u128::from(sequence)),
             destination: to,
             lane: lane.map(|lane| LaneKey::from_u64(u64::from(lane))),
-            origin: Some(Origin {
-                partition: 1,
-                sequence,
-                index: 0,
-            }),
+            origin: Some(place(sequence)),
             caller,
             bytes: 1_000,
         };

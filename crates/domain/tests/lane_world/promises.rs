@@ -88,6 +88,11 @@ impl World {
             !ordered || !parked || !message.queued,
             "deleted before its ack was confirmed: {message:?}"
         );
+        let is_copy = |other: &Message| other.end.is_some() && other.arrival.origin == message.arrival.origin;
+        assert!(
+            settle.end != End::Stale || self.messages.iter().any(is_copy),
+            "dropped although nothing like it was settled: {message:?}"
+        );
         assert!(
             !matches!(settle.end, End::Dead(ErrorCode::Status)) || settle.progress.attempts > 0,
             "dead before one attempt"

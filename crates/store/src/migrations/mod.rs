@@ -10,6 +10,7 @@ mod definitions;
 mod entities;
 mod event_types;
 mod fetchers;
+mod held;
 mod syncs;
 mod trimming;
 
@@ -33,6 +34,7 @@ impl MigratorTrait for Migrations {
         steps.extend(audit::steps());
         steps.extend(event_types::steps());
         steps.extend(syncs::steps());
+        steps.extend(held::steps());
         steps
     }
 }

@@ -65,6 +65,7 @@ fn joined(row: &DeliveryRow, letter: DeadLetterRow) -> Result<Delivery, StoreErr
         reply: None,
         generation: number(row, row.generation + 1)?,
         attempts_before: number(row, row.attempts)?,
+        was_held: false,
         fetcher: option(&row.fetcher).map(|id| parse(row, &id)).transpose()?,
     })
 }

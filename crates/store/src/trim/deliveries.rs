@@ -18,6 +18,8 @@ const MAY_GO: &str = "COALESCE(settled_at, accepted_at) < ? \
          (SELECT 1 FROM dead_letters WHERE dead_letters.delivery = deliveries.id))) \
      AND EXISTS (SELECT 1 FROM partition_progress WHERE partition_progress.partition = deliveries.origin_partition \
          AND partition_progress.sequence >= deliveries.origin_sequence) \
+     AND NOT EXISTS (SELECT 1 FROM held_events WHERE held_events.partition = deliveries.origin_partition \
+         AND held_events.source = deliveries.source AND held_events.sequence = deliveries.origin_sequence) \
      AND NOT EXISTS (SELECT 1 FROM replays WHERE replays.id = deliveries.replay AND replays.swept = 0) \
      AND NOT EXISTS (SELECT 1 FROM sync_sends WHERE sync_sends.delivery = deliveries.id)";
 

@@ -14,8 +14,8 @@ const APART_BYTES: i64 = 64 * 1024;
 /// How much longer the row of such an event stays.
 const APART_MS: Millis = 3_600_000;
 
-/// Processed before the time, and nothing is owed of it.
-const MAY_GO: &str = "processed_at < CASE WHEN size < ? THEN ? ELSE ? END \
+/// Processed before the time, and nothing is owed of it. What is held is not processed.
+const MAY_GO: &str = "status <> 'received' AND processed_at < CASE WHEN size < ? THEN ? ELSE ? END \
      AND NOT EXISTS (SELECT 1 FROM deliveries WHERE deliveries.event = events.id)";
 
 fn rule(before: Millis) -> Rule {

@@ -183,6 +183,7 @@ async fn a_dead_delivery_comes_back_as_it_was_one_generation_on() {
                 reply: None,
                 generation: 3,
                 attempts_before: 0,
+                was_held: false,
                 fetcher: Some(FetcherId::from_u128(9)),
             };
             let state = StateRecord {

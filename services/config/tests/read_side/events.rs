@@ -252,3 +252,67 @@ async fn queued_events_are_listed_until_they_are_processed() {
     let (elsewhere, _, _) = listed(format!("&workspace={}", workspace["code"].as_str().unwrap())).await;
     assert_eq!(elsewhere, Vec::<String>::new(), "nothing of another workspace");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_paused_source_holds_is_shown_whole_among_what_waits() {
+    let running = Running::start().await;
+    let source = running
+        .source(json!({"paused": true, "ordering": {"mode": "source"}}))
+        .await;
+    let mut ids = Vec::new();
+    for n in 0..5 {
+        ids.push(running.send(&source, json!({ "n": n })).await);
+    }
+    for id in &ids[..3] {
+        running.hold(id).await;
+    }
+    let get = async |path: &str| running.api.get(path).await.unwrap();
+    let status = get(&format!("/sources/{source}/status")).await;
+    assert_eq!(
+        (
+            &status["state"],
+            &status["queued"],
+            &status["received"],
+            &status["processed"]
+        ),
+        (&json!("paused"), &json!(5), &json!(5), &json!(0))
+    );
+    assert!(status["last_event_at"].is_string());
+
+    let mut listed = Vec::new();
+    let mut next = String::new();
+    loop {
+        let path = format!("/events?status=received&source={source}&limit=2{next}");
+        let page = get(&path).await;
+        let items = page["items"].as_array().unwrap();
+        assert!(
+            items
+                .iter()
+                .all(|item| item["status"] == "received" && item["processed_at"].is_null())
+        );
+        listed.extend(items.iter().map(|item| item["id"].as_str().unwrap().to_owned()));
+        match page["next_cursor"].as_str() {
+            Some(cursor) => next = format!("&cursor={cursor}"),
+            None => break,
+        }
+    }
+    let newest_first: Vec<String> = ids.iter().rev().cloned().collect();
+    assert_eq!(listed, newest_first);
+
+    let event = get(&format!("/events/{}", ids[1])).await;
+    assert_eq!(
+        (
+            &event["status"],
+            &event["payload"],
+            &event["payload_expired"],
+            &event["processed_at"]
+        ),
+        (&json!("received"), &json!({"n": 1}), &json!(false), &json!(null))
+    );
+    let raw = running
+        .api
+        .call("GET", &format!("/events/{}/raw", ids[1]), None)
+        .await
+        .unwrap();
+    assert_eq!((raw.status, raw.text.as_str()), (200, r#"{"n":1}"#));
+}

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hookrail_broker::codec::decode_event;
+use hookrail_broker::codec::{decode_event, encode_event};
 use hookrail_broker::{Broker, BrokerSettings, StreamLimits};
 use hookrail_config::ConfigSettings;
 use hookrail_domain::event::{Event, EventStatus};
@@ -11,6 +11,7 @@ use hookrail_harness::{Api, NatsServer, eventually};
 use hookrail_outbound::{AddressPolicy, OutboundClient, OutboundLimits};
 use hookrail_runtime::{Secret, ServiceContext};
 use hookrail_store::events::{self, EventWrite};
+use hookrail_store::held_events::{self, HeldWrite};
 use hookrail_store::{Store, partition_progress, source_counters};
 use serde_json::{Value, json};
 
@@ -133,6 +134,30 @@ impl Running {
         );
         tx.commit().await.unwrap();
         (event, sequence)
+    }
+}
+
+/// Holding events as a processor does.
+impl Running {
+    /// Holds a queued event; the log has it no more then.
+    pub(crate) async fn hold(&self, event_id: &str) {
+        let (event, sequence) = self.process(event_id, EventStatus::Received).await;
+        let write = HeldWrite {
+            partition: event.id.partition(),
+            sequence,
+            source: event.source.unwrap(),
+            event: event.id,
+            stored_at: event.accepted_at,
+            bytes: 100,
+            message: encode_event(event.clone()).to_vec(),
+        };
+        let tx = self.store.write().await.unwrap();
+        held_events::insert(&*tx, &[write]).await.unwrap();
+        tx.commit().await.unwrap();
+        self.broker
+            .trim_raw(event.id.partition(), sequence)
+            .await
+            .unwrap();
     }
 }
 
