@@ -339,6 +339,8 @@ pub(crate) fn hashed(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use hookrail_domain::{lane::TierKey, short_id::ShortId};
+
     use super::*;
 
     #[test]
@@ -370,9 +372,11 @@ mod tests {
             let subject = names.lane_state_subject(3, lane);
             assert_eq!(names.read_parked(&subject), Some(ParkedName::State(lane)));
         }
-        let tier = ParkedSubject::Tier(destination, 8);
-        let read = names.read_parked(&names.parked_subject(0, tier));
-        assert_eq!(read, Some(ParkedName::Parked(tier)));
+        for key in [TierKey::Step(8), TierKey::Route(ShortId::of(9))] {
+            let tier = ParkedSubject::Tier(destination, key);
+            let read = names.read_parked(&names.parked_subject(0, tier));
+            assert_eq!(read, Some(ParkedName::Parked(tier)));
+        }
         assert_eq!(
             names.read_parked(&names.fence_subject(3)),
             Some(ParkedName::Fence)

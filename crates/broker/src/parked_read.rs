@@ -3,7 +3,7 @@
 use async_nats::jetstream::message::StreamMessage;
 use async_nats::jetstream::stream::RawMessageErrorKind;
 use hookrail_domain::ids::DestinationId;
-use hookrail_domain::lane::{LaneId, ParkedSubject};
+use hookrail_domain::lane::{LaneId, ParkedSubject, TierKey};
 
 use crate::codec::{ParkedDelivery, decode_parked};
 use crate::error::{BrokerError, ReaderError};
@@ -40,7 +40,7 @@ impl ParkedStore {
     pub async fn tier(
         &self,
         destination: DestinationId,
-        tier: u8,
+        tier: TierKey,
         after: u64,
         most: u32,
     ) -> Result<Vec<StoredParked>, ReaderError> {

@@ -8,6 +8,7 @@ use crate::{
     event_type::SYNC_RECORD,
     ids::{DeliveryId, DestinationId, EventId, FetcherId, ReplayId, RouteId, SourceId, WorkspaceId},
     partition,
+    short_id::ShortId,
 };
 
 /// Which entity a delivery is about.
@@ -77,6 +78,7 @@ impl Delivery {
     pub fn place_in_order(&self) -> Option<LanePlace> {
         let is_first = self.replay.is_none() && self.generation == 0;
         let held_by = self.source.filter(|_| self.was_held);
+        let held_by = held_by.map(|source| ShortId::of(source.as_u128()));
         (is_first && !self.is_sync_record()).then_some(LanePlace {
             origin: self.origin,
             held_by,
@@ -104,7 +106,7 @@ pub struct LanePlace {
     /// Where its event is in the log.
     pub origin: Origin,
     /// The source that held its event back.
-    pub held_by: Option<SourceId>,
+    pub held_by: Option<ShortId>,
 }
 
 impl LanePlace {

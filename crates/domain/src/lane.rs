@@ -7,6 +7,7 @@
 //! What it holds to:
 //! - In an ordered lane delivery n+1 is not attempted before n is settled (its ack or delete confirmed).
 //! - A waiting lane holds up no other; a destination's limits hold up no other destination.
+//! - What came through a paused route is not attempted, unless a person asks for it.
 //! - A message is settled only by an outcome, a person, or the end of its destination.
 //! - In an ordered lane, nothing un-acked in the queue and not parked lies below a parked sequence.
 
@@ -27,11 +28,13 @@ mod parked;
 mod parked_heads;
 mod parked_takeover;
 mod partition_lanes;
+mod paused_routes;
 mod quota;
 mod settling;
 mod single;
 mod slowing;
 mod tier;
+mod tier_key;
 mod timers;
 mod turns;
 
@@ -46,3 +49,4 @@ pub use input::{
 };
 pub use limits::{Limits, Parking, Takeover};
 pub use partition_lanes::PartitionLanes;
+pub use tier_key::TierKey;

@@ -40,6 +40,7 @@ pub mod retention;
 pub mod retry;
 pub mod route;
 pub mod secret;
+pub mod short_id;
 pub mod signature;
 pub mod snapshot;
 pub mod source;

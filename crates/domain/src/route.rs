@@ -61,7 +61,7 @@ pub struct RouteSpec {
     pub respond: bool,
     /// Whether it takes events.
     pub enabled: bool,
-    /// Whether what it takes is held back.
+    /// Whether what it takes is held back: deliveries are planned, and wait until it is resumed.
     pub paused: bool,
     /// For people and tools: names with values.
     pub labels: BTreeMap<String, String>,
@@ -94,7 +94,7 @@ impl RouteSpec {
         }
     }
 
-    /// Refuses what can't be meant, and what this version does not carry out yet.
+    /// Refuses what can't be meant.
     pub fn validate(&self) -> Result<(), Vec<FieldError>> {
         let mut faults = Faults::default();
         let detail = "has to match [A-Za-z0-9][A-Za-z0-9_-]{0,63}";
@@ -114,7 +114,6 @@ impl RouteSpec {
             "needs a source, whose sender is answered",
         );
         validation::check_labels(&self.labels, &mut faults);
-        faults.later(!self.paused, "/paused", "pausing");
         faults.finish()
     }
 }

@@ -1,6 +1,9 @@
 //! The snapshot: the definitions in force, as every worker holds them, and their revision.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use crate::{
     Millis,
@@ -76,6 +79,7 @@ pub struct Snapshot {
     routes: HashMap<RouteId, Arc<Route>>,
     /// Enabled routes of a source, and under `None` those of any source.
     routes_by_source: HashMap<(WorkspaceId, Option<SourceId>), Vec<Arc<Route>>>,
+    paused_routes: BTreeSet<RouteId>,
     /// Destinations with `events` of their own.
     subscribers: HashMap<WorkspaceId, Vec<Arc<Destination>>>,
     fetchers: HashMap<FetcherId, Arc<Fetcher>>,
@@ -243,6 +247,11 @@ impl Snapshot {
         self.routes.get(&id)
     }
 
+    /// The routes whose deliveries wait, enabled or not.
+    pub fn paused_routes(&self) -> &BTreeSet<RouteId> {
+        &self.paused_routes
+    }
+
     /// The enabled routes that may take events of `source`, oldest first.
     pub fn routes_of(
         &self,
@@ -340,6 +349,9 @@ impl Snapshot {
     fn put_route(&mut self, route: Route) {
         self.remove_route(route.id);
         let route = Arc::new(route);
+        if route.spec.paused {
+            self.paused_routes.insert(route.id);
+        }
         if route.spec.enabled {
             let of_source = self
                 .routes_by_source
@@ -355,6 +367,7 @@ impl Snapshot {
         let Some(route) = self.routes.remove(&id) else {
             return;
         };
+        self.paused_routes.remove(&id);
         if let Some(of_source) = self
             .routes_by_source
             .get_mut(&(route.workspace, route.spec.source))
@@ -367,6 +380,7 @@ impl Snapshot {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::route::RouteSpec;
     use crate::source::{OldName, SourceSpec};
 
     fn source(id: u128, name: &str, old: &[(&str, Millis)]) -> Source {
@@ -474,6 +488,32 @@ mod tests {
             definition: Some(Definition::DeletedSource(Box::new(paused))),
         });
         assert!(!snapshot.holds(id));
+    }
+
+    #[test]
+    fn the_paused_routes_are_those_that_are_paused_now() {
+        let mut snapshot = Snapshot::default();
+        let key = Key::Route(RouteId::from_u128(1));
+        let mut change = |revision, paused: Option<bool>| {
+            let route = |paused| Route {
+                id: RouteId::from_u128(1),
+                workspace: WorkspaceId::from_u128(1),
+                spec: RouteSpec {
+                    paused,
+                    ..RouteSpec::default()
+                },
+            };
+            snapshot.apply(Entry {
+                revision,
+                key,
+                definition: paused.map(|paused| Definition::Route(Box::new(route(paused)))),
+            });
+            snapshot.paused_routes().len()
+        };
+        assert_eq!(change(1, Some(true)), 1);
+        assert_eq!(change(2, Some(true)), 1);
+        assert_eq!(change(3, Some(false)), 0);
+        assert_eq!((change(4, Some(true)), change(5, None)), (1, 0));
     }
 
     #[test]

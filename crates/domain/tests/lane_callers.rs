@@ -90,6 +90,7 @@ fn arrival(sequence: u64, in_lane: bool, calls: bool) -> Input {
         delivery: DeliveryId::from_u128(u128::from(sequence)),
         destination: DESTINATION,
         lane: in_lane.then_some(LaneKey::from_u64(9)),
+        route: None,
         origin: None,
         caller: calls.then_some(Caller {
             deadline: DEADLINE,

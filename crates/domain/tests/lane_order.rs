@@ -6,7 +6,7 @@ use hookrail_domain::{
     circuit::CircuitRule,
     lane::{Limits, Parking, RateRule, Verb},
 };
-use lane_world::{Append, Reply, World, destination};
+use lane_world::{Append, ROUTES, Reply, World, destination};
 use proptest::{collection::vec, option, prelude::*, test_runner::FileFailurePersistence};
 
 /// Destinations and lanes per destination of a run: few, so that they meet often.
@@ -28,6 +28,7 @@ enum Operation {
     Read(usize, bool),
     Advance(i64),
     Enable(u8, bool),
+    Pause(u64, bool),
     Crash(usize),
     HandOver,
     Command(Verb, usize, bool),
@@ -74,6 +75,7 @@ fn operation() -> impl Strategy<Value = Operation> {
         5 => (any::<usize>(), prop::bool::weighted(0.3)).prop_map(|(pick, later)| Operation::Read(pick, later)),
         4 => (0i64..20_000).prop_map(Operation::Advance),
         1 => (0..DESTINATIONS, any::<bool>()).prop_map(|(to, enabled)| Operation::Enable(to, enabled)),
+        1 => (0..ROUTES, any::<bool>()).prop_map(|(route, paused)| Operation::Pause(route, paused)),
         1 => (0usize..4).prop_map(Operation::Crash),
         1 => Just(Operation::HandOver),
         3 => (verb(), any::<usize>(), any::<bool>()).prop_map(|(verb, pick, lane)| Operation::Command(verb, pick, lane)),
@@ -95,6 +97,7 @@ fn run(world: &mut World, operation: &Operation) {
         Operation::Read(pick, later) => world.read(pick, later),
         Operation::Advance(ms) => world.advance(ms),
         Operation::Enable(to, enabled) => world.enable(destination(to), enabled),
+        Operation::Pause(route, paused) => world.pause(route, paused),
         Operation::HandOver => world.hand_over(),
         Operation::Command(verb, pick, of_lane) => world.command(verb, pick, of_lane),
         Operation::Crash(effects) => world.crash(effects),

@@ -63,6 +63,7 @@ impl Busy {
             delivery: DeliveryId::from_u128(u128::from(sequence)),
             destination: DESTINATION,
             lane: None,
+            route: None,
             origin: None,
             caller: None,
             bytes: 100,

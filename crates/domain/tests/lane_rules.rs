@@ -10,6 +10,7 @@ use hookrail_domain::{
         LaneId, LaneKey, Limits, Parking, PartitionLanes, Place, RateRule, Takeover, Target, Verb,
     },
     retry::AttemptResult,
+    short_id::ShortId,
 };
 
 const DESTINATION: DestinationId = DestinationId::from_u128(7);
@@ -44,6 +45,7 @@ fn arrival(sequence: u64, lane: Option<LaneKey>) -> Arrival {
         delivery: DeliveryId::from_u128(u128::from(sequence)),
         destination: DESTINATION,
         lane,
+        route: None,
         origin: None,
         caller: None,
         bytes: 100,
@@ -519,4 +521,46 @@ fn a_head_that_a_person_is_to_decide_on_waits_though_there_is_no_room() {
         )
     };
     assert!(story.actions.iter().any(parked), "{:?}", story.actions);
+}
+
+#[test]
+fn what_came_by_a_paused_route_waits_alone_or_keeps_its_lane_waiting() {
+    let route = ShortId::of(3);
+    let by_route = |sequence, lane: Option<LaneKey>| {
+        Input::Arrived(Arrival {
+            route: Some(route),
+            ..arrival(sequence, lane)
+        })
+    };
+    let mut story = Story::with(rules());
+    story.at(0, Input::PausedRoutes([route].into()));
+    assert_eq!(story.at(0, by_route(1, Some(LANE.key))).sent(), []);
+    assert_eq!(story.at(0, in_lane(2)).sent(), [], "it waits behind the head");
+    assert_eq!(story.at(0, by_route(3, None)).sent(), []);
+    assert_eq!(story.at(0, alone(4)).sent(), [(4, 1)]);
+    assert_eq!(story.engine.next_wake(), None, "nothing but a change wakes them");
+    story.at(9, Input::PausedRoutes([ShortId::of(4)].into()));
+    assert_eq!(story.sent(), [(1, 1), (3, 1)]);
+}
+
+#[test]
+fn what_is_about_to_be_sent_again_waits_too_and_a_person_may_send_it_all_the_same() {
+    let route = ShortId::of(3);
+    let mut story = Story::with(rules());
+    let first = Arrival {
+        route: Some(route),
+        ..arrival(1, Some(LANE.key))
+    };
+    assert_eq!(story.at(0, Input::Arrived(first)).sent(), [(1, 1)]);
+    story.at(1, Input::PausedRoutes([route].into()));
+    story.answer(10, 0, 500);
+    assert_eq!(story.at(1_010, Input::Tick).sent(), []);
+    assert_eq!(story.engine.next_wake(), None);
+    let done = Some(CommandAnswer::Done);
+    assert_eq!(story.command(2_000, Verb::Retry, of_lane(1)), done);
+    assert_eq!(story.sent(), [(1, 2)]);
+    story.answer(2_010, 1, 500);
+    assert_eq!(story.at(100_000, Input::Tick).sent(), [], "once");
+    assert_eq!(story.command(100_001, Verb::Cancel, of_lane(1)), None);
+    assert_eq!(story.ended(), [(1, End::Cancelled(ErrorCode::Cancelled))]);
 }

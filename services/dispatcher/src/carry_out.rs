@@ -7,7 +7,9 @@ use futures::FutureExt as _;
 use hookrail_broker::{FoundParked, NoticeKind, StoredParked};
 use hookrail_domain::{
     ids::{DeliveryId, DestinationId},
-    lane::{Action, AttemptId, CommandId, End, Input, LaneId, ParkedSubject, Place, Search, Send, Settle},
+    lane::{
+        Action, AttemptId, CommandId, End, Input, LaneId, ParkedSubject, Place, Search, Send, Settle, TierKey,
+    },
     retry::{AttemptResult, Progress},
 };
 use hookrail_runtime::{clock, random};
@@ -40,7 +42,7 @@ pub(crate) enum Done {
     HeadRead(LaneId, Option<Box<StoredParked>>),
     TierRead {
         destination: DestinationId,
-        tier: u8,
+        tier: TierKey,
         messages: Vec<StoredParked>,
     },
     StateWritten(LaneId, u64),
@@ -56,6 +58,7 @@ impl PartitionTask<'_> {
         let lanes = found.set.lanes.iter().map(|found| found.lane.destination);
         let tiers = found.set.tiers.iter().map(|(destination, ..)| *destination);
         let destinations: std::collections::BTreeSet<DestinationId> = lanes.chain(tiers).collect();
+        self.take_changes();
         for destination in destinations {
             self.introduce(destination);
         }

@@ -6,11 +6,16 @@ use hookrail_broker::{Append, ParkedStore, ReaderError, StoredParked, codec::Par
 use hookrail_domain::{
     delivery::Delivery,
     ids::DestinationId,
-    lane::{Arrival, Caller, HoldReason, LaneId, LaneKey, LaneState, ParkedMessage, ParkedSubject, Place},
+    lane::{
+        Arrival, Caller, HoldReason, LaneId, LaneKey, LaneState, ParkedMessage, ParkedSubject, Place, TierKey,
+    },
     retry::Progress,
+    short_id::ShortId,
 };
 
-use crate::{bodies::Held, carry_out::Done, error::PartitionError, partition_task::PartitionTask};
+use crate::{
+    bodies::Held, carry_out::Done, error::PartitionError, partition_task::PartitionTask, settle::until_taken,
+};
 
 /// The pause before the broker is asked again for what it did not answer.
 const ASK_PAUSE: Duration = Duration::from_millis(200);
@@ -21,6 +26,7 @@ const STATE_TRIES_MAX: u32 = 20;
 impl PartitionTask<'_> {
     pub(crate) fn append(&mut self, place: Place, to: ParkedSubject, progress: Progress, reason: HoldReason) {
         let (held, store) = (self.bodies.get(place), self.store.clone());
+        let recorder = (reason == HoldReason::Paused).then(|| self.recorder.clone());
         self.beside.spawn(async move {
             let Held {
                 delivery,
@@ -34,7 +40,16 @@ impl PartitionTask<'_> {
                 held,
             };
             match store.append(to, &parked).await? {
-                Append::Stored(parked) => Ok(Done::Appended { place, to, parked }),
+                Append::Stored(at) => {
+                    if let Some(recorder) = recorder {
+                        until_taken(|| recorder.is_held(&parked.delivery, progress)).await?;
+                    }
+                    Ok(Done::Appended {
+                        place,
+                        to,
+                        parked: at,
+                    })
+                }
                 Append::Refused { reason } => {
                     tracing::warn!(
                         reason,
@@ -54,7 +69,7 @@ impl PartitionTask<'_> {
         });
     }
 
-    pub(crate) fn read_tier(&mut self, destination: DestinationId, tier: u8, after: u64, most: u32) {
+    pub(crate) fn read_tier(&mut self, destination: DestinationId, tier: TierKey, after: u64, most: u32) {
         let store = self.store.clone();
         self.beside.spawn(async move {
             let messages = until_answered(|| store.tier(destination, tier, after, most)).await?;
@@ -110,6 +125,7 @@ pub(crate) fn arrival(sequence: u64, delivery: &Delivery, bytes: usize) -> Arriv
             .lane_key
             .is_some()
             .then(|| LaneKey::from_u64(delivery.lane())),
+        route: delivery.route.map(|route| ShortId::of(route.as_u128())),
         origin: delivery.place_in_order(),
         caller: delivery.reply.as_ref().map(|reply| Caller {
             deadline: reply.deadline,

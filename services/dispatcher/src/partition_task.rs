@@ -139,6 +139,8 @@ impl<'a> PartitionTask<'a> {
             return;
         }
         self.fetched.seen(message.sequence);
+        // Not older than what the delivery was planned under: its route may be paused since.
+        self.take_changes();
         self.introduce(delivery.destination);
         let arrival = arrival(message.sequence, &delivery, message.payload.len());
         self.bodies.keep_queued(message.sequence, delivery);

@@ -36,6 +36,12 @@ impl Recorder {
         self.publish_state(record).await
     }
 
+    /// It waits since its route is paused.
+    pub(crate) async fn is_held(&self, delivery: &Delivery, progress: Progress) -> Result<(), PublishError> {
+        let record = self.state(delivery, DeliveryStatus::Parked, progress, None);
+        self.publish_state(record).await
+    }
+
     /// It ended, by an attempt or without one. A dead one is handed over with its body, in the same
     /// breath as its state.
     pub(crate) async fn ended(

@@ -1,12 +1,16 @@
-//! Keeps the order engine's destinations in step with the definitions. Fetchers are destinations here.
+//! Keeps the order engine's destinations, and which routes are paused, in step with the definitions. Fetchers are destinations here.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use hookrail_domain::{
     destination::Destination,
-    ids::DestinationId,
+    ids::{DestinationId, RouteId},
     lane::{DestinationRules, Input, RateRule},
     partition,
+    short_id::ShortId,
     snapshot::Snapshot,
 };
 
@@ -18,6 +22,7 @@ pub(crate) struct KnownDestinations {
     /// Bytes that each may have parked.
     quota_bytes: u64,
     known: HashMap<DestinationId, Option<Arc<Destination>>>,
+    paused: BTreeSet<RouteId>,
     revision: u64,
 }
 
@@ -29,6 +34,7 @@ impl KnownDestinations {
             partitions,
             quota_bytes,
             known: HashMap::new(),
+            paused: BTreeSet::new(),
             revision: 0,
         }
     }
@@ -44,12 +50,18 @@ impl KnownDestinations {
         Some(input)
     }
 
-    /// The inputs for what changed since the last call: of known destinations only.
+    /// The inputs for what changed since the last call: paused routes, and known destinations.
     pub(crate) fn changes(&mut self, snapshot: &Snapshot) -> Vec<Input> {
         if snapshot.revision() == self.revision {
             return Vec::new();
         }
         self.revision = snapshot.revision();
+        let mut inputs = Vec::new();
+        if self.paused != *snapshot.paused_routes() {
+            self.paused = snapshot.paused_routes().clone();
+            let paused = self.paused.iter().map(|route| ShortId::of(route.as_u128()));
+            inputs.push(Input::PausedRoutes(paused.collect()));
+        }
         let mut changed = Vec::new();
         for (id, known) in &mut self.known {
             let current = snapshot.receiver(*id);
@@ -64,7 +76,8 @@ impl KnownDestinations {
             }
         }
         let input = |(id, destination): (_, Option<Arc<Destination>>)| self.input(id, destination.as_deref());
-        changed.into_iter().map(input).collect()
+        inputs.extend(changed.into_iter().map(input));
+        inputs
     }
 
     fn input(&self, id: DestinationId, destination: Option<&Destination>) -> Input {

@@ -200,6 +200,7 @@ mod tests {
         check(Verdict::Filtered, None, kept(ResponseOutcome::Filtered));
         check(Verdict::Processed, None, kept(ResponseOutcome::NoRoute));
         check(Verdict::Again, None, None);
+        check(Verdict::Held, None, None);
         let failed = |code: &str| ResponseOutcome::Failed {
             code: code.to_owned(),
             detail: "d".to_owned(),

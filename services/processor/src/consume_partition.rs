@@ -101,7 +101,7 @@ pub(crate) struct Settled {
 impl PartitionWork {
     async fn run(&mut self, stop: &CancellationToken) -> Result<(), GiveUp> {
         while !stop.is_cancelled() {
-            self.release_page().await?;
+            self.release(stop).await?;
             let (events, bytes) = (
                 self.events_at_once(),
                 self.workshop.settings.processor_batch_bytes,

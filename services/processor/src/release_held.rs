@@ -8,6 +8,7 @@ use bytes::Bytes;
 use hookrail_broker::{MessageHeaders, RawMessage};
 use hookrail_domain::ids::SourceId;
 use hookrail_store::held_events::{self, HeldRow};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     arrivals::{Opened, open},
@@ -19,12 +20,26 @@ use crate::{
     evaluate_batch::{Evaluating, evaluate_batch},
 };
 
+/// Pages of held events for each batch of the log: what is held gets less, however much comes and has to be held
+/// behind it.
+const PAGES_IN_TURN: u32 = 4;
+
 impl PartitionWork {
-    /// Processes the first of the held events that may go on: as many as a batch has, one where care is needed.
-    pub(crate) async fn release_page(&mut self) -> Result<(), GiveUp> {
+    /// Processes some of the held events that may go on; the log has its turn then.
+    pub(crate) async fn release(&mut self, stop: &CancellationToken) -> Result<(), GiveUp> {
+        for _ in 0..PAGES_IN_TURN {
+            if stop.is_cancelled() || !self.release_page().await? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Processes the first of them: as many as a batch has, one where care is needed. `false`: there are none.
+    async fn release_page(&mut self) -> Result<bool, GiveUp> {
         let sources = self.held.released(&self.workshop.snapshots.current());
         if sources.is_empty() {
-            return Ok(());
+            return Ok(false);
         }
         let started = Instant::now();
         let opened = self.first_held(&sources).await?;
@@ -43,7 +58,7 @@ impl PartitionWork {
         if self.care.is_needed() {
             self.done(first).await?;
         }
-        Ok(())
+        Ok(true)
     }
 
     async fn first_held(&self, sources: &[SourceId]) -> Result<Vec<Opened>, GiveUp> {

@@ -18,7 +18,7 @@ use hookrail_runtime::clock;
 use hookrail_store::{
     deliveries::{self, DeliveryRow},
     events::{self, EventRow},
-    partition_progress,
+    held_events, partition_progress,
 };
 
 use crate::{consume_partition::Workshop, jobs::JobError};
@@ -219,8 +219,12 @@ impl Sweep<'_> {
         Ok(self.workshop.broker.is_waiting(partition, &waiting).await?)
     }
 
-    /// Whether all events are processed that the log had at `time`: a delivery of one of them has a row.
+    /// Whether all events are processed that the log had at `time`, none of them held: a delivery of one of them has a row.
     async fn is_all_committed_until(&self, time: Millis) -> Result<bool, JobError> {
+        let held = held_events::oldest(self.workshop.store.reader()).await?;
+        if held.is_some_and(|oldest| oldest <= time) {
+            return Ok(false);
+        }
         let committed = partition_progress::all_committed(self.workshop.store.reader()).await?;
         let committed: HashMap<u32, u64> = committed.into_iter().collect();
         for partition in 0..self.workshop.broker.settings().partitions {

@@ -107,7 +107,8 @@ const SCENARIOS: &[(&str, Scenario)] = scenarios! {
     parking: a_failing_destination_holds_up_no_other_and_loses_nothing,
         unordered_deliveries_wait_for_a_dead_destination_too,
         deliveries_of_a_disabled_destination_wait;
-    pausing: a_paused_source_holds_and_goes_on_in_order_though_its_processor_is_killed;
+    pausing: a_paused_source_holds_and_goes_on_in_order_though_its_processor_is_killed,
+        a_paused_route_holds_and_goes_on_in_order_though_its_dispatcher_is_killed;
     backups: what_waits_in_a_backup_is_delivered_by_what_is_made_of_it;
     command_line: definitions_are_made_as_a_file_says_and_no_more_is_changed,
         daily_work_is_done_from_a_terminal,

@@ -82,12 +82,13 @@ pub fn decode_lane_state(bytes: &[u8]) -> Result<LaneState, CodecError> {
     })
 }
 
-pub(super) const REASONS: [(v1::HoldReason, HoldReason); 5] = [
+pub(super) const REASONS: [(v1::HoldReason, HoldReason); 6] = [
     (v1::HoldReason::Retry, HoldReason::Retry),
     (v1::HoldReason::Overflow, HoldReason::Overflow),
     (v1::HoldReason::Limit, HoldReason::Limit),
     (v1::HoldReason::Disabled, HoldReason::Disabled),
     (v1::HoldReason::Held, HoldReason::Held),
+    (v1::HoldReason::Paused, HoldReason::Paused),
 ];
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use hookrail_broker::codec::{Ask, OwnerAnswer, OwnerRequest};
 use hookrail_broker::{Append, AskError, DeliveryReader};
 use hookrail_domain::ids::{DeliveryId, DestinationId};
-use hookrail_domain::lane::{CommandAnswer, LaneId, LaneKey, ParkedSubject, Target, Verb};
+use hookrail_domain::lane::{CommandAnswer, LaneId, LaneKey, ParkedSubject, Target, TierKey, Verb};
 use hookrail_domain::ownership::Role;
 
 use crate::nats::Nats;
@@ -76,7 +76,7 @@ async fn a_parked_delivery_is_found_in_its_lane_or_in_any_tier() {
     for number in 1..=300 {
         let subject = match number % 3 {
             0 => ParkedSubject::Lane(lane),
-            tier => ParkedSubject::Tier(destination(), u8::try_from(tier).unwrap()),
+            tier => ParkedSubject::Tier(destination(), TierKey::Step(u8::try_from(tier).unwrap())),
         };
         let Append::Stored(sequence) = store.append(subject, &parked(number, 10)).await.unwrap() else {
             panic!("refused");

@@ -8,7 +8,7 @@ use hookrail_broker::{Append, Broker, DeliveryReader, ParkedStore, ReaderError};
 use hookrail_domain::delivery::Delivery;
 use hookrail_domain::event::{Body, Origin};
 use hookrail_domain::ids::{DeliveryId, DestinationId, EventId, WorkspaceId};
-use hookrail_domain::lane::{HoldReason, LaneId, LaneKey, LaneState, ParkedSubject};
+use hookrail_domain::lane::{HoldReason, LaneId, LaneKey, LaneState, ParkedSubject, TierKey};
 use hookrail_domain::ownership::Role;
 use hookrail_domain::retry::Progress;
 
@@ -87,7 +87,7 @@ async fn parked_deliveries_come_back_in_order_and_go_by_their_sequence() {
     let broker = nats.broker().await;
     let (_worker, _reader, store) = owner(&nats, &broker).await;
     let of_lane = ParkedSubject::Lane(lane(u64::MAX));
-    let tier = ParkedSubject::Tier(destination(), 3);
+    let tier = ParkedSubject::Tier(destination(), TierKey::Step(3));
     let mut sequences = Vec::new();
     for number in 1..=5 {
         sequences.push(stored(store.append(of_lane, &parked(number, 10)).await.unwrap()));
@@ -107,8 +107,11 @@ async fn parked_deliveries_come_back_in_order_and_go_by_their_sequence() {
     store.delete(1_000_000).await.unwrap();
     assert_eq!(store.first(lane(u64::MAX)).await.unwrap(), None);
     assert_eq!(store.get(sequences[0]).await.unwrap(), None);
-    let two = store.tier(destination(), 3, 0, 2).await.unwrap();
-    let rest = store.tier(destination(), 3, two[1].sequence, 64).await.unwrap();
+    let two = store.tier(destination(), TierKey::Step(3), 0, 2).await.unwrap();
+    let rest = store
+        .tier(destination(), TierKey::Step(3), two[1].sequence, 64)
+        .await
+        .unwrap();
     let numbers: Vec<u64> = two
         .iter()
         .chain(&rest)
@@ -175,7 +178,10 @@ async fn a_takeover_finds_lanes_tiers_and_states_of_its_partition() {
     for number in 0..3 {
         stored(
             store
-                .append(ParkedSubject::Tier(destination(), 1), &parked(number, 10))
+                .append(
+                    ParkedSubject::Tier(destination(), TierKey::Step(1)),
+                    &parked(number, 10),
+                )
                 .await
                 .unwrap(),
         );
@@ -196,7 +202,7 @@ async fn a_takeover_finds_lanes_tiers_and_states_of_its_partition() {
 
     let found = store.load().await.unwrap();
     assert_eq!(found.revision, 40 + 300);
-    assert_eq!(found.set.tiers, [(destination(), 1, 3)]);
+    assert_eq!(found.set.tiers, [(destination(), TierKey::Step(1), 3)]);
     assert_eq!(found.set.lanes.len(), 101);
     for found in &found.set.lanes {
         let number = found.lane.key.as_u64();

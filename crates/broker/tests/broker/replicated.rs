@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use hookrail_broker::{Append, ParkedStore, ReaderError};
 use hookrail_domain::ids::DeliveryId;
-use hookrail_domain::lane::{HoldReason, LaneState, ParkedSubject};
+use hookrail_domain::lane::{HoldReason, LaneState, ParkedSubject, TierKey};
 use hookrail_domain::retry::Progress;
 use tokio::task::JoinSet;
 
@@ -111,7 +111,7 @@ async fn a_full_stream_refuses_whole_batches_and_takes_again_once_there_is_room(
         );
         store.delete(sequence).await.unwrap();
     }
-    let to = ParkedSubject::Tier(destination(), 1);
+    let to = ParkedSubject::Tier(destination(), TierKey::Step(1));
     let again = store.append(to, &parked(1, 100_000)).await.unwrap();
     assert!(matches!(again, Append::Stored(_)), "{again:?}");
 }

@@ -1,6 +1,6 @@
 //! What the engine wants done. Each action says which input reports that it was.
 
-use super::{AttemptId, CommandAnswer, CommandId, LaneId, Place, Target};
+use super::{AttemptId, CommandAnswer, CommandId, LaneId, Place, Target, TierKey};
 use crate::{
     Millis,
     delivery::ErrorCode,
@@ -21,6 +21,8 @@ pub enum HoldReason {
     Disabled,
     /// Its head waits for a person.
     Held,
+    /// Its head's route is paused.
+    Paused,
 }
 
 impl HoldReason {
@@ -31,7 +33,7 @@ impl HoldReason {
             Self::Overflow => "overflow",
             Self::Limit => "limit",
             Self::Disabled => "disabled",
-            Self::Held => "held",
+            Self::Held | Self::Paused => "held",
         }
     }
 }
@@ -56,8 +58,8 @@ pub enum End {
 pub enum ParkedSubject {
     /// An ordered lane.
     Lane(LaneId),
-    /// Unordered deliveries of a destination after so many retry steps; 0 for those never tried.
-    Tier(DestinationId, u8),
+    /// Unordered deliveries of a destination.
+    Tier(DestinationId, TierKey),
 }
 
 /// What a takeover has to know of a parked lane's head beyond the message itself.
@@ -149,7 +151,7 @@ pub enum Action {
         /// The tier's destination.
         destination: DestinationId,
         /// The tier.
-        tier: u8,
+        tier: TierKey,
         /// Only those with a higher sequence of the parked stream.
         after: u64,
         /// At most so many.

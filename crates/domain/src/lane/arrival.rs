@@ -5,6 +5,7 @@ use crate::{
     delivery::LanePlace,
     ids::{DeliveryId, DestinationId},
     retry::Progress,
+    short_id::ShortId,
 };
 
 /// An ordered lane of a destination, by its number: a hash of destination and ordering key
@@ -77,6 +78,8 @@ pub struct Arrival {
     pub destination: DestinationId,
     /// Its ordered lane; `None` stands for itself.
     pub lane: Option<LaneKey>,
+    /// The route that it came by; what is paused of it is not sent.
+    pub route: Option<ShortId>,
     /// Its place in the lane's order; `None` for a replay, which is never stale.
     pub origin: Option<LanePlace>,
     /// A caller waits: the first answer settles it.

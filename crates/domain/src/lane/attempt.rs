@@ -120,9 +120,14 @@ impl PartitionLanes {
         if head.stage != Stage::Ready {
             return;
         }
-        if head.item.is_too_late(turn.now) {
+        let (item, is_urged) = (head.item, head.is_urged);
+        if item.is_too_late(turn.now) {
             return self.settle(unit, End::Cancelled(ErrorCode::Expired), turn);
         }
+        if !is_urged && self.is_paused(item.route) {
+            return self.wait_for_route(unit, turn);
+        }
+        let Some(head) = self.head_mut(unit) else { return };
         let send = begin_attempt(head, attempt, probe, turn.now);
         turn.actions.push(Action::Send(send));
         self.next_attempt += 1;
@@ -275,6 +280,7 @@ fn begin_attempt(head: &mut Head, attempt: AttemptId, probe: bool, now: Millis) 
         head.progress.first_attempt_at = now;
     }
     head.progress.attempts = head.progress.attempts.saturating_add(1);
+    head.is_urged = false;
     head.stage = Stage::InFlight(attempt);
     let (item, number) = (head.item, head.progress.attempts);
     Send {

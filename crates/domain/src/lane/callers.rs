@@ -66,6 +66,9 @@ impl PartitionLanes {
             Some(Head {
                 stage: Stage::Held, ..
             }) if held => Millis::MAX,
+            Some(Head {
+                stage: Stage::Paused, ..
+            }) => Millis::MAX,
             _ => 0,
         }
     }

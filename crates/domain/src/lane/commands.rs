@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use super::{
     Action, Command, CommandAnswer, CommandId, End, HoldReason, LaneId, ParkedMessage, ParkedSubject,
-    Parking, PartitionLanes, Place,
+    Parking, PartitionLanes, Place, TierKey,
     front::{Head, Item, Stage, Unit},
     input::{Search, Target, Verb},
     partition_lanes::Turn,
@@ -133,6 +133,7 @@ impl PartitionLanes {
         let (stage, place, next_at) = (head.stage, head.item.place, head.progress.next_at);
         // What is due already is due after a takeover too.
         if stage == Stage::Ready {
+            head.is_urged = true;
             return Some(CommandAnswer::Done);
         }
         if self.appends.contains_key(&place) {
@@ -168,6 +169,7 @@ impl PartitionLanes {
         self.stop_waiting(unit);
         if let Some(head) = self.head_mut(unit) {
             head.progress.next_at = 0;
+            head.is_urged = true;
         }
         self.begin_head(unit, turn);
     }
@@ -182,6 +184,7 @@ impl PartitionLanes {
         self.stop_waiting(unit);
         let head = self.head_mut(unit)?;
         head.stage = Stage::Moving;
+        head.is_urged = true;
         let item = head.item;
         let progress = Progress {
             next_at: 0,
@@ -190,7 +193,7 @@ impl PartitionLanes {
         let place = item.place;
         self.count_parked(&item);
         self.asked.moving.insert(place, command);
-        let to = ParkedSubject::Tier(unit.destination(), 0);
+        let to = ParkedSubject::Tier(unit.destination(), TierKey::FIRST);
         self.begin_append(place, unit, to, progress, HoldReason::Retry, turn);
         None
     }
@@ -209,7 +212,7 @@ impl PartitionLanes {
         };
         turn.actions.push(Action::answer(command, CommandAnswer::Done));
         let read_already = self.singles.contains_key(&Place::Parked(parked))
-            || self.was_read_from_tier(unit.destination(), 0, parked);
+            || self.was_read_from_tier(unit.destination(), TierKey::FIRST, parked);
         let Some(head) = self.singles.get(&place).filter(|_| !read_already) else {
             return false;
         };
@@ -217,9 +220,9 @@ impl PartitionLanes {
             just_read: true,
             ..head.clone()
         };
-        (front.item.place, front.item.tier) = (Place::Parked(parked), Some(0));
+        (front.item.place, front.item.tier) = (Place::Parked(parked), Some(TierKey::FIRST));
         front.progress.next_at = 0;
-        self.take_from_tier(unit.destination(), 0, parked, false);
+        self.take_from_tier(unit.destination(), TierKey::FIRST, parked, false);
         self.singles.insert(front.item.place, front.clone());
         self.begin_head(Unit::Single(unit.destination(), front.item.place), turn);
         true
@@ -417,7 +420,7 @@ impl PartitionLanes {
 
     fn found_in_tier(
         &mut self,
-        tier: u8,
+        tier: TierKey,
         message: &ParkedMessage,
         command: &Command,
         turn: &mut Turn<'_>,

@@ -1,10 +1,11 @@
 //! The delivery at the front of a lane, or one that stands for itself: what is sent next.
 
-use super::{Arrival, AttemptId, Caller, End, LaneId, LanePlace, Place};
+use super::{Arrival, AttemptId, Caller, End, LaneId, LanePlace, Place, TierKey};
 use crate::{
     Millis,
     ids::{DeliveryId, DestinationId},
     retry::Progress,
+    short_id::ShortId,
 };
 
 /// What takes its turn at a destination: a lane by its head, or a delivery by itself.
@@ -13,7 +14,7 @@ pub(super) enum Unit {
     Lane(LaneId),
     Single(DestinationId, Place),
     /// Unordered deliveries in the parked stream, not read yet.
-    Tier(DestinationId, u8),
+    Tier(DestinationId, TierKey),
 }
 
 impl Unit {
@@ -33,12 +34,14 @@ pub(super) struct Item {
     pub(super) sequence: u64,
     pub(super) delivery: DeliveryId,
     pub(super) destination: DestinationId,
+    /// The route that it came by.
+    pub(super) route: Option<ShortId>,
     pub(super) origin: Option<LanePlace>,
     pub(super) caller: Option<Caller>,
     /// Size of the message, bytes.
     pub(super) bytes: u32,
     /// The tier that it was read from.
-    pub(super) tier: Option<u8>,
+    pub(super) tier: Option<TierKey>,
 }
 
 impl Item {
@@ -48,6 +51,7 @@ impl Item {
             sequence: arrival.sequence,
             delivery: arrival.delivery,
             destination: arrival.destination,
+            route: arrival.route,
             origin: arrival.origin,
             caller: arrival.caller,
             bytes: arrival.bytes,
@@ -73,6 +77,8 @@ pub(super) enum Stage {
     Until(Millis),
     /// Waits for a person.
     Held,
+    /// Waits until its route is paused no more.
+    Paused,
     /// Being sent.
     InFlight(AttemptId),
     /// Being appended to a tier.
@@ -91,6 +97,8 @@ pub(super) struct Head {
     pub(super) stage: Stage,
     /// Its body was read for its turn just now.
     pub(super) just_read: bool,
+    /// A person wants it sent, though its route is paused.
+    pub(super) is_urged: bool,
 }
 
 impl Head {
@@ -101,11 +109,15 @@ impl Head {
             progress,
             stage: Stage::Held,
             just_read: false,
+            is_urged: false,
         }
     }
 
     /// True where a person may still change what becomes of it.
     pub(super) fn is_waiting(&self) -> bool {
-        matches!(self.stage, Stage::Ready | Stage::Until(_) | Stage::Held)
+        matches!(
+            self.stage,
+            Stage::Ready | Stage::Until(_) | Stage::Held | Stage::Paused
+        )
     }
 }

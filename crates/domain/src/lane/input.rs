@@ -1,11 +1,15 @@
 //! What the engine is told.
 
+use std::collections::BTreeSet;
+
 use super::{
     Arrival, DestinationRules, LaneId, LaneKey, LaneState, ParkedMessage, ParkedSubject, Place, RateRule,
+    TierKey,
 };
 use crate::{
     ids::{DeliveryId, DestinationId},
     retry::AttemptResult,
+    short_id::ShortId,
 };
 
 /// Names an attempt while it is in flight; unique within one engine.
@@ -105,7 +109,7 @@ pub struct ParkedSet {
     /// The ordered lanes.
     pub lanes: Vec<FoundLane>,
     /// The tiers: how many messages each holds.
-    pub tiers: Vec<(DestinationId, u8, u64)>,
+    pub tiers: Vec<(DestinationId, TierKey, u64)>,
     /// The mean size of what the stream holds, bytes: what a message counts for its destination's quota
     /// until it is gone.
     pub mean_bytes: u64,
@@ -117,6 +121,8 @@ pub enum Input {
     /// A destination's definition, at the start and at each change; `None` when it is deleted. An
     /// arrival for a destination that was never given, or is deleted, is cancelled: give the rules first.
     Destination(DestinationId, Option<Box<DestinationRules>>),
+    /// The routes that are paused now: at the start, before anything that came through one, and at each change.
+    PausedRoutes(BTreeSet<ShortId>),
     /// A message came from the queue; one whose sequence is held already is ignored.
     Arrived(Arrival),
     /// An attempt ended.
@@ -147,7 +153,7 @@ pub enum Input {
         /// The tier's destination.
         destination: DestinationId,
         /// The tier.
-        tier: u8,
+        tier: TierKey,
         /// What was read.
         messages: Vec<ParkedMessage>,
     },

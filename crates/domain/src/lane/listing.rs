@@ -41,6 +41,7 @@ impl PartitionLanes {
             None => parked,
             Some(head) => match head.stage {
                 Stage::Held => Some(HoldReason::Held),
+                Stage::Paused => Some(HoldReason::Paused),
                 Stage::Until(_) => Some(HoldReason::Retry),
                 Stage::Ready if !gate.rules.enabled => Some(HoldReason::Disabled),
                 Stage::Ready => Some(HoldReason::Limit),

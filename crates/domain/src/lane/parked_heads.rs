@@ -139,10 +139,14 @@ impl PartitionLanes {
             .filter(|state| state.delivery == message.arrival.delivery);
         let progress = state.map_or(message.progress, |state| state.progress);
         let held = state.map_or(message.held, |state| state.reason == HoldReason::Held);
+        // A failed attempt is never tried again at once: this is what a person asked for.
+        let is_urged =
+            state.is_some_and(|state| state.reason == HoldReason::Retry && state.progress.next_at == 0);
         let mut item = Item::new(&message.arrival);
         item.place = Place::Parked(message.parked);
         lane.head = Some(Head {
             just_read: true,
+            is_urged,
             ..Head::new(item, progress)
         });
         self.end_read(unit);

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 
 use super::{
-    Action, Arrival, AttemptId, End, Input, LaneId, Limits, Parking, Place, Takeover, TokenBucket,
+    Action, Arrival, AttemptId, End, Input, LaneId, Limits, Parking, Place, Takeover, TierKey, TokenBucket,
     attempt::Flight,
     commands::Asked,
     destination_gate::{DestinationRules, Gate},
@@ -21,6 +21,7 @@ use crate::{
     circuit::CircuitState,
     ids::{DeliveryId, DestinationId},
     retry::Progress,
+    short_id::ShortId,
 };
 
 /// The lanes of one partition, under one owner. A new owner begins with a new engine.
@@ -58,7 +59,7 @@ pub struct PartitionLanes {
     pub(super) caught_up: bool,
     /// Lanes whose parked head ended before that.
     pub(super) ended_early: Vec<Unit>,
-    pub(super) tiers: HashMap<(DestinationId, u8), Tier>,
+    pub(super) tiers: HashMap<(DestinationId, TierKey), Tier>,
     /// Reads of the parked stream under way.
     pub(super) reading: usize,
     pub(super) timers: Timers,
@@ -67,6 +68,7 @@ pub struct PartitionLanes {
     pub(super) attempts: TokenBucket,
     pub(super) next_attempt: u64,
     pub(super) draining: bool,
+    pub(super) paused_routes: BTreeSet<ShortId>,
     /// Destinations that may have more in memory than one may that does not settle it fast.
     pub(super) holding_much: BTreeSet<DestinationId>,
 }
@@ -108,6 +110,7 @@ impl PartitionLanes {
             listed: VecDeque::new(),
             next_attempt: 0,
             draining: false,
+            paused_routes: BTreeSet::new(),
             holding_much: BTreeSet::new(),
         }
     }
@@ -118,6 +121,7 @@ impl PartitionLanes {
         match input {
             Input::Destination(id, Some(rules)) => self.define(id, *rules, turn),
             Input::Destination(id, None) => self.delete(id, turn),
+            Input::PausedRoutes(paused) => self.pause_routes(paused, turn),
             Input::Arrived(arrival) => self.arrive(&arrival, turn),
             Input::AttemptFinished {
                 attempt,

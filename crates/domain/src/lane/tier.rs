@@ -1,10 +1,10 @@
 //! Tiers: unordered deliveries in the parked stream, first in, first out, one subject per destination
-//! and retry step. Memory is per tier, however many deliveries wait in it.
+//! and retry step, and one for each paused route. Memory is per tier, however many deliveries wait in it.
 
 use std::collections::BTreeSet;
 
 use super::{
-    Action, End, HoldReason, ParkedMessage, ParkedSubject, Parking, PartitionLanes, Place,
+    Action, End, HoldReason, ParkedMessage, ParkedSubject, Parking, PartitionLanes, Place, TierKey,
     commands::TAKEN_MAX,
     front::{Head, Item, Stage, Unit},
     partition_lanes::Turn,
@@ -63,6 +63,13 @@ impl PartitionLanes {
 
     /// Appends an unordered delivery to the tier of its retry step.
     pub(super) fn move_to_tier(&mut self, place: Place, reason: HoldReason, turn: &mut Turn<'_>) {
+        let attempts = self.singles.get(&place).map(|head| head.progress.attempts);
+        let step = u8::try_from(attempts.unwrap_or_default()).unwrap_or(u8::MAX);
+        self.move_to(TierKey::Step(step.min(self.limits.tiers)), place, reason, turn);
+    }
+
+    /// Appends an unordered delivery to a tier.
+    pub(super) fn move_to(&mut self, tier: TierKey, place: Place, reason: HoldReason, turn: &mut Turn<'_>) {
         let Some(head) = self.singles.get_mut(&place) else {
             return;
         };
@@ -80,27 +87,24 @@ impl PartitionLanes {
         if let Some(head) = self.singles.get_mut(&place) {
             head.stage = Stage::Moving;
         }
-        let tier = u8::try_from(progress.attempts)
-            .unwrap_or(u8::MAX)
-            .min(self.limits.tiers);
         let to = ParkedSubject::Tier(item.destination, tier);
         self.begin_append(place, unit, to, progress, reason, turn);
     }
 
     /// An append to the tier is under way: it is kept until that is over.
-    pub(super) fn begin_append_to_tier(&mut self, destination: DestinationId, number: u8) {
+    pub(super) fn begin_append_to_tier(&mut self, destination: DestinationId, number: TierKey) {
         self.tiers.entry((destination, number)).or_default().appending += 1;
     }
 
     /// An append to the tier is over.
-    pub(super) fn end_append_to_tier(&mut self, destination: DestinationId, number: u8) {
+    pub(super) fn end_append_to_tier(&mut self, destination: DestinationId, number: TierKey) {
         if let Some(tier) = self.tiers.get_mut(&(destination, number)) {
             tier.appending = tier.appending.saturating_sub(1);
         }
         self.forget_tier_that_is_over(destination, number);
     }
 
-    fn forget_tier_that_is_over(&mut self, destination: DestinationId, number: u8) -> bool {
+    fn forget_tier_that_is_over(&mut self, destination: DestinationId, number: TierKey) -> bool {
         let over = self.tiers.get(&(destination, number)).is_some_and(Tier::is_over);
         if over {
             self.tiers.remove(&(destination, number));
@@ -109,7 +113,12 @@ impl PartitionLanes {
     }
 
     /// Whether the reading of a tier has passed a message.
-    pub(super) fn was_read_from_tier(&self, destination: DestinationId, number: u8, sequence: u64) -> bool {
+    pub(super) fn was_read_from_tier(
+        &self,
+        destination: DestinationId,
+        number: TierKey,
+        sequence: u64,
+    ) -> bool {
         let tier = self.tiers.get(&(destination, number));
         tier.is_some_and(|tier| sequence <= tier.read_to)
     }
@@ -117,7 +126,7 @@ impl PartitionLanes {
     pub(super) fn appended_to_tier(
         &mut self,
         destination: DestinationId,
-        number: u8,
+        number: TierKey,
         progress: Progress,
         turn: &mut Turn<'_>,
     ) {
@@ -133,7 +142,7 @@ impl PartitionLanes {
     pub(super) fn take_from_tier(
         &mut self,
         destination: DestinationId,
-        number: u8,
+        number: TierKey,
         sequence: u64,
         counted: bool,
     ) -> bool {
@@ -175,7 +184,7 @@ impl PartitionLanes {
         self.forget_tier_that_is_over(destination, number);
     }
 
-    fn wait_for_tier(&mut self, destination: DestinationId, number: u8, at: Millis, now: Millis) {
+    fn wait_for_tier(&mut self, destination: DestinationId, number: TierKey, at: Millis, now: Millis) {
         let Some(tier) = self.tiers.get_mut(&(destination, number)) else {
             return;
         };
@@ -187,9 +196,13 @@ impl PartitionLanes {
         }
     }
 
-    /// The tier waits for nothing but its turn to be read.
-    pub(super) fn wake_tier(&mut self, destination: DestinationId, number: u8) {
+    /// The tier waits for nothing but its turn to be read; one of a paused route is left alone, unless it is to be
+    /// cancelled.
+    pub(super) fn wake_tier(&mut self, destination: DestinationId, number: TierKey) {
         let unit = Unit::Tier(destination, number);
+        if self.is_paused_tier(number) && self.is_wanted(destination) {
+            return;
+        }
         let Some(tier) = self.tiers.get_mut(&(destination, number)) else {
             return;
         };
@@ -197,31 +210,39 @@ impl PartitionLanes {
             waits @ (TierWait::Reading | TierWait::Ready) => tier.waits = waits,
             TierWait::Until(at) => {
                 self.timers.clear(at, Alarm::Head(unit));
-                self.push_unread(unit, number == 0);
+                self.push_unread(unit, number == TierKey::FIRST);
             }
-            TierWait::No => self.push_unread(unit, number == 0),
+            TierWait::No => self.push_unread(unit, number == TierKey::FIRST),
         }
     }
 
     /// Its destination is deleted: what is in the tiers is read, and cancelled.
     pub(super) fn wake_tiers(&mut self, destination: DestinationId) {
-        for number in 0..=self.limits.tiers {
-            if self
-                .tiers
-                .get(&(destination, number))
-                .is_some_and(|tier| tier.unread > 0)
-            {
-                self.wake_tier(destination, number);
-            }
+        for number in self.waiting_tiers(|of, _| of == destination) {
+            self.wake_tier(destination, number.1);
         }
     }
 
-    pub(super) fn tier_waits_for_turn(&self, destination: DestinationId, number: u8) -> bool {
+    /// The tiers among these that have something to be read, in order.
+    pub(super) fn waiting_tiers(
+        &self,
+        wanted: impl Fn(DestinationId, TierKey) -> bool,
+    ) -> Vec<(DestinationId, TierKey)> {
+        let waiting = self.tiers.iter().filter(|(_, tier)| tier.unread > 0);
+        let mut found: Vec<_> = waiting
+            .map(|(key, _)| *key)
+            .filter(|(destination, key)| wanted(*destination, *key))
+            .collect();
+        found.sort_unstable();
+        found
+    }
+
+    pub(super) fn tier_waits_for_turn(&self, destination: DestinationId, number: TierKey) -> bool {
         let tier = self.tiers.get(&(destination, number));
         tier.is_some_and(|tier| tier.waits == TierWait::Ready)
     }
 
-    pub(super) fn load_tier(&mut self, destination: DestinationId, number: u8, count: u64) {
+    pub(super) fn load_tier(&mut self, destination: DestinationId, number: TierKey, count: u64) {
         let tier = Tier {
             unread: i64::try_from(count).unwrap_or(i64::MAX),
             ..Tier::default()
@@ -230,7 +251,12 @@ impl PartitionLanes {
         self.wake_tier(destination, number);
     }
 
-    pub(super) fn read_tier(&mut self, destination: DestinationId, number: u8, turn: &mut Turn<'_>) -> bool {
+    pub(super) fn read_tier(
+        &mut self,
+        destination: DestinationId,
+        number: TierKey,
+        turn: &mut Turn<'_>,
+    ) -> bool {
         let tier = self.tiers.get_mut(&(destination, number));
         let Some(tier) = tier.filter(|tier| tier.waits == TierWait::Ready) else {
             return false;
@@ -253,7 +279,7 @@ impl PartitionLanes {
     pub(super) fn tier_read(
         &mut self,
         destination: DestinationId,
-        number: u8,
+        number: TierKey,
         messages: &[ParkedMessage],
         turn: &mut Turn<'_>,
     ) {
@@ -297,7 +323,7 @@ impl PartitionLanes {
         }
     }
 
-    fn begin_parked_single(&mut self, message: &ParkedMessage, tier: u8, turn: &mut Turn<'_>) {
+    fn begin_parked_single(&mut self, message: &ParkedMessage, tier: TierKey, turn: &mut Turn<'_>) {
         let mut item = Item::new(&message.arrival);
         item.place = Place::Parked(message.parked);
         item.tier = Some(tier);

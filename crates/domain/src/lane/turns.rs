@@ -144,6 +144,7 @@ mod tests {
             delivery: DeliveryId::from_u128(u128::from(sequence)),
             destination: DESTINATION,
             lane,
+            route: None,
             origin: None,
             caller: None,
             bytes: 100,

@@ -6,19 +6,20 @@ mod owners;
 mod parked_stream;
 mod promises;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use hookrail_domain::{
     Millis,
     delivery::ErrorCode,
     destination::{OnDead, RetryPolicy},
-    ids::{DeliveryId, DestinationId, SourceId},
+    ids::{DeliveryId, DestinationId},
     lane::{
         Action, Arrival, Caller, Command, CommandAnswer, CommandId, DestinationRules, End, Input, LaneId,
         LaneKey, LanePlace, Limits, Origin, ParkedSubject, Parking, PartitionLanes, Place, Send, Settle,
-        Takeover, Target, Verb,
+        Takeover, Target, TierKey, Verb,
     },
     retry::{AttemptResult, Progress},
+    short_id::ShortId,
 };
 
 use parked_stream::ParkedStream;
@@ -76,7 +77,7 @@ struct WantedAppend {
 #[derive(Debug, Clone, Copy)]
 enum WantedRead {
     Head(LaneId),
-    Tier(DestinationId, u8, u64, u32),
+    Tier(DestinationId, TierKey, u64, u32),
     Find(CommandId, Target),
 }
 
@@ -117,6 +118,10 @@ pub(crate) struct World {
     held: HashSet<LaneId>,
     caught_up: bool,
     settled_origins: HashSet<(DestinationId, LaneKey, LanePlace)>,
+    /// Routes that are paused now.
+    pub(crate) paused: BTreeSet<ShortId>,
+    /// Deliveries that a person wanted sent, whatever they wait for.
+    urged: HashSet<DeliveryId>,
 }
 
 pub(crate) fn destination(number: u8) -> DestinationId {
@@ -157,6 +162,14 @@ fn rules(id: DestinationId, enabled: bool, parked_bytes: u64) -> DestinationRule
 /// Of so many messages one is of an event that its source held, so that it comes after younger ones.
 const HELD_BACK: u64 = 5;
 
+/// Routes that messages come by in turn.
+pub(crate) const ROUTES: u64 = 3;
+
+/// The route that a message comes by.
+fn route(number: u64) -> ShortId {
+    ShortId::of(u128::from(number % ROUTES) + 1)
+}
+
 /// A message's place in the order: its own, or that of an event from long before.
 fn place(number: u64) -> LanePlace {
     let was_held = number.is_multiple_of(HELD_BACK);
@@ -166,7 +179,7 @@ fn place(number: u64) -> LanePlace {
             sequence: if was_held { number / HELD_BACK } else { number },
             index: 0,
         },
-        held_by: was_held.then_some(SourceId::from_u128(1)),
+        held_by: was_held.then_some(ShortId::of(1)),
     }
 }
 
@@ -206,12 +219,15 @@ impl World {
             held: HashSet::new(),
             caught_up: true,
             settled_origins: HashSet::new(),
+            paused: BTreeSet::new(),
+            urged: HashSet::new(),
         };
         world.define_all();
         world
     }
 
     fn define_all(&mut self) {
+        self.apply(Input::PausedRoutes(self.paused.clone()));
         let mut all: Vec<_> = self.enabled.iter().map(|(id, enabled)| (*id, *enabled)).collect();
         all.sort_unstable();
         for (id, enabled) in all {
@@ -303,6 +319,7 @@ impl World {
             delivery: DeliveryId::from_u128(u128::from(sequence)),
             destination: to,
             lane: lane.map(|lane| LaneKey::from_u64(u64::from(lane))),
+            route: Some(route(sequence)),
             origin: Some(place(sequence)),
             caller,
             bytes: 1_000,
@@ -349,6 +366,14 @@ impl World {
     pub(crate) fn advance(&mut self, ms: Millis) {
         self.now += ms;
         self.apply(Input::Tick);
+    }
+
+    pub(crate) fn pause(&mut self, number: u64, paused: bool) {
+        match paused {
+            true => self.paused.insert(route(number)),
+            false => self.paused.remove(&route(number)),
+        };
+        self.apply(Input::PausedRoutes(self.paused.clone()));
     }
 
     pub(crate) fn enable(&mut self, to: DestinationId, enabled: bool) {

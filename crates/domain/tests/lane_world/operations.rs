@@ -184,6 +184,9 @@ impl World {
             destination: arrival.destination,
             lane: arrival.lane,
         };
+        if verb == Verb::Retry {
+            self.urged.insert(arrival.delivery);
+        }
         let id = CommandId(self.asked.len() as u64);
         self.asked.push(Asked {
             verb,

@@ -78,6 +78,9 @@ impl World {
         for id in all {
             self.enable(id, true);
         }
+        for number in 0..ROUTES {
+            self.pause(number, false);
+        }
         // Each round settles at least the head of every lane.
         for _ in 0..=self.messages.len() * 4 {
             self.deliver(usize::MAX);

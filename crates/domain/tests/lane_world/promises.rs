@@ -13,6 +13,14 @@ impl World {
             "sent after its end: {message:?}"
         );
         assert!(self.enabled[&send.destination], "sent to a disabled destination");
+        let waits = message
+            .arrival
+            .route
+            .is_some_and(|route| self.paused.contains(&route));
+        assert!(
+            !waits || self.urged.contains(&message.arrival.delivery),
+            "sent although its route is paused: {message:?}"
+        );
         let lane = message.arrival.lane_id();
         let by_command = lane.is_none_or(|lane| self.touched.contains(&lane));
         let held = self
@@ -135,6 +143,7 @@ impl World {
                 && known
                 && message.end.is_none()
                 && !message.failed
+                && !arrival.route.is_some_and(|route| self.paused.contains(&route))
                 && !taken_over;
             if free && self.enabled[&arrival.destination] {
                 let sending = self.sends.iter().any(|send| self.index_at(send.place) == index);

@@ -8,12 +8,24 @@ async fn a_route_fits_its_source_and_its_destination() {
     each_database(async |fixture: Fixture| {
         let client = &fixture.client;
         bad_routes_are_refused(client).await;
+        a_route_is_paused_and_goes_on(client).await;
         an_order_that_is_lost_is_refused_whichever_is_saved_last(client).await;
         what_is_in_use_stays(client).await;
         a_mapping_goes_with_the_format_mapped_whichever_is_saved_last(client).await;
         a_sender_has_one_answer_whichever_route_is_saved_last(client).await;
     })
     .await;
+}
+
+async fn a_route_is_paused_and_goes_on(client: &Client) {
+    let destination = client.destination("p0", "").await;
+    let body = format!(r#"{{"name": "p", "destination": "{destination}", "events": ["x"]}}"#);
+    let path = format!("/routes/{}", client.post("/routes", &body).await.id());
+    for paused in [true, false] {
+        let changed = client.patch(&path, &format!(r#"{{"paused": {paused}}}"#)).await;
+        assert_eq!((changed.status, &changed.json()["paused"]), (200, &paused.into()));
+        assert_eq!(client.get(&path).await.json()["paused"], paused);
+    }
 }
 
 async fn bad_routes_are_refused(client: &Client) {

@@ -1,6 +1,10 @@
 //! What is paused holds what it gets, and goes on in order; nothing else waits for it.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::ensure;
 use futures::{StreamExt as _, TryStreamExt as _};
@@ -62,6 +66,13 @@ fn check(receiver: &Receiver, count: u64, kills: usize) -> anyhow::Result<()> {
     let most = usize::try_from(count)? + kills * lanes;
     ensure!(arrivals <= most, "{arrivals} arrivals of {count}");
     Ok(())
+}
+
+/// As [`check`], once it holds.
+async fn all_arrive(receiver: &Receiver, count: u64, kills: usize) -> anyhow::Result<()> {
+    let all = || async { check(receiver, count, kills).ok() };
+    let arrived = eventually("all arrives", 2 * SOON, all).await;
+    arrived.or_else(|_| check(receiver, count, kills))
 }
 
 async fn pause(api: &Api, path: &str, paused: bool) -> anyhow::Result<()> {
@@ -156,13 +167,99 @@ pub(crate) async fn a_paused_source_holds_and_goes_on_in_order_though_its_proces
 
     own.restart_processor().await?;
     pause(&api, &format!("/sources/{}", paused.id), false).await?;
-    send(&api, &paused, FIRST..FIRST + LATER / 2).await?;
-    own.restart_processor().await?;
-    send(&api, &paused, FIRST + LATER / 2..FIRST + LATER).await?;
+    send(&api, &paused, FIRST..FIRST + LATER).await?;
     let count = FIRST + LATER;
     let done = |status: &Value| status["state"] == "receiving" && status["processed"] == count;
     let ended = status(&api, &paused, "all is processed", done).await;
     ended.map_err(|error| error.context(own.tails(30)))?;
-    receiver.wait_for(usize::try_from(count)?, 2 * SOON).await?;
-    check(&receiver, count, 2)
+    all_arrive(&receiver, count, 1).await
+}
+
+/// The deliveries to a destination that wait, once `wanted` holds for them.
+async fn waiting(
+    api: &Api,
+    destination: &str,
+    what: &str,
+    wanted: impl Fn(&[Value]) -> bool,
+) -> anyhow::Result<Vec<Value>> {
+    let path = format!("/deliveries?destination={destination}&status=parked&limit=200");
+    let look = || async {
+        let listed = api.get(&path).await.ok()?["items"].as_array()?.clone();
+        wanted(&listed).then_some(listed)
+    };
+    eventually(what, SOON, look).await
+}
+
+pub(crate) async fn a_paused_route_holds_and_goes_on_in_order_though_its_dispatcher_is_killed(
+    stack: Arc<Stack>,
+) -> anyhow::Result<()> {
+    let mut own = stack.another(&[]).await?;
+    let api = own.api.clone();
+    let (ordered, alone, others) = (Receiver::start()?, Receiver::start()?, Receiver::start()?);
+    let source = source(
+        &api,
+        json!({"entity": {"type": unique("thing"), "unique_id": "$.id"}}),
+    )
+    .await?;
+    let events = ["entity.created", "entity.updated"];
+    let to = destination(&api, &ordered, json!({"ordering": "key"})).await?;
+    let to_ordered = route(&api, &source, &to, &events).await?;
+    let unordered = destination(&api, &alone, json!({"ordering": "none"})).await?;
+    let to_alone = route(&api, &source, &unordered, &events).await?;
+    let running = destination(&api, &others, json!({"ordering": "none"})).await?;
+    route(&api, &source, &running, &events).await?;
+    for id in [&to_ordered, &to_alone] {
+        pause(&api, &format!("/routes/{id}"), true).await?;
+    }
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+
+    send(&api, &source, 0..FIRST).await?;
+    others.wait_for(usize::try_from(FIRST)?, 2 * SOON).await?;
+    let keys = usize::try_from(KEYS)?;
+    waiting(&api, &to, "the heads are parked", |heads| heads.len() >= keys).await?;
+    let lanes = api.get(&format!("/destinations/{to}/lanes")).await?;
+    let lanes = lanes["items"].as_array().cloned().unwrap_or_default();
+    ensure!(
+        lanes.len() == keys && lanes.iter().all(|lane| lane["reason"] == "held"),
+        "{lanes:?}"
+    );
+    let all = usize::try_from(FIRST)?;
+    let parked = waiting(&api, &unordered, "all are parked", |parked| parked.len() == all).await?;
+    own.restart_both_ends().await?;
+    // One of them a person wants now, and one never.
+    for (delivery, verb, status) in [(&parked[0], "retry", 202), (&parked[1], "cancel", 200)] {
+        let path = format!(
+            "/deliveries/{}/{verb}",
+            delivery["id"].as_str().unwrap_or_default()
+        );
+        let done = || async {
+            let answer = api.call("POST", &path, None).await.ok()?;
+            (answer.status == status).then_some(())
+        };
+        eventually(&path, 2 * SOON, done).await?;
+    }
+    alone.wait_for(1, SOON).await?;
+    send(&api, &source, FIRST..FIRST + LATER).await?;
+    let count = FIRST + LATER;
+    others.wait_for(usize::try_from(count)?, 2 * SOON).await?;
+    ensure!(
+        (ordered.count(), alone.count()) == (0, 1),
+        "{} and {} arrived",
+        ordered.count(),
+        alone.count()
+    );
+    for id in [&to_ordered, &to_alone] {
+        pause(&api, &format!("/routes/{id}"), false).await?;
+    }
+    all_arrive(&ordered, count, 1).await?;
+    let wanted = usize::try_from(count)? - 1;
+    let arrived = || async {
+        let ids: BTreeSet<String> = alone
+            .arrivals()
+            .iter()
+            .map(|arrival| arrival.header("webhook-id").to_owned())
+            .collect();
+        (ids.len() == wanted).then_some(())
+    };
+    eventually("all but the one that was called off arrives", 2 * SOON, arrived).await
 }
