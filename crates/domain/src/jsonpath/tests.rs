@@ -94,6 +94,29 @@ fn plain_paths_are_names_and_indices() {
 }
 
 #[test]
+fn a_name_with_a_space_needs_quotes() {
+    for path in [
+        "$.a b",
+        "$.a  \t b",
+        "$..a b",
+        "$[?@.a b == 1]",
+        "$[?@.a == 1 2]",
+        "$.ä b",
+    ] {
+        assert!(JsonPath::parse(path).is_err(), "{path}");
+    }
+    for path in [
+        "$['a b']",
+        "$ .a",
+        "$.a .b",
+        "$[?@.a == 1 && @.b]",
+        "$[? @['a b'] == 'c d' ]",
+    ] {
+        assert!(JsonPath::parse(path).is_ok(), "{path}");
+    }
+}
+
+#[test]
 fn joined_plain_paths_parse_to_the_same_steps() {
     let above = JsonPath::parse("$.a['b c'][0]").unwrap();
     let below = JsonPath::parse("$['it\\'s \"x\" \\\\ \\u0001'].id").unwrap();

@@ -48,6 +48,11 @@ impl Scan {
             (Some(quote), byte) if byte == quote => self.quote = None,
             (Some(_), _) => {}
             (None, byte @ (b'"' | b'\'')) => self.quote = Some(byte),
+            (None, byte) if is_blank(byte) && parts_a_name(bytes, index) => {
+                return Err(PathError::new(
+                    "a name with a space is written in quotes: ['a b']",
+                ));
+            }
             (None, b'(') => {
                 let is_call = index > 0 && is_function_name(bytes[index - 1]);
                 self.enter(is_call)?;
@@ -81,6 +86,21 @@ impl Scan {
         }
         Ok(())
     }
+}
+
+/// RFC 9535 knows no two names or numbers beside each other; the parser below takes them for one name.
+fn parts_a_name(bytes: &[u8], index: usize) -> bool {
+    let before = index.checked_sub(1).map(|before| bytes[before]);
+    let after = bytes[index..].iter().find(|byte| !is_blank(**byte));
+    before.is_some_and(is_of_name) && after.copied().is_some_and(is_of_name)
+}
+
+fn is_of_name(byte: u8) -> bool {
+    is_function_name(byte) || !byte.is_ascii()
+}
+
+fn is_blank(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
 }
 
 fn is_function_name(byte: u8) -> bool {
