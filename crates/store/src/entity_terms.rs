@@ -156,6 +156,21 @@ fn of_deleted(key: &EntityKey, first_seen_at: Millis) -> Entry {
     (terms::of_id(&key.unique_id), first_seen_at)
 }
 
+/// Removes at most `most` terms of a workspace that is gone; gives how many.
+pub(crate) async fn forget_workspace<C: ConnectionTrait>(
+    connection: &C,
+    workspace: WorkspaceId,
+    most: u32,
+) -> Result<u64, StoreError> {
+    let entry = ENTRY.join(", ");
+    let sql = format!(
+        "DELETE FROM entity_terms WHERE scope = $1 AND ({entry}) IN \
+         (SELECT {entry} FROM entity_terms WHERE scope = $1 LIMIT $2)"
+    );
+    let values = vec![scope(workspace).into(), i64::from(most).into()];
+    statement::change(connection, &sql, values).await
+}
+
 /// Removes what is left of deleted entities, by when they were first seen.
 pub(crate) async fn forget_deleted<C: ConnectionTrait>(
     connection: &C,

@@ -7,6 +7,7 @@
 pub mod deliveries;
 pub mod events;
 pub mod leftovers;
+pub mod workspaces;
 
 use hookrail_domain::{Millis, ids::SourceId};
 use sea_orm::{ConnectionTrait, Value};

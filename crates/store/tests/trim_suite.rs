@@ -19,7 +19,7 @@ use hookrail_store::{
     replays,
     sea_orm::{ConnectionTrait, Statement},
     size, source_refusals,
-    trim::{self, Owner, Page, leftovers},
+    trim::{self, Owner, Page, leftovers, workspaces},
 };
 
 const SOURCE: SourceId = SourceId::from_u128(7);
@@ -441,6 +441,53 @@ async fn what_is_known_of_a_deleted_source_goes_once_its_events_are_gone() {
         assert_eq!(gone().await, 4);
         let known = "SELECT source AS id FROM source_counters UNION SELECT source FROM rejections";
         assert_eq!(ids(&store, known).await, BTreeSet::from([SOURCE.to_string()]));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn entities_of_a_deleted_workspace_go_with_all_that_finds_them() {
+    each_database(async |store| {
+        let (kept, gone) = (WorkspaceId::from_u128(7), WorkspaceId::from_u128(8));
+        for workspace in [kept, gone] {
+            for number in 0..3 {
+                for sql in [
+                    format!(
+                        "INSERT INTO entities (workspace, entity_type, unique_id, version_partition, \
+                         version_sequence, version_at, fields, data, first_seen_at, updated_at, last_event_id) \
+                         VALUES ('{workspace}', 't', '{number}', 0, 1, 1, '{{}}', '{{}}', 1, 1, 'e')"
+                    ),
+                    format!(
+                        "INSERT INTO entity_versions VALUES ('{workspace}', 't', '{number}', 1, 0, 1, 'created', \
+                         'e', 1, NULL, '{{}}', '{{}}')"
+                    ),
+                    format!(
+                        "INSERT INTO entity_terms VALUES ({}, 'w', 1, 't', '{number}')",
+                        workspace.as_u128()
+                    ),
+                ] {
+                    execute(&store, &sql).await;
+                }
+            }
+        }
+        assert_eq!(workspaces::gone_after(store.reader(), None).await.unwrap(), None, "none is defined yet");
+        execute(&store, &format!("INSERT INTO workspaces VALUES ('{kept}', 'kept', 1)")).await;
+        assert_eq!(workspaces::gone_after(store.reader(), None).await.unwrap(), Some(gone));
+        assert_eq!(workspaces::gone_after(store.reader(), Some(gone)).await.unwrap(), None);
+        let mut steps = Vec::new();
+        while steps.last() != Some(&0) {
+            let transaction = store.write().await.unwrap();
+            steps.push(workspaces::go(&*transaction, gone, 2).await.unwrap());
+            transaction.commit().await.unwrap();
+        }
+        assert_eq!(steps, [2, 1, 2, 1, 2, 1, 0]);
+        assert_eq!(workspaces::gone_after(store.reader(), None).await.unwrap(), None);
+        for table in ["entities", "entity_versions"] {
+            let left = ids(&store, &format!("SELECT DISTINCT workspace AS id FROM {table}")).await;
+            assert_eq!(left, [kept.to_string()].into(), "{table}");
+        }
+        let terms = "SELECT unique_id AS id FROM entity_terms";
+        assert_eq!(ids(&store, terms).await.len(), 3);
     })
     .await;
 }

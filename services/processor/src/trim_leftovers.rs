@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use hookrail_store::trim::leftovers;
+use hookrail_store::trim::{leftovers, workspaces};
 
 use crate::{
     jobs::JobError,
@@ -41,9 +41,29 @@ impl Leftovers {
             }
             tokio::time::sleep(BREATH).await;
         }
+        gone_workspaces(pages).await?;
         self.done = Some(Instant::now());
         Ok(())
     }
+}
+
+async fn gone_workspaces(pages: &mut Pages<'_>) -> Result<(), JobError> {
+    let mut workspace = None;
+    while pages.lease.holds() {
+        workspace = workspaces::gone_after(pages.workshop.store.reader(), workspace).await?;
+        let Some(gone) = workspace else { break };
+        while pages.lease.holds() {
+            let transaction = pages.workshop.store.write().await?;
+            let removed = workspaces::go(&*transaction, gone, STEP).await?;
+            transaction.commit().await?;
+            pages.count("entities", removed);
+            if removed == 0 {
+                break;
+            }
+            tokio::time::sleep(BREATH).await;
+        }
+    }
+    Ok(())
 }
 
 async fn rejections(pages: &mut Pages<'_>, ages: &Ages<'_>) -> Result<(), JobError> {
