@@ -10,6 +10,7 @@ use crate::{
     filter::{Filter, FilterInput},
     ids::{DeliveryId, DestinationId, EventId, ReplayId, RouteId, SourceId, WorkspaceId},
     json::Json,
+    jsonpath::{Budget, BudgetExceeded},
     ordering_key, partition,
     route::Route,
     snapshot::Snapshot,
@@ -73,13 +74,22 @@ pub struct Planned {
     pub key_unresolved: bool,
 }
 
+/// What is to be made of a trigger.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Plan {
+    /// The deliveries, explicit routes first.
+    pub deliveries: Vec<Planned>,
+    /// The routes whose filters were asked, and whether the answer would have cost too much: then it is no.
+    pub filters: Vec<(RouteId, bool)>,
+}
+
 /// The deliveries that `trigger` makes under `snapshot`, explicit routes first. `index` is the
 /// number of deliveries that the event has made already; it is raised by those made here.
 ///
 /// A destination's own `events` count only where no enabled route leads this source's events of
 /// this type to it: a route's filter narrows what its destination gets.
-pub fn plan(snapshot: &Snapshot, trigger: &Trigger<'_>, index: &mut u32) -> Vec<Planned> {
-    let mut planned = Vec::new();
+pub fn plan(snapshot: &Snapshot, trigger: &Trigger<'_>, index: &mut u32) -> Plan {
+    let mut plan = Plan::default();
     let mut explicit = HashSet::new();
     for route in snapshot.routes_of(trigger.workspace, trigger.source) {
         let Some(destination) = target(snapshot, route).filter(|_| route.spec.takes(trigger.event_type))
@@ -87,8 +97,11 @@ pub fn plan(snapshot: &Snapshot, trigger: &Trigger<'_>, index: &mut u32) -> Vec<
             continue;
         };
         explicit.insert(destination.id);
-        if passes(route.spec.filter.as_ref(), trigger) {
-            planned.push(delivery(snapshot, trigger, destination, Some(route), index));
+        let asked = route.spec.filter.as_ref().map(|filter| accepts(filter, trigger));
+        plan.filters.extend(asked.map(|said| (route.id, said.is_err())));
+        if asked.is_none_or(|said| said.unwrap_or(false)) {
+            let planned = delivery(snapshot, trigger, destination, Some(route), index);
+            plan.deliveries.push(planned);
         }
     }
     for destination in snapshot.subscribers(trigger.workspace) {
@@ -98,10 +111,11 @@ pub fn plan(snapshot: &Snapshot, trigger: &Trigger<'_>, index: &mut u32) -> Vec<
             .iter()
             .any(|name| name == trigger.event_type);
         if subscribed && !explicit.contains(&destination.id) {
-            planned.push(delivery(snapshot, trigger, destination, None, index));
+            let planned = delivery(snapshot, trigger, destination, None, index);
+            plan.deliveries.push(planned);
         }
     }
-    planned
+    plan
 }
 
 /// Whether anybody takes events of a type that belong to no source, by a route or by its own `events`.
@@ -118,15 +132,14 @@ fn target<'a>(snapshot: &'a Snapshot, route: &Route) -> Option<&'a Arc<Destinati
     snapshot.destination(route.spec.destination?)
 }
 
-fn passes(filter: Option<&Filter>, trigger: &Trigger<'_>) -> bool {
-    filter.is_none_or(|filter| {
-        filter.accepts(&FilterInput {
-            payload: Some(trigger.data),
-            headers: trigger.headers,
-            query: trigger.query,
-            method: trigger.method,
-        })
-    })
+fn accepts(filter: &Filter, trigger: &Trigger<'_>) -> Result<bool, BudgetExceeded> {
+    let input = FilterInput {
+        payload: Some(trigger.data),
+        headers: trigger.headers,
+        query: trigger.query,
+        method: trigger.method,
+    };
+    filter.accepts_within(&input, &mut Budget::default())
 }
 
 fn delivery(

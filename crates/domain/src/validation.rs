@@ -9,7 +9,7 @@ pub struct FieldError {
     pub pointer: String,
     /// What is wrong with it, as a sentence for the person who wrote it.
     pub detail: String,
-    /// A machine-readable cause where clients act on it, such as `not-yet-supported`.
+    /// A machine-readable cause where clients act on it, such as `ordering-lost`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<&'static str>,
 }
@@ -21,15 +21,6 @@ impl FieldError {
             pointer: pointer.into(),
             detail: detail.into(),
             code: None,
-        }
-    }
-
-    /// A value that the interface names but this version does not carry out yet.
-    pub fn not_yet_supported(pointer: impl Into<String>, what: &str) -> Self {
-        Self {
-            pointer: pointer.into(),
-            detail: format!("{what} is not supported yet"),
-            code: Some("not-yet-supported"),
         }
     }
 }
@@ -52,13 +43,6 @@ impl Faults {
     pub fn require(&mut self, holds: bool, pointer: &str, detail: &str) {
         if !holds {
             self.0.push(FieldError::new(pointer, detail));
-        }
-    }
-
-    /// Adds a `not-yet-supported` fault at `pointer` unless `is_default`.
-    pub fn later(&mut self, is_default: bool, pointer: &str, what: &str) {
-        if !is_default {
-            self.0.push(FieldError::not_yet_supported(pointer, what));
         }
     }
 

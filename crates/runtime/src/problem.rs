@@ -32,7 +32,7 @@ pub struct ProblemField {
     /// A JSON pointer (RFC 6901) into the request's body.
     pub pointer: String,
     pub detail: String,
-    /// A stable cause where clients act on it, as `not-yet-supported`.
+    /// A stable cause where clients act on it, as `ordering-lost`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<&'static str>,
 }
@@ -111,12 +111,12 @@ mod tests {
         )
         .detail("1 field")
         .field(field("/entity/path", "not a JSONPath", None))
-        .field(field("/tls", "not yet", Some("not-yet-supported")))
+        .field(field("/ordering", "lost", Some("ordering-lost")))
         .member("attempt", 1);
         let text = serde_json::to_string(&problem).unwrap();
         assert_eq!(
             text,
-            r#"{"type":"urn:hookrail:problem:invalid-fields","title":"Some fields are invalid","status":422,"detail":"1 field","code":"invalid-fields","errors":[{"pointer":"/entity/path","detail":"not a JSONPath"},{"pointer":"/tls","detail":"not yet","code":"not-yet-supported"}],"attempt":1}"#
+            r#"{"type":"urn:hookrail:problem:invalid-fields","title":"Some fields are invalid","status":422,"detail":"1 field","code":"invalid-fields","errors":[{"pointer":"/entity/path","detail":"not a JSONPath"},{"pointer":"/ordering","detail":"lost","code":"ordering-lost"}],"attempt":1}"#
         );
     }
 

@@ -287,7 +287,7 @@ pub(crate) struct FieldProblem {
     /// JSON Pointer (RFC 6901) into the request's body.
     pointer: String,
     detail: String,
-    /// Stable, where clients act on it, as `not-yet-supported`.
+    /// Stable, where clients act on it, as `ordering-lost`.
     code: Option<String>,
 }
 

@@ -72,7 +72,10 @@ impl Planner<'_> {
 
     fn plan(&self, planning: &Planning<'_>, index: &mut u32, evaluation: &mut Evaluation) {
         let made = OnceCell::new();
-        for planned in plan::plan(self.snapshot, &planning.trigger(self.replay), index) {
+        let plan = plan::plan(self.snapshot, &planning.trigger(self.replay), index);
+        let said = rule_findings::of_route_filters(&planning.arrival.event, &plan.filters);
+        evaluation.findings.extend(said);
+        for planned in plan.deliveries {
             let findings =
                 rule_findings::of_lane_key(self.snapshot, &planning.arrival.event, planning.entity, &planned);
             evaluation.findings.extend(findings);

@@ -5,6 +5,7 @@ use hookrail_domain::{
     entity::{Build, Warning},
     event::Event,
     fetcher::answer::FetchAnswer,
+    ids::RouteId,
     plan::Planned,
     snapshot::Snapshot,
     source::{OrderingMode, Source},
@@ -32,6 +33,22 @@ pub(crate) fn of_filter(source: &Source, event: &Event, verdict: &Reading) -> Op
     };
     let is_over = matches!(verdict, Reading::Failed(failure) if failure.code == FILTER_OVER_BUDGET);
     Some((key, if is_over { wrong(event, "") } else { fine(event) }))
+}
+
+/// Whether routes' filters could be asked about an event.
+pub(crate) fn of_route_filters(event: &Event, filters: &[(RouteId, bool)]) -> Vec<Said> {
+    let Some(source) = event.source else {
+        return Vec::new();
+    };
+    let said = |(route, is_over): &(RouteId, bool)| {
+        let key = WarningKey {
+            source,
+            code: FILTER_OVER_BUDGET,
+            field: route.to_string(),
+        };
+        (key, if *is_over { wrong(event, "") } else { fine(event) })
+    };
+    filters.iter().map(said).collect()
 }
 
 /// Which of the entity rules' fields did not resolve, and that the others did.

@@ -30,6 +30,8 @@ mod fetches;
 mod held;
 #[path = "evaluate/repetitions.rs"]
 mod repetitions;
+#[path = "evaluate/routes.rs"]
+mod routes;
 
 const WORKSPACE: WorkspaceId = WorkspaceId::from_u128(1);
 const SOURCE: SourceId = SourceId::from_u128(2);
@@ -383,37 +385,6 @@ fn a_get_or_delete_without_a_body_has_an_empty_object_as_its_payload() {
 }
 
 #[test]
-fn a_lane_key_that_is_too_long_is_the_hash_that_the_source_keeps() {
-    let long = "k".repeat(600);
-    let mut snapshot = snapshot(
-        r#"{"name": "s"}"#,
-        &[r#"{"name": "d", "url": "http://127.0.0.1/", "ordering": "key"}"#],
-    );
-    let (id, destination) = (RouteId::from_u128(20), DestinationId::from_u128(10));
-    let spec: RouteSpec = serde_json::from_str(&format!(
-        r#"{{"name": "r", "source": "{SOURCE}", "events": ["webhook.received"], "destination": "{destination}",
-            "ordering_key": {{"path": "$.id"}}}}"#
-    ))
-    .unwrap();
-    snapshot.apply(Entry {
-        revision: 6,
-        key: Key::Route(id),
-        definition: Some(Definition::Route(Box::new(Route {
-            id,
-            workspace: WORKSPACE,
-            spec,
-        }))),
-    });
-    let body = format!(r#"{{"id": "{long}"}}"#);
-    let evaluations = evaluated(&snapshot, &[arrival(1, &body)], Stored::default());
-    let key = hookrail_domain::ordering_key::bounded(long);
-    assert_eq!(
-        evaluations[0].deliveries[0].lane_key.as_deref(),
-        Some(key.as_str())
-    );
-}
-
-#[test]
 fn an_older_event_changes_neither_the_entity_nor_tells_of_it() {
     let snapshot = snapshot(CUSTOMERS, &[ALL]);
     let arrivals = [arrival(7, r#"{"id": 42}"#)];
@@ -459,47 +430,6 @@ fn an_older_event_changes_neither_the_entity_nor_tells_of_it() {
             (changes, 1 + changes),
             "stored {partition}.{sequence} at {at}"
         );
-    }
-}
-
-#[test]
-fn a_lane_key_that_does_not_resolve_or_is_not_the_sources_is_warned_of() {
-    let target = r#"{"name": "d", "url": "http://127.0.0.1/", "ordering": "key"}"#;
-    let mut snapshot = snapshot(CUSTOMERS, &[target]);
-    let route = |path: &str| -> RouteSpec {
-        let destination = DestinationId::from_u128(10);
-        serde_json::from_str(&format!(
-            r#"{{"name": "r", "source": "{SOURCE}", "events": ["webhook.received"], "destination": "{destination}",
-                "ordering_key": {{"path": "{path}"}}}}"#
-        ))
-        .unwrap()
-    };
-    for (revision, path, unresolved, mismatch) in [
-        (6, "$.id", false, false),
-        (7, "$.nothing", true, false),
-        (8, "$.other", false, true),
-    ] {
-        let id = RouteId::from_u128(20);
-        let definition = Definition::Route(Box::new(Route {
-            id,
-            workspace: WORKSPACE,
-            spec: route(path),
-        }));
-        snapshot.apply(Entry {
-            revision,
-            key: Key::Route(id),
-            definition: Some(definition),
-        });
-        let arrivals = [arrival(1, r#"{"id": 42, "other": 7}"#)];
-        let evaluation = &evaluated(&snapshot, &arrivals, Stored::default())[0];
-        let wrong = |code: &str| {
-            let of_code = evaluation.findings.iter().filter(|(key, _)| key.code == code);
-            of_code
-                .map(|(_, finding)| !matches!(finding, Finding::Fine { .. }))
-                .next_back()
-        };
-        assert_eq!(wrong("ordering.key_unresolved"), Some(unresolved), "{path}");
-        assert_eq!(wrong("ordering.key_mismatch"), Some(mismatch), "{path}");
     }
 }
 
