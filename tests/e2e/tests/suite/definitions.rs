@@ -57,7 +57,7 @@ pub(crate) async fn a_change_is_in_force_soon(stack: Arc<Stack>) -> anyhow::Resu
         slowest = slowest.max(since.elapsed());
     }
     // The product says a second; how long it takes on a machine that does other things too is no test.
-    println!("in force after {slowest:?} at the most");
+    eprintln!("in force after {slowest:?} at the most");
     Ok(())
 }
 

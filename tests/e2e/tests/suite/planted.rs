@@ -183,7 +183,7 @@ async fn fetcher(api: &Api, planted: &mut Planted, receiver: &Receiver) -> anyho
 /// A connection to a database that lets everybody in, with a password in its URL; one sync through it fails.
 async fn connection(api: &Api, planted: &mut Planted) -> anyhow::Result<()> {
     let Some(shop) = create_database(&unique("planted"))? else {
-        println!("SKIPPED: the URL of a connection, since HOOKRAIL_TEST_POSTGRES_URL names no server");
+        eprintln!("SKIPPED: the URL of a connection, since HOOKRAIL_TEST_POSTGRES_URL names no server");
         return Ok(());
     };
     let (scheme, rest) = shop.split_once("://").context("a URL")?;
