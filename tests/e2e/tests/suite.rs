@@ -75,7 +75,7 @@ macro_rules! scenarios {
 }
 
 /// Scenarios that run beside each other.
-const SCENARIOS_AT_ONCE: usize = 5;
+const SCENARIOS_AT_ONCE: usize = 4;
 
 const SCENARIOS: &[(&str, Scenario)] = scenarios! {
     senders: a_github_push_reaches_a_receiver_that_verifies_it,

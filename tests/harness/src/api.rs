@@ -208,7 +208,7 @@ impl Api {
     /// When they aren't.
     pub async fn raw(&self, path: &str) -> anyhow::Result<Vec<u8>> {
         let url = format!("{}/api/v1{path}", self.api);
-        let answer = self.client.get(url).bearer_auth(&self.token).send().await?;
+        let answer = exchange(self.client.get(url).bearer_auth(&self.token)).await?;
         anyhow::ensure!(answer.status() == 200, "GET {path}: {}", answer.status());
         Ok(answer.bytes().await?.to_vec())
     }
@@ -250,8 +250,23 @@ fn client() -> reqwest::Client {
     builder.build().expect("it has no setting that could be refused")
 }
 
+/// Sends a request, and a GET once more where its connection was closed under it, as a client may (RFC 9110,
+/// 9.2.2).
+async fn exchange(request: reqwest::RequestBuilder) -> anyhow::Result<reqwest::Response> {
+    let again = request.try_clone();
+    match (request.send().await, again) {
+        (Err(error), Some(again)) if error.is_request() && !error.is_timeout() => {
+            let (client, again) = again.build_split();
+            let again = again?;
+            anyhow::ensure!(again.method() == reqwest::Method::GET, error);
+            Ok(client.execute(again).await?)
+        }
+        (answer, _) => Ok(answer?),
+    }
+}
+
 async fn read(request: reqwest::RequestBuilder) -> anyhow::Result<Answer> {
-    let answer = request.send().await?;
+    let answer = exchange(request).await?;
     let headers = answer.headers().iter();
     Ok(Answer {
         status: answer.status().as_u16(),

@@ -35,7 +35,7 @@ pub(crate) async fn definitions_are_refused_by_field(stack: Arc<Stack>) -> anyho
             json!({"name": name, "ordering": {"mode": "key"}}),
             "/ordering/key",
         ),
-        ("/sources", json!({"name": name, "paused": true}), "/paused"),
+        ("/sources", json!({"name": name, "paused": "yes"}), "/paused"),
         (
             "/destinations",
             json!({"name": name, "url": "ftp://example.com/"}),
