@@ -3,7 +3,6 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
-    time::Duration,
 };
 
 use anyhow::ensure;
@@ -211,7 +210,7 @@ pub(crate) async fn a_paused_route_holds_and_goes_on_in_order_though_its_dispatc
     for id in [&to_ordered, &to_alone] {
         pause(&api, &format!("/routes/{id}"), true).await?;
     }
-    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    api.in_force().await?;
 
     send(&api, &source, 0..FIRST).await?;
     others.wait_for(usize::try_from(FIRST)?, 2 * SOON).await?;
