@@ -36,17 +36,9 @@ impl PublishedBefore {
         let (mut back_off, started) = (BackOff::usual(), Instant::now());
         let mut mark = None;
         let through = loop {
-            match look(workshop, lease, &mut mark).await {
+            match look(workshop, lease, &mut mark, started.elapsed() > JOURNAL_WAIT).await {
                 Ok(Some(through)) => break through,
                 Ok(None) if stop.is_cancelled() => return Ok(Self { through: 0 }),
-                Ok(None) if started.elapsed() > JOURNAL_WAIT => {
-                    let partition = lease.partition();
-                    tracing::warn!(
-                        partition,
-                        "the journal is behind; deliveries of the owner before may be repeated"
-                    );
-                    return Ok(Self { through: u64::MAX });
-                }
                 Ok(None) if !lease.holds() => return Err(GiveUp::LeaseOver),
                 Ok(None) => back_off.pause().await,
                 Err(error) => back_off.again(lease, &error).await?,
@@ -80,19 +72,28 @@ impl PublishedBefore {
     }
 }
 
-/// The last event of the partition, once the journal is written up to `mark`, which is set first.
+/// The last event of the partition, once the journal is written up to `mark`, which is set first, or `is_late`.
 async fn look(
     workshop: &Workshop,
     lease: &Lease,
     mark: &mut Option<JournalMark>,
+    is_late: bool,
 ) -> Result<Option<u64>, BrokerError> {
     let broker = &workshop.broker;
     let set = match *mark {
         Some(set) => set,
         None => *mark.insert(JournalMark::now(broker).await?),
     };
-    match set.is_written(broker).await? {
-        true => broker.raw_last_sequence(lease.partition()).await.map(Some),
+    let is_written = set.is_written(broker).await?;
+    let partition = lease.partition();
+    if is_late && !is_written {
+        tracing::warn!(
+            partition,
+            "the journal is behind; deliveries of the owner before may be repeated"
+        );
+    }
+    match is_written || is_late {
+        true => broker.raw_last_sequence(partition).await.map(Some),
         false => Ok(None),
     }
 }
