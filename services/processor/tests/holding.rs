@@ -6,22 +6,19 @@
 #[path = "../../../crates/store/tests/databases/mod.rs"]
 mod databases;
 mod nats;
+mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use databases::each_database;
-use hookrail_broker::{
-    Broker, DeliveryReader, OutMessage, Ownership, OwnershipChange, OwnershipSettings, codec,
-};
+use hookrail_broker::{Broker, OutMessage, codec};
 use hookrail_domain::{
     delivery::Delivery,
     destination::Destination,
     event::{Body, Event},
     ids::{DestinationId, EventId, SourceId, WorkspaceId},
     large_body,
-    ownership::{Role, WorkerId},
     snapshot::{Definition, Entry, Key},
     source::Source,
     workspace::Workspace,
@@ -35,6 +32,7 @@ use hookrail_store::{
 };
 use nats::Nats;
 use tokio::task::JoinHandle;
+use watch::{Seen, watch_deliveries};
 
 const WORKSPACE: WorkspaceId = WorkspaceId::from_u128(1);
 const PAUSED: SourceId = SourceId::from_u128(2);
@@ -187,31 +185,6 @@ async fn send(broker: &Broker, source: SourceId, number: u128, key: Option<&str>
         .publish_event(partition, &source.to_string(), message)
         .await
         .unwrap();
-}
-
-/// What is in the delivery partitions, read by an owner that settles nothing.
-type Seen = Arc<Mutex<Vec<Delivery>>>;
-
-async fn watch_deliveries(nats: &Nats, broker: &Broker) -> (Ownership, Seen) {
-    let settings = OwnershipSettings::new(WorkerId::new("watch").unwrap(), Role::Dispatcher, 2);
-    let (ownership, mut changes) = Ownership::start(&nats.settings(), settings).await.unwrap();
-    let seen = Seen::default();
-    let (broker, collected) = (broker.clone(), Arc::clone(&seen));
-    tokio::spawn(async move {
-        while let Some(change) = changes.recv().await {
-            if let OwnershipChange::Gained(lease) = change {
-                let mut reader = DeliveryReader::open(&broker, &lease).await.unwrap();
-                let collected = Arc::clone(&collected);
-                tokio::spawn(async move {
-                    while let Ok(message) = reader.next().await {
-                        let delivery = codec::decode_delivery(&message.payload).unwrap();
-                        collected.lock().unwrap().push(delivery);
-                    }
-                });
-            }
-        }
-    });
-    (ownership, seen)
 }
 
 /// A processor that takes small steps.

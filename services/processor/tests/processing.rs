@@ -4,14 +4,12 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod nats;
+mod watch;
 
-use std::{
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::time::Duration;
 
 use hookrail_broker::{
-    Broker, DeliveryReader, JournalKind, OutMessage, Ownership, OwnershipChange, OwnershipSettings, codec,
+    Broker, JournalKind, OutMessage, Ownership, OwnershipChange, OwnershipSettings, codec,
 };
 use hookrail_domain::{
     delivery::{Delivery, DeliveryStatus},
@@ -35,6 +33,7 @@ use hookrail_store::{
 };
 use nats::Nats;
 use tokio::task::JoinHandle;
+use watch::watch_deliveries;
 
 const WORKSPACE: WorkspaceId = WorkspaceId::from_u128(1);
 const SOURCE: SourceId = SourceId::from_u128(2);
@@ -157,31 +156,6 @@ async fn publish(broker: &Broker, event: Event, message: &str) -> EventId {
         .await
         .unwrap();
     id
-}
-
-/// What is in the delivery partitions, read by an owner that settles nothing.
-type Seen = Arc<Mutex<Vec<Delivery>>>;
-
-async fn watch_deliveries(nats: &Nats, broker: &Broker) -> (Ownership, Seen) {
-    let settings = OwnershipSettings::new(WorkerId::new("watch").unwrap(), Role::Dispatcher, 2);
-    let (ownership, mut changes) = Ownership::start(&nats.settings(), settings).await.unwrap();
-    let seen = Seen::default();
-    let (broker, collected) = (broker.clone(), Arc::clone(&seen));
-    tokio::spawn(async move {
-        while let Some(change) = changes.recv().await {
-            if let OwnershipChange::Gained(lease) = change {
-                let mut reader = DeliveryReader::open(&broker, &lease).await.unwrap();
-                let collected = Arc::clone(&collected);
-                tokio::spawn(async move {
-                    while let Ok(message) = reader.next().await {
-                        let delivery = codec::decode_delivery(&message.payload).unwrap();
-                        collected.lock().unwrap().push(delivery);
-                    }
-                });
-            }
-        }
-    });
-    (ownership, seen)
 }
 
 fn start(broker: &Broker, store: &Store) -> (ServiceContext, JoinHandle<anyhow::Result<()>>) {
