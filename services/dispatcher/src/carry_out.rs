@@ -150,6 +150,7 @@ impl PartitionTask<'_> {
                 settles,
                 ..
             } => self.record(attempt, place, progress, settles),
+            Action::RecordPaused { place, progress } => self.record_paused(place, progress),
             Action::Settle(settle) => self.settle(settle),
             Action::Append {
                 place,

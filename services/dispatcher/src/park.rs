@@ -26,7 +26,8 @@ const STATE_TRIES_MAX: u32 = 20;
 impl PartitionTask<'_> {
     pub(crate) fn append(&mut self, place: Place, to: ParkedSubject, progress: Progress, reason: HoldReason) {
         let (held, store) = (self.bodies.get(place), self.store.clone());
-        let recorder = (reason == HoldReason::Paused).then(|| self.recorder.clone());
+        let in_tier = matches!(to, ParkedSubject::Tier(..));
+        let recorder = (in_tier && reason == HoldReason::Paused).then(|| self.recorder.clone());
         self.beside.spawn(async move {
             let Held {
                 delivery,
@@ -58,6 +59,20 @@ impl PartitionTask<'_> {
                     Ok(Done::AppendRefused(place))
                 }
             }
+        });
+    }
+
+    /// Tells the journal that what lies at `place` waits for its route.
+    pub(crate) fn record_paused(&mut self, place: Place, progress: Progress) {
+        let (held, store, recorder) = (self.bodies.get(place), self.store.clone(), self.recorder.clone());
+        self.beside.spawn(async move {
+            match body_of(held, &store, place).await {
+                Ok(held) => until_taken(|| recorder.is_held(&held.delivery, progress)).await?,
+                // A person was quicker: it was sent, or cancelled.
+                Err(PartitionError::Gone { .. }) => {}
+                Err(error) => return Err(error),
+            }
+            Ok(Done::Recorded)
         });
     }
 

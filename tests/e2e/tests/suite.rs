@@ -218,7 +218,8 @@ fn run(arguments: &Arguments, runtime: &Runtime, stacks: Stacks) -> Conclusion {
             let (stack, handle) = (Arc::clone(&stack), runtime.handle().clone());
             trials.push(Trial::test(format!("{kind}::{name}"), move || {
                 let result = handle.block_on(scenario(stack));
-                result.map_err(|error| Failed::from(format!("{error:?}")))
+                // The causes, and no backtrace: what CI shows of a failure is its end.
+                result.map_err(|error| Failed::from(format!("{error:#}")))
             }));
         }
     }

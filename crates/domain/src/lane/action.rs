@@ -128,6 +128,14 @@ pub enum Action {
         /// The delivery ends by it: its settlement follows, at once or when its place is certain.
         settles: bool,
     },
+    /// Write into the journal that the head of a lane waits for its route, which is paused. An unordered
+    /// delivery's [`Action::Append`] tells that by its reason.
+    RecordPaused {
+        /// Where the message lies.
+        place: Place,
+        /// The attempts behind it.
+        progress: Progress,
+    },
     /// Record the end (dead: hand the delivery over with its body), and when that is durable ack the
     /// queue's message and have it confirmed, or delete the parked one; then `Settled`. With
     /// [`End::Stale`] and [`End::Moved`] there is nothing to record.

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::{
-    HoldReason, Parking, PartitionLanes, Place, TierKey,
+    Action, HoldReason, Parking, PartitionLanes, Place, TierKey,
     front::{Head, Stage, Unit},
     partition_lanes::Turn,
 };
@@ -51,7 +51,11 @@ impl PartitionLanes {
         let Some(head) = self.head_mut(unit) else { return };
         head.stage = Stage::Paused;
         let (place, route) = (head.item.place, head.item.route);
+        let progress = head.progress;
         self.tell_caller_of(unit, turn);
+        if matches!(unit, Unit::Lane(_)) {
+            turn.actions.push(Action::RecordPaused { place, progress });
+        }
         match (unit, route) {
             _ if self.parking == Parking::Off => {}
             (Unit::Lane(id), _) if matches!(place, Place::Queue(_)) => {

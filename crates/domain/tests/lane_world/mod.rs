@@ -120,6 +120,8 @@ pub(crate) struct World {
     settled_origins: HashSet<(DestinationId, LaneKey, LanePlace)>,
     /// Routes that are paused now.
     pub(crate) paused: BTreeSet<ShortId>,
+    /// Heads of lanes of which the engine that runs now told that they wait for their route.
+    told_paused: HashSet<DeliveryId>,
     /// Deliveries that a person wanted sent, whatever they wait for.
     urged: HashSet<DeliveryId>,
 }
@@ -220,6 +222,7 @@ impl World {
             caught_up: true,
             settled_origins: HashSet::new(),
             paused: BTreeSet::new(),
+            told_paused: HashSet::new(),
             urged: HashSet::new(),
         };
         world.define_all();
@@ -287,6 +290,7 @@ impl World {
                     self.written.push((lane, at));
                 }
                 Action::DeleteLaneState(lane, at) => self.stream.delete_state(lane, at),
+                Action::RecordPaused { place, .. } => self.check_told_paused(place),
                 Action::Record { .. } | Action::OverQuota { .. } => {}
                 Action::CallerInVain { place, .. } => self.check_in_vain(place),
                 Action::Answer { command, answer } => self.check_answer(command, answer),

@@ -33,6 +33,7 @@ impl World {
         self.appended.clear();
         self.sends.clear();
         self.settled_origins.clear();
+        self.told_paused.clear();
         self.taken_over_at = if clean { 0 } else { self.messages.len() };
         self.not_before = if clean { 0 } else { self.now + TAKEOVER_WAIT_MS };
         for message in &mut self.messages {

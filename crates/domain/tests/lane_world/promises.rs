@@ -55,6 +55,16 @@ impl World {
         );
     }
 
+    /// Told of a head only whose route is paused.
+    pub(super) fn check_told_paused(&mut self, place: Place) {
+        let index = self.index_at(place);
+        self.check_turn(index);
+        let arrival = self.messages[index].arrival;
+        let paused = arrival.route.is_some_and(|route| self.paused.contains(&route));
+        assert!(paused && arrival.lane.is_some(), "{arrival:?}");
+        self.told_paused.insert(arrival.delivery);
+    }
+
     /// In an ordered lane all that came before is settled, and what was settled is not sent again.
     pub(super) fn check_turn(&self, index: usize) {
         let arrival = self.messages[index].arrival;
@@ -143,7 +153,7 @@ impl World {
                 && known
                 && message.end.is_none()
                 && !message.failed
-                && !arrival.route.is_some_and(|route| self.paused.contains(&route))
+                && !self.is_told_paused(&arrival)
                 && !taken_over;
             if free && self.enabled[&arrival.destination] {
                 let sending = self.sends.iter().any(|send| self.index_at(send.place) == index);
@@ -174,6 +184,12 @@ impl World {
                 );
             }
         }
+    }
+
+    /// Its route is paused: an unordered delivery waits, and the journal was told of a lane's head that does.
+    fn is_told_paused(&self, arrival: &Arrival) -> bool {
+        let paused = arrival.route.is_some_and(|route| self.paused.contains(&route));
+        paused && (arrival.lane.is_none() || self.told_paused.contains(&arrival.delivery))
     }
 
     /// An answer is given once, and only when its effect survives a takeover.

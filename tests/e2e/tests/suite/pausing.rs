@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use anyhow::ensure;
+use anyhow::{Context as _, ensure};
 use futures::{StreamExt as _, TryStreamExt as _};
 use hookrail_harness::{Api, Receiver, Stack, eventually};
 use serde_json::{Value, json};
@@ -186,13 +186,26 @@ async fn waiting(
         let listed = api.get(&path).await.ok()?["items"].as_array()?.clone();
         wanted(&listed).then_some(listed)
     };
-    eventually(what, SOON, look).await
+    let seen = eventually(what, SOON, look).await;
+    let all = api
+        .get(&format!("/deliveries?destination={destination}&limit=200"))
+        .await?;
+    seen.with_context(|| {
+        let item = |item: &Value| format!("{} {} {}", item["id"], item["status"], item["lane_key"]);
+        let items = all["items"].as_array().into_iter().flatten().map(item);
+        format!("deliveries: {}", items.collect::<Vec<_>>().join(", "))
+    })
 }
 
 pub(crate) async fn a_paused_route_holds_and_goes_on_in_order_though_its_dispatcher_is_killed(
     stack: Arc<Stack>,
 ) -> anyhow::Result<()> {
     let mut own = stack.another(&[]).await?;
+    let ended = hold_routes(&mut own).await;
+    ended.map_err(|error| error.context(own.tails(30)))
+}
+
+async fn hold_routes(own: &mut Stack) -> anyhow::Result<()> {
     let api = own.api.clone();
     let (ordered, alone, others) = (Receiver::start()?, Receiver::start()?, Receiver::start()?);
     let source = source(
