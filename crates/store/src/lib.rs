@@ -18,6 +18,7 @@ pub mod held_events;
 pub mod import_lines;
 pub mod imports;
 pub mod internal_events;
+pub mod open_jobs;
 pub mod partition_progress;
 pub mod rejections;
 pub mod replay_items;

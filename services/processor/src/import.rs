@@ -11,21 +11,21 @@ use hookrail_runtime::clock;
 use hookrail_store::{
     import_lines,
     imports::{self, ImportRow},
+    open_jobs::JobKind,
 };
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 use crate::{
     consume_partition::Workshop,
     error::GiveUp,
     import_chunk::{Loaded, Loading, load},
     jobs::{JobError, RETRY_PAUSE},
-    shard_turns::{Turns, take_turns},
+    shard_turns::{NextTurn, Shift, Turns, take_turns},
 };
 
 /// Imports of a shard that are worked on side by side; more wait for their turn.
 const IMPORTS_AT_ONCE: u32 = 4;
-/// How often an idle shard looks for imports.
+/// How often a shard with imports looks for more.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// The pause while an import waits for something.
 const WAIT_PAUSE: Duration = Duration::from_millis(500);
@@ -38,19 +38,15 @@ const UPLOAD_IDLE_MS: i64 = 600_000;
 /// How often uploads are looked at.
 const UPLOADS_EVERY: Duration = Duration::from_secs(60);
 
-/// Works on the shard's imports until `stop`.
-pub(crate) async fn import_shard(
-    workshop: &Workshop,
-    lease: &Lease,
-    stop: &CancellationToken,
-) -> Result<(), GiveUp> {
+/// Works on the shard's imports until the shift ends.
+pub(crate) async fn import_shard(workshop: &Workshop, shift: &Shift<'_>) -> Result<(), GiveUp> {
     let mut shard = Shard {
         workshop,
-        lease,
+        lease: shift.lease,
         due: HashMap::new(),
         uploads_due: Instant::now(),
     };
-    take_turns(&mut shard, lease, stop).await
+    take_turns(&mut shard, shift).await
 }
 
 struct Shard<'a> {
@@ -62,10 +58,10 @@ struct Shard<'a> {
 }
 
 impl Turns for Shard<'_> {
-    const WHAT: &'static str = "imports";
+    const KIND: JobKind = JobKind::Imports;
 
-    /// Gives each import that is due its turn; says how long there is nothing to do.
-    async fn turn(&mut self) -> Result<Duration, JobError> {
+    /// Gives each import that is due its turn; says when there is something to do again.
+    async fn turn(&mut self) -> Result<NextTurn, JobError> {
         self.give_up_uploads().await?;
         let reader = self.workshop.store.reader();
         let open = imports::open(reader, self.lease.partition(), IMPORTS_AT_ONCE).await?;
@@ -90,7 +86,10 @@ impl Turns for Shard<'_> {
             });
         }
         self.due.retain(|id, _| seen.contains(id));
-        Ok(next.saturating_duration_since(Instant::now()))
+        if open.is_empty() {
+            return Ok(NextTurn::OnceOpen);
+        }
+        Ok(NextTurn::In(next.saturating_duration_since(Instant::now())))
     }
 }
 

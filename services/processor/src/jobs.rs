@@ -15,9 +15,11 @@ use crate::{
     consume_partition::Workshop,
     error::GiveUp,
     import::import_shard,
+    job_board::JobBoard,
     own_partitions::{Duty, own_partitions},
     publish_internal_events::publish_internal_events,
     replay::replay_shard,
+    shard_turns::Shift,
     sweep_objects::sweep_objects,
     sync::sync_shard,
     tend_entities::tend_entities,
@@ -55,21 +57,30 @@ pub(crate) async fn start(workshop: &Workshop, ctx: &ServiceContext) -> anyhow::
     let mut owning = OwnershipSettings::new(worker, Role::Jobs, JOB_SHARDS);
     owning.exclusive_worker_id = workshop.settings.processor_exclusive;
     let (ownership, changes) = Ownership::start(workshop.broker.settings(), owning).await?;
-    let of_jobs = workshop.clone();
+    let (of_jobs, store, board) = (workshop.clone(), workshop.store.clone(), JobBoard::new());
+    let of_shards = board.clone();
     let duty = Duty {
         owned: workshop.metrics.job_shards_owned.clone(),
         takeovers: workshop.metrics.job_takeovers.clone(),
-        work: Box::new(move |lease, stop| work(of_jobs.clone(), lease, stop).boxed()),
+        work: Box::new(move |lease, stop| work(of_jobs.clone(), of_shards.clone(), lease, stop).boxed()),
     };
     let (shutdown, grace) = (ctx.shutdown.clone(), ctx.grace);
-    Ok(tokio::spawn(own_partitions(
-        duty, ownership, changes, shutdown, grace,
-    )))
+    Ok(tokio::spawn(async move {
+        tokio::select! {
+            () = own_partitions(duty, ownership, changes, shutdown, grace) => {}
+            () = board.look_regularly(&store) => {}
+        }
+    }))
 }
 
 /// Works on a shard's replays, imports and syncs; the first shard has more to do beside, which may be dropped at any
 /// point.
-async fn work(workshop: Workshop, lease: Lease, stop: CancellationToken) -> Result<(), GiveUp> {
+async fn work(
+    workshop: Workshop,
+    board: JobBoard,
+    lease: Lease,
+    stop: CancellationToken,
+) -> Result<(), GiveUp> {
     let beside = async {
         if lease.partition() == FIRST_SHARD {
             tokio::join!(
@@ -85,9 +96,13 @@ async fn work(workshop: Workshop, lease: Lease, stop: CancellationToken) -> Resu
         }
     };
     let both = async {
-        let replays = replay_shard(&workshop, &lease, &stop);
-        let syncs = sync_shard(&workshop, &lease, &stop);
-        tokio::try_join!(replays, import_shard(&workshop, &lease, &stop), syncs).map(drop)
+        let shift = Shift {
+            lease: &lease,
+            board: &board,
+            stop: &stop,
+        };
+        let (replays, syncs) = (replay_shard(&workshop, &shift), sync_shard(&workshop, &shift));
+        tokio::try_join!(replays, import_shard(&workshop, &shift), syncs).map(drop)
     };
     tokio::select! {
         result = both => result,

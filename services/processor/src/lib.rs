@@ -44,6 +44,7 @@ mod watch_held;
 
 mod import;
 mod import_chunk;
+mod job_board;
 mod jobs;
 mod known_entity;
 mod publish_internal_events;

@@ -9,11 +9,11 @@ use hookrail_broker::Lease;
 use hookrail_domain::ids::ReplayId;
 use hookrail_runtime::clock;
 use hookrail_store::{
+    open_jobs::JobKind,
     replay_items,
     replays::{self, ReplayRow},
 };
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 use crate::{
     consume_partition::Workshop,
@@ -23,7 +23,7 @@ use crate::{
     replay_order::ReplayOrder,
     replay_page::{Desk, Page},
     replay_selection::{Selecting, select},
-    shard_turns::{Turns, take_turns},
+    shard_turns::{NextTurn, Shift, Turns, take_turns},
 };
 
 /// Replays of a shard that are worked on side by side; more wait for their turn.
@@ -32,7 +32,7 @@ const REPLAYS_AT_ONCE: u32 = 4;
 const PAGE_ITEMS: usize = 100;
 /// Pages a second that a slow pace is divided into.
 const PAGES_PER_SECOND: u32 = 5;
-/// How often an idle shard looks for replays, and a busy one at whether they are still wanted.
+/// How often a shard with replays looks whether they are still wanted, and for more.
 const LOOK_EVERY: Duration = Duration::from_millis(400);
 /// How often a replay is taken without getting further before it is given up: what ends the process every
 /// time must not do so for ever.
@@ -42,18 +42,14 @@ const NO_ROOM_PAUSE: Duration = Duration::from_secs(1);
 /// Items of an ended replay removed at once.
 const SWEEP_STEP: u32 = 1_000;
 
-/// Works on the shard's replays until `stop`.
-pub(crate) async fn replay_shard(
-    workshop: &Workshop,
-    lease: &Lease,
-    stop: &CancellationToken,
-) -> Result<(), GiveUp> {
+/// Works on the shard's replays until the shift ends.
+pub(crate) async fn replay_shard(workshop: &Workshop, shift: &Shift<'_>) -> Result<(), GiveUp> {
     let mut shard = Shard {
         workshop,
-        lease,
+        lease: shift.lease,
         running: BTreeMap::new(),
     };
-    take_turns(&mut shard, lease, stop).await
+    take_turns(&mut shard, shift).await
 }
 
 struct Shard<'a> {
@@ -75,10 +71,10 @@ struct Running {
 }
 
 impl Turns for Shard<'_> {
-    const WHAT: &'static str = "replays";
+    const KIND: JobKind = JobKind::Replays;
 
-    /// Gives each replay that is due its turn; says how long there is nothing to do.
-    async fn turn(&mut self) -> Result<Duration, JobError> {
+    /// Gives each replay that is due its turn; says when there is something to do again.
+    async fn turn(&mut self) -> Result<NextTurn, JobError> {
         let open = replays::open(
             self.workshop.store.reader(),
             self.lease.partition(),
@@ -104,7 +100,10 @@ impl Turns for Shard<'_> {
             });
         }
         self.running.retain(|id, _| seen.contains(id));
-        Ok(next.saturating_duration_since(Instant::now()))
+        if open.is_empty() {
+            return Ok(NextTurn::OnceOpen);
+        }
+        Ok(NextTurn::In(next.saturating_duration_since(Instant::now())))
     }
 }
 

@@ -7,15 +7,14 @@ use std::time::Duration;
 use hookrail_broker::Lease;
 use hookrail_domain::ids::RunId;
 use hookrail_runtime::clock;
-use hookrail_store::{sync_leftovers, sync_runs, sync_runs::RunRow};
+use hookrail_store::{open_jobs::JobKind, sync_leftovers, sync_runs, sync_runs::RunRow};
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 use crate::{
     consume_partition::Workshop,
     error::GiveUp,
     jobs::{JobError, RETRY_PAUSE},
-    shard_turns::{Turns, take_turns},
+    shard_turns::{NextTurn, Shift, Turns, take_turns},
     sync_run::{Running, Stepped, Workbench},
     sync_schedule,
     sync_settle::settle,
@@ -25,7 +24,7 @@ use crate::{
 const RUNS_AT_ONCE: u32 = 8;
 /// Runs of a shard whose deliveries are looked at; the oldest first.
 const PENDING_AT_ONCE: u32 = 200;
-/// How often an idle shard looks for runs, and at schedules.
+/// How often a shard with runs looks for more, and at schedules.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// The pause while a run waits for something.
 const WAIT_PAUSE: Duration = Duration::from_millis(200);
@@ -36,20 +35,16 @@ const STALLS_MAX: i64 = 10;
 /// Rows of a deleted sync removed at once.
 const SWEEP_STEP: u32 = 2_000;
 
-/// Works on the shard's syncs until `stop`.
-pub(crate) async fn sync_shard(
-    workshop: &Workshop,
-    lease: &Lease,
-    stop: &CancellationToken,
-) -> Result<(), GiveUp> {
+/// Works on the shard's syncs until the shift ends.
+pub(crate) async fn sync_shard(workshop: &Workshop, shift: &Shift<'_>) -> Result<(), GiveUp> {
     let mut shard = Shard {
         workshop,
-        lease,
+        lease: shift.lease,
         running: HashMap::new(),
         settling: HashMap::new(),
         schedules_due: Instant::now(),
     };
-    take_turns(&mut shard, lease, stop).await
+    take_turns(&mut shard, shift).await
 }
 
 struct Shard<'a> {
@@ -70,17 +65,17 @@ struct Settling {
 }
 
 impl Turns for Shard<'_> {
-    const WHAT: &'static str = "syncs";
+    const KIND: JobKind = JobKind::Syncs;
 
-    /// Gives all that is due its turn; says how long there is nothing to do.
-    async fn turn(&mut self) -> Result<Duration, JobError> {
+    /// Gives all that is due its turn; says when there is something to do again.
+    async fn turn(&mut self) -> Result<NextTurn, JobError> {
         let mut next = Instant::now() + LOOK_EVERY;
         if self.schedules_due <= Instant::now() {
             sync_schedule::fire(self.workshop, self.lease.partition()).await?;
             self.sweep().await?;
             self.schedules_due = Instant::now() + LOOK_EVERY;
         }
-        next = next.min(self.settle_all().await?);
+        let settling = self.settle_all().await?;
         let reader = self.workshop.store.reader();
         let open = sync_runs::open(reader, self.lease.partition(), RUNS_AT_ONCE).await?;
         for row in &open {
@@ -101,7 +96,11 @@ impl Turns for Shard<'_> {
         }
         self.running
             .retain(|run, _| open.iter().any(|row| row.id == run.to_string()));
-        Ok(next.saturating_duration_since(Instant::now()))
+        if open.is_empty() && settling.is_none() {
+            return Ok(NextTurn::OnceOpen);
+        }
+        let next = settling.map_or(next, |due| next.min(due));
+        Ok(NextTurn::In(next.saturating_duration_since(Instant::now())))
     }
 }
 
@@ -177,16 +176,17 @@ impl Shard<'_> {
         Ok(true)
     }
 
-    /// Looks what became of records; gives when there is more to look at.
-    async fn settle_all(&mut self) -> Result<Instant, JobError> {
-        let mut next = Instant::now() + LOOK_EVERY;
+    /// Looks what became of records; gives when there is more to look at, where there is more.
+    async fn settle_all(&mut self) -> Result<Option<Instant>, JobError> {
+        let mut next = None;
         let reader = self.workshop.store.reader();
         let pending = sync_runs::pending(reader, self.lease.partition(), PENDING_AT_ONCE).await?;
         self.settling
             .retain(|run, _| pending.iter().any(|row| row.id == run.to_string()));
         for row in &pending {
             if let Ok(run) = row.id.parse() {
-                next = next.min(self.settle(run, row).await?);
+                let due = self.settle(run, row).await?;
+                next = Some(next.map_or(due, |next: Instant| next.min(due)));
             }
         }
         Ok(next)
