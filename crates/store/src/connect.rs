@@ -142,6 +142,8 @@ fn sqlite(url: &str, connections: u32, query_only: bool) -> ConnectOptions {
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .idle_timeout(None)
         .max_lifetime(None)
+        // There is no network that a connection could have been lost by.
+        .test_before_acquire(false)
         .sqlx_logging(false)
         .map_sqlx_sqlite_opts(move |options| {
             let options = options

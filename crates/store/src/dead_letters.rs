@@ -95,11 +95,7 @@ pub async fn load<C: ConnectionTrait>(
         "SELECT {COLUMNS} FROM dead_letters WHERE delivery IN ({})",
         rows::places(1, ids.len())
     );
-    let found = statement::all(connection, &sql, ids.iter().map(rows::id).collect()).await?;
-    found
-        .iter()
-        .map(|row| Ok(DeadLetterRow::from_query_result(row, "")?))
-        .collect()
+    statement::rows(connection, &sql, ids.iter().map(rows::id).collect()).await
 }
 
 /// The sizes of the bodies of these dead letters, bytes.

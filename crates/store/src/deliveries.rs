@@ -147,9 +147,7 @@ pub async fn load<C: ConnectionTrait>(
             rows::places(1, some.len())
         );
         let values = some.iter().map(rows::id).collect();
-        for row in statement::all(connection, &sql, values).await? {
-            found.push(DeliveryRow::from_query_result(&row, "")?);
-        }
+        found.extend(statement::rows::<DeliveryRow, _>(connection, &sql, values).await?);
     }
     Ok(found)
 }

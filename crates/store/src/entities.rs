@@ -265,8 +265,7 @@ pub async fn load<C: ConnectionTrait>(
     });
     for (tuples, values) in rows::lookups(values.collect()) {
         let sql = format!("SELECT {COLUMNS} {}", rows::joined("entities", &KEY, &tuples));
-        for row in statement::all(connection, &sql, values).await? {
-            let row = EntityRow::from_query_result(&row, "")?;
+        for row in statement::rows::<EntityRow, _>(connection, &sql, values).await? {
             found.insert(key_of(&row)?, row);
         }
     }

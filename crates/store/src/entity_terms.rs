@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use hookrail_domain::{Millis, entity::terms, ids::WorkspaceId, json::Json};
-use sea_orm::{ConnectionTrait, DbBackend, FromQueryResult, Value};
+use sea_orm::{ConnectionTrait, DbBackend, Value};
 
 use crate::{
     StoreError,
@@ -93,12 +93,11 @@ pub(crate) async fn change<C: ConnectionTrait>(
 /// When the database cannot be used now.
 pub async fn give_to_old<C: ConnectionTrait>(connection: &C, most: u32) -> Result<u64, StoreError> {
     let sql = format!("SELECT {COLUMNS} FROM entities WHERE terms_rules IS NULL LIMIT $1");
-    let found = statement::all(connection, &sql, vec![i64::from(most).into()]).await?;
+    let found: Vec<EntityRow> = statement::rows(connection, &sql, vec![i64::from(most).into()]).await?;
     let mut keys = Vec::with_capacity(found.len());
     let mut added = Vec::new();
-    for row in &found {
-        let entity = EntityRow::from_query_result(row, "")?;
-        let key = key_of(&entity)?;
+    for entity in &found {
+        let key = key_of(entity)?;
         let entries = entries_before(&key, &entity.before());
         added.extend(entries.iter().map(|entry| self::row(&key, entry)));
         keys.push(vec![

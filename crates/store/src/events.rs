@@ -108,9 +108,7 @@ pub async fn load<C: ConnectionTrait>(connection: &C, ids: &[EventId]) -> Result
     let ids = ids.iter().map(|id| vec![rows::id(id)]).collect();
     for (tuples, values) in rows::lookups(ids) {
         let sql = format!("SELECT {COLUMNS} FROM events WHERE id IN (VALUES {tuples})");
-        for row in statement::all(connection, &sql, values).await? {
-            found.push(EventRow::from_query_result(&row, "")?);
-        }
+        found.extend(statement::rows::<EventRow, _>(connection, &sql, values).await?);
     }
     Ok(found)
 }

@@ -195,9 +195,7 @@ pub async fn first<C: ConnectionTrait>(
         let sql = "SELECT source, sequence, event, stored_at, message FROM held_events \
                    WHERE partition = $1 AND source = $2 AND sequence <= $3";
         let values = vec![rows::number(partition), rows::id(source), rows::number(sequence)];
-        for row in statement::all(connection, sql, values).await? {
-            found.push(HeldRow::from_query_result(&row, "")?);
-        }
+        found.extend(statement::rows::<HeldRow, _>(connection, sql, values).await?);
     }
     found.sort_by_key(|row| row.sequence);
     Ok(found)
@@ -216,8 +214,7 @@ pub async fn find<C: ConnectionTrait>(
     let sql = "SELECT source, sequence, event, stored_at, message FROM held_events \
                WHERE partition = $1 AND source = $2 AND sequence = $3";
     let values = vec![rows::number(partition), rows::id(source), rows::number(sequence)];
-    let row = statement::first(connection, sql, values).await?;
-    Ok(row.map(|row| HeldRow::from_query_result(&row, "")).transpose()?)
+    statement::row(connection, sql, values).await
 }
 
 /// Holds the first events of a source in a partition no more, up to and including a sequence; gives how many

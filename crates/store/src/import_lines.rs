@@ -65,9 +65,7 @@ pub async fn first<C: ConnectionTrait>(
 ) -> Result<Option<ChunkRow>, StoreError> {
     let sql =
         "SELECT first_line, lines, body FROM import_chunks WHERE import = $1 ORDER BY first_line LIMIT 1";
-    let row = statement::first(connection, sql, vec![rows::id(import)]).await?;
-    row.map(|row| Ok(ChunkRow::from_query_result(&row, "")?))
-        .transpose()
+    statement::row(connection, sql, vec![rows::id(import)]).await
 }
 
 /// Removes a chunk that was loaded.
@@ -144,11 +142,7 @@ pub async fn failures<C: ConnectionTrait>(
     import: ImportId,
 ) -> Result<Vec<FailureRow>, StoreError> {
     let sql = "SELECT line, reason, detail FROM import_failures WHERE import = $1 ORDER BY line";
-    let found = statement::all(connection, sql, vec![rows::id(import)]).await?;
-    found
-        .iter()
-        .map(|row| Ok(FailureRow::from_query_result(row, "")?))
-        .collect()
+    statement::rows(connection, sql, vec![rows::id(import)]).await
 }
 
 /// Forgets the failed lines of an import that was never asked for to its end.

@@ -228,7 +228,7 @@ pub async fn list<C: ConnectionTrait>(
         "SELECT {COLUMNS} FROM imports WHERE workspace = $1 AND id {comparison} $2 ORDER BY id {direction} LIMIT $3"
     );
     let values = vec![rows::text(workspace), page.bound().into(), page.limit().into()];
-    read(connection, &sql, values).await
+    statement::rows(connection, &sql, values).await
 }
 
 /// An import of a workspace.
@@ -241,7 +241,7 @@ pub async fn find<C: ConnectionTrait>(
     id: ImportId,
 ) -> Result<Option<ImportRow>, StoreError> {
     let sql = format!("SELECT {COLUMNS} FROM imports WHERE id = $1 AND workspace = $2");
-    let found = read(connection, &sql, vec![rows::id(id), rows::text(workspace)]).await?;
+    let found = statement::rows(connection, &sql, vec![rows::id(id), rows::text(workspace)]).await?;
     Ok(found.into_iter().next())
 }
 
@@ -275,7 +275,7 @@ pub async fn open<C: ConnectionTrait>(
          ORDER BY id LIMIT $2"
     );
     let values = vec![rows::number(shard), i64::from(most).into()];
-    read(connection, &sql, values).await
+    statement::rows(connection, &sql, values).await
 }
 
 /// Takes an import for the owner with `epoch`. `false`: a newer one has it, or it has ended.
@@ -379,16 +379,4 @@ pub async fn swept<C: ConnectionTrait>(connection: &C, id: ImportId) -> Result<(
         "UPDATE imports SET swept = 1 WHERE id = $1 AND status NOT IN ('uploading', 'queued', 'running')";
     statement::change(connection, sql, vec![rows::id(id)]).await?;
     Ok(())
-}
-
-async fn read<C: ConnectionTrait>(
-    connection: &C,
-    sql: &str,
-    values: Vec<Value>,
-) -> Result<Vec<ImportRow>, StoreError> {
-    let found = statement::all(connection, sql, values).await?;
-    found
-        .iter()
-        .map(|row| Ok(ImportRow::from_query_result(row, "")?))
-        .collect()
 }

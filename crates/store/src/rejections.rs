@@ -70,10 +70,7 @@ pub async fn of_source<C: ConnectionTrait>(
     let sql = format!(
         "SELECT {COLUMNS} FROM rejections WHERE source = $1 ORDER BY at DESC, journal_sequence DESC LIMIT {KEPT}"
     );
-    let rows = statement::all(connection, &sql, vec![rows::id(source)]).await?;
-    rows.iter()
-        .map(|row| Ok(RejectionRow::from_query_result(row, "")?))
-        .collect()
+    statement::rows(connection, &sql, vec![rows::id(source)]).await
 }
 
 async fn trim<C: ConnectionTrait>(connection: &C, source: SourceId) -> Result<u64, StoreError> {

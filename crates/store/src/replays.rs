@@ -2,7 +2,7 @@
 //! fences off older owners, as in `partition_progress`.
 
 use hookrail_domain::{Millis, ids::ReplayId};
-use sea_orm::{ConnectionTrait, FromQueryResult, Value};
+use sea_orm::{ConnectionTrait, FromQueryResult};
 
 use crate::{IdPage, StoreError, rows, statement};
 
@@ -151,7 +151,7 @@ pub async fn list<C: ConnectionTrait>(
         "SELECT {COLUMNS} FROM replays WHERE workspace = $1 AND id {comparison} $2 ORDER BY id {direction} LIMIT $3"
     );
     let values = vec![rows::text(workspace), page.bound().into(), page.limit().into()];
-    read(connection, &sql, values).await
+    statement::rows(connection, &sql, values).await
 }
 
 /// A replay of a workspace.
@@ -164,7 +164,7 @@ pub async fn find<C: ConnectionTrait>(
     id: ReplayId,
 ) -> Result<Option<ReplayRow>, StoreError> {
     let sql = format!("SELECT {COLUMNS} FROM replays WHERE id = $1 AND workspace = $2");
-    let found = read(connection, &sql, vec![rows::id(id), rows::text(workspace)]).await?;
+    let found = statement::rows(connection, &sql, vec![rows::id(id), rows::text(workspace)]).await?;
     Ok(found.into_iter().next())
 }
 
@@ -194,7 +194,7 @@ pub async fn open<C: ConnectionTrait>(
     most: u32,
 ) -> Result<Vec<ReplayRow>, StoreError> {
     let sql = format!("SELECT {COLUMNS} FROM replays WHERE shard = $1 AND swept = 0 ORDER BY id LIMIT $2");
-    read(
+    statement::rows(
         connection,
         &sql,
         vec![rows::number(shard), i64::from(most).into()],
@@ -331,16 +331,4 @@ pub async fn swept<C: ConnectionTrait>(connection: &C, id: ReplayId) -> Result<(
     let sql = "UPDATE replays SET swept = 1 WHERE id = $1 AND status NOT IN ('queued', 'running')";
     statement::change(connection, sql, vec![rows::id(id)]).await?;
     Ok(())
-}
-
-async fn read<C: ConnectionTrait>(
-    connection: &C,
-    sql: &str,
-    values: Vec<Value>,
-) -> Result<Vec<ReplayRow>, StoreError> {
-    let found = statement::all(connection, sql, values).await?;
-    found
-        .iter()
-        .map(|row| Ok(ReplayRow::from_query_result(row, "")?))
-        .collect()
 }

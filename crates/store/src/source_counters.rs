@@ -91,9 +91,6 @@ pub async fn raise<C: ConnectionTrait>(
 pub async fn of_source<C: ConnectionTrait>(connection: &C, source: SourceId) -> Result<Counts, StoreError> {
     let sql =
         "SELECT processed, filtered, failed, duplicate, last_event_at FROM source_counters WHERE source = $1";
-    let row = statement::first(connection, sql, vec![rows::id(source)]).await?;
-    Ok(row
-        .map(|row| Counts::from_query_result(&row, ""))
-        .transpose()?
-        .unwrap_or_default())
+    let counts = statement::row(connection, sql, vec![rows::id(source)]).await?;
+    Ok(counts.unwrap_or_default())
 }

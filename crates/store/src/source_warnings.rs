@@ -125,8 +125,5 @@ pub async fn of_source<C: ConnectionTrait>(
 ) -> Result<Vec<WarningRow>, StoreError> {
     let sql =
         "SELECT code, field, path, event, at FROM source_warnings WHERE source = $1 ORDER BY code, field";
-    let rows = statement::all(connection, sql, vec![rows::id(source)]).await?;
-    rows.iter()
-        .map(|row| Ok(WarningRow::from_query_result(row, "")?))
-        .collect()
+    statement::rows(connection, sql, vec![rows::id(source)]).await
 }

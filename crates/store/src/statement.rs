@@ -4,7 +4,9 @@
 
 use std::borrow::Cow;
 
-use sea_orm::{ConnectionTrait, DbBackend, ExecResult, QueryResult, Statement, TryGetable, Value};
+use sea_orm::{
+    ConnectionTrait, DbBackend, ExecResult, FromQueryResult, QueryResult, Statement, TryGetable, Value,
+};
 
 use crate::StoreError;
 
@@ -38,6 +40,29 @@ pub(crate) async fn first<C: ConnectionTrait>(
     Ok(connection
         .query_one_raw(prepared(connection, sql, values))
         .await?)
+}
+
+/// All rows of a query, read.
+pub(crate) async fn rows<R: FromQueryResult, C: ConnectionTrait>(
+    connection: &C,
+    sql: &str,
+    values: Vec<Value>,
+) -> Result<Vec<R>, StoreError> {
+    let found = all(connection, sql, values).await?;
+    found
+        .iter()
+        .map(|row| Ok(R::from_query_result(row, "")?))
+        .collect()
+}
+
+/// The first row of a query, read.
+pub(crate) async fn row<R: FromQueryResult, C: ConnectionTrait>(
+    connection: &C,
+    sql: &str,
+    values: Vec<Value>,
+) -> Result<Option<R>, StoreError> {
+    let found = first(connection, sql, values).await?;
+    Ok(found.map(|row| R::from_query_result(&row, "")).transpose()?)
 }
 
 /// A column of a row.

@@ -169,7 +169,7 @@ pub async fn list<C: ConnectionTrait>(
         "SELECT {COLUMNS} FROM sync_runs WHERE sync = $1 AND id {comparison} $2 ORDER BY id {direction} LIMIT $3"
     );
     let values = vec![rows::text(sync), page.bound().into(), page.limit().into()];
-    read(connection, &sql, values).await
+    statement::rows(connection, &sql, values).await
 }
 
 /// A run of a workspace.
@@ -182,7 +182,7 @@ pub async fn find<C: ConnectionTrait>(
     id: RunId,
 ) -> Result<Option<RunRow>, StoreError> {
     let sql = format!("SELECT {COLUMNS} FROM sync_runs WHERE id = $1 AND workspace = $2");
-    let found = read(connection, &sql, vec![rows::id(id), rows::text(workspace)]).await?;
+    let found = statement::rows(connection, &sql, vec![rows::id(id), rows::text(workspace)]).await?;
     Ok(found.into_iter().next())
 }
 
@@ -214,7 +214,7 @@ pub async fn open<C: ConnectionTrait>(
     let sql = format!(
         "SELECT {COLUMNS} FROM sync_runs WHERE shard = $1 AND status IN ('queued', 'running') ORDER BY id LIMIT $2"
     );
-    read(
+    statement::rows(
         connection,
         &sql,
         vec![rows::number(shard), i64::from(most).into()],
@@ -233,7 +233,7 @@ pub async fn pending<C: ConnectionTrait>(
 ) -> Result<Vec<RunRow>, StoreError> {
     let sql =
         format!("SELECT {COLUMNS} FROM sync_runs WHERE shard = $1 AND pending > 0 ORDER BY id LIMIT $2");
-    read(
+    statement::rows(
         connection,
         &sql,
         vec![rows::number(shard), i64::from(most).into()],
@@ -452,16 +452,4 @@ pub async fn forget_old<C: ConnectionTrait>(
     let values = vec![rows::id(sync), rows::id(sync), i64::from(kept).into()];
     statement::change(connection, sql, values).await?;
     Ok(())
-}
-
-async fn read<C: ConnectionTrait>(
-    connection: &C,
-    sql: &str,
-    values: Vec<Value>,
-) -> Result<Vec<RunRow>, StoreError> {
-    let found = statement::all(connection, sql, values).await?;
-    found
-        .iter()
-        .map(|row| Ok(RunRow::from_query_result(row, "")?))
-        .collect()
 }

@@ -64,10 +64,7 @@ pub async fn remove<C: ConnectionTrait>(connection: &C, sync: &str) -> Result<()
 /// When the database cannot be used now.
 pub async fn find<C: ConnectionTrait>(connection: &C, sync: &str) -> Result<Option<ScheduleRow>, StoreError> {
     let sql = format!("SELECT {COLUMNS} FROM sync_schedules WHERE sync = $1");
-    let row = statement::first(connection, &sql, vec![rows::text(sync)]).await?;
-    Ok(row
-        .map(|row| ScheduleRow::from_query_result(&row, ""))
-        .transpose()?)
+    statement::row(connection, &sql, vec![rows::text(sync)]).await
 }
 
 /// The schedules of a job shard whose time has come, at most `most`.
@@ -84,11 +81,7 @@ pub async fn due<C: ConnectionTrait>(
         "SELECT {COLUMNS} FROM sync_schedules WHERE shard = $1 AND next_at <= $2 ORDER BY next_at LIMIT $3"
     );
     let values = vec![rows::number(shard), now.into(), i64::from(most).into()];
-    let found = statement::all(connection, &sql, values).await?;
-    found
-        .iter()
-        .map(|row| Ok(ScheduleRow::from_query_result(row, "")?))
-        .collect()
+    statement::rows(connection, &sql, values).await
 }
 
 /// Moves a schedule on to `next_at`. `false`: somebody else did, or it was changed.

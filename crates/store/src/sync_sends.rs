@@ -94,11 +94,7 @@ pub async fn unpublished<C: ConnectionTrait>(
 ) -> Result<Vec<SendRow>, StoreError> {
     let sql =
         format!("SELECT {COLUMNS} FROM sync_sends WHERE run = $1 AND published = 0 ORDER BY number LIMIT $2");
-    let found = statement::all(connection, &sql, vec![rows::id(run), i64::from(most).into()]).await?;
-    found
-        .iter()
-        .map(|row| Ok(SendRow::from_query_result(row, "")?))
-        .collect()
+    statement::rows(connection, &sql, vec![rows::id(run), i64::from(most).into()]).await
 }
 
 /// Notes that records are published, in the transaction that stores their deliveries.
@@ -164,11 +160,7 @@ pub async fn ended<C: ConnectionTrait>(
     let sql = "SELECT s.delivery, s.row_key, s.operation, d.status FROM sync_sends AS s \
                JOIN deliveries AS d ON d.id = s.delivery \
                WHERE s.run = $1 AND s.published = 1 AND d.status IN ('delivered', 'dead', 'cancelled') LIMIT $2";
-    let found = statement::all(connection, sql, vec![rows::id(run), i64::from(most).into()]).await?;
-    found
-        .iter()
-        .map(|row| Ok(EndedRow::from_query_result(row, "")?))
-        .collect()
+    statement::rows(connection, sql, vec![rows::id(run), i64::from(most).into()]).await
 }
 
 /// Takes records off what is on its way; gives those that were there, so that each ends once.

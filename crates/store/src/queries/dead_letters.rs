@@ -6,7 +6,7 @@ use hookrail_domain::{
     ids::DestinationId,
     partition,
 };
-use sea_orm::{ConnectionTrait, FromQueryResult};
+use sea_orm::ConnectionTrait;
 
 use crate::dead_letters::{COLUMNS, DeadLetterRow};
 use crate::deliveries::{DeliveryRow, lane_text};
@@ -21,10 +21,7 @@ pub async fn once_more<C: ConnectionTrait>(
     row: &DeliveryRow,
 ) -> Result<Option<Delivery>, StoreError> {
     let sql = format!("SELECT {COLUMNS} FROM dead_letters WHERE delivery = $1");
-    let found = statement::first(connection, &sql, vec![rows::text(&row.id)]).await?;
-    let letter = found
-        .map(|found| DeadLetterRow::from_query_result(&found, ""))
-        .transpose()?;
+    let letter: Option<DeadLetterRow> = statement::row(connection, &sql, vec![rows::text(&row.id)]).await?;
     letter.map(|letter| joined(row, letter)).transpose()
 }
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use hookrail_domain::ids::{DeliveryId, EventId};
-use sea_orm::{ConnectionTrait, FromQueryResult};
+use sea_orm::ConnectionTrait;
 
 use super::Span;
 use super::conditions::Conditions;
@@ -53,7 +53,7 @@ pub async fn list<C: ConnectionTrait>(
     conditions.equal("lane", filter.lane.as_deref());
     conditions.within(filter.span.ids::<DeliveryId>());
     let (sql, values) = conditions.page(COLUMNS, "deliveries", page);
-    read(statement::all(connection, &sql, values).await?)
+    statement::rows(connection, &sql, values).await
 }
 
 /// One delivery of a workspace.
@@ -66,10 +66,7 @@ pub async fn find<C: ConnectionTrait>(
     id: DeliveryId,
 ) -> Result<Option<DeliveryRow>, StoreError> {
     let sql = format!("SELECT {COLUMNS} FROM deliveries WHERE id = $1 AND workspace = $2");
-    let row = statement::first(connection, &sql, vec![rows::id(id), rows::text(workspace)]).await?;
-    Ok(row
-        .map(|row| DeliveryRow::from_query_result(&row, ""))
-        .transpose()?)
+    statement::row(connection, &sql, vec![rows::id(id), rows::text(workspace)]).await
 }
 
 /// The deliveries of an event, in the order planned, at most [`MAX_OF_EVENT`].
@@ -83,7 +80,7 @@ pub async fn of_event<C: ConnectionTrait>(
     let sql = format!(
         "SELECT {COLUMNS} FROM deliveries WHERE event = $1 ORDER BY origin_index, id LIMIT {MAX_OF_EVENT}"
     );
-    read(statement::all(connection, &sql, vec![rows::id(event)]).await?)
+    statement::rows(connection, &sql, vec![rows::id(event)]).await
 }
 
 /// The attempts made for a delivery, the first one first, at most the newest [`MAX_ATTEMPTS`].
@@ -99,11 +96,9 @@ pub async fn attempts_of<C: ConnectionTrait>(
          ORDER BY started_at DESC, epoch DESC, number DESC LIMIT {MAX_ATTEMPTS}",
         attempts::COLUMNS
     );
-    let mut rows = statement::all(connection, &sql, vec![rows::id(delivery)]).await?;
-    rows.reverse();
-    rows.iter()
-        .map(|row| Ok(AttemptRow::from_query_result(row, "")?))
-        .collect()
+    let mut attempts: Vec<AttemptRow> = statement::rows(connection, &sql, vec![rows::id(delivery)]).await?;
+    attempts.reverse();
+    Ok(attempts)
 }
 
 /// The ordering keys of deliveries, by the delivery's id.
@@ -126,11 +121,5 @@ pub async fn keys_of<C: ConnectionTrait>(
     let rows = statement::all(connection, &sql, values).await?;
     rows.iter()
         .map(|row| Ok((statement::column(row, "id")?, statement::column(row, "lane_key")?)))
-        .collect()
-}
-
-fn read(rows: Vec<sea_orm::QueryResult>) -> Result<Vec<DeliveryRow>, StoreError> {
-    rows.iter()
-        .map(|row| Ok(DeliveryRow::from_query_result(row, "")?))
         .collect()
 }

@@ -2,7 +2,7 @@
 //! pages follow each other whatever happens to the entities meanwhile.
 
 use hookrail_domain::Millis;
-use sea_orm::{ConnectionTrait, FromQueryResult, Value};
+use sea_orm::{ConnectionTrait, Value};
 
 use super::conditions::Conditions;
 use super::entity_search;
@@ -131,12 +131,8 @@ pub async fn list<C: ConnectionTrait>(
         conditions.text(),
         order.join(", ")
     );
-    let found = statement::all(connection, &sql, conditions.into_values()).await?;
-    let found = found.iter().map(|row| Ok(EntityRow::from_query_result(row, "")?));
-    Ok(EntityList::of(
-        found.collect::<Result<_, StoreError>>()?,
-        page.limit,
-    ))
+    let found = statement::rows(connection, &sql, conditions.into_values()).await?;
+    Ok(EntityList::of(found, page.limit))
 }
 
 /// One entity of a workspace, unless it was deleted.
@@ -166,10 +162,7 @@ pub async fn find_or_tombstone<C: ConnectionTrait>(
     let sql = format!(
         "SELECT {COLUMNS} FROM entities WHERE workspace = $1 AND entity_type = $2 AND unique_id = $3"
     );
-    let row = statement::first(connection, &sql, key(workspace, entity_type, unique_id)).await?;
-    Ok(row
-        .map(|row| EntityRow::from_query_result(&row, ""))
-        .transpose()?)
+    statement::row(connection, &sql, key(workspace, entity_type, unique_id)).await
 }
 
 pub(super) fn key(workspace: &str, entity_type: &str, unique_id: &str) -> Vec<Value> {

@@ -38,9 +38,5 @@ pub async fn page<C: ConnectionTrait>(
         after.unwrap_or_default().into(),
         i64::from(most).into(),
     ];
-    let found = statement::all(connection, sql, values).await?;
-    found
-        .iter()
-        .map(|row| Ok(SyncedEntity::from_query_result(row, "")?))
-        .collect()
+    statement::rows(connection, sql, values).await
 }

@@ -1,6 +1,6 @@
 //! The versions of one entity, the newest first.
 
-use sea_orm::{ConnectionTrait, FromQueryResult};
+use sea_orm::ConnectionTrait;
 
 use super::conditions::Conditions;
 use super::entities::key;
@@ -51,9 +51,5 @@ pub async fn list<C: ConnectionTrait>(
          version_partition {direction}, version_sequence {direction} LIMIT {limit}",
         conditions.text()
     );
-    let found = statement::all(connection, &sql, conditions.into_values()).await?;
-    found
-        .iter()
-        .map(|row| Ok(VersionRow::from_query_result(row, "")?))
-        .collect()
+    statement::rows(connection, &sql, conditions.into_values()).await
 }

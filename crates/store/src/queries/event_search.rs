@@ -10,7 +10,7 @@ use std::collections::{BTreeSet, HashMap};
 use hookrail_domain::entity::terms;
 use hookrail_domain::event_type::WEBHOOK_RECEIVED;
 use hookrail_domain::ids::{EventId, WorkspaceId};
-use sea_orm::{ConnectionTrait, FromQueryResult, Value};
+use sea_orm::{ConnectionTrait, Value};
 
 use super::conditions::Conditions;
 use super::entities::{self as entity_lists, EntityFilter, EntityPage, LOOKED_AT};
@@ -324,9 +324,5 @@ async fn event_rows<C: ConnectionTrait>(
     sql: &str,
     values: Vec<Value>,
 ) -> Result<Vec<EventRow>, StoreError> {
-    let found = statement::all(connection, sql, values).await?;
-    found
-        .iter()
-        .map(|row| Ok(EventRow::from_query_result(row, "")?))
-        .collect()
+    statement::rows(connection, sql, values).await
 }

@@ -53,10 +53,7 @@ pub async fn list<C: ConnectionTrait>(
         Some((entity_type, unique_id)) => of_entity(filter, (entity_type, unique_id), page),
         None => conditions_of(filter).page(COLUMNS, "events", page),
     };
-    let rows = statement::all(connection, &sql, values).await?;
-    rows.iter()
-        .map(|row| Ok(EventRow::from_query_result(row, "")?))
-        .collect()
+    statement::rows(connection, &sql, values).await
 }
 
 /// What a filter says of the events themselves.
@@ -104,8 +101,7 @@ pub async fn find<C: ConnectionTrait>(
     id: EventId,
 ) -> Result<Option<EventRow>, StoreError> {
     let sql = format!("SELECT {COLUMNS} FROM events WHERE id = $1 AND workspace = $2");
-    let row = statement::first(connection, &sql, vec![rows::id(id), rows::text(workspace)]).await?;
-    Ok(row.map(|row| EventRow::from_query_result(&row, "")).transpose()?)
+    statement::row(connection, &sql, vec![rows::id(id), rows::text(workspace)]).await
 }
 
 /// The newest event that a source took, whatever became of it. What its fetcher was answered is none, and
@@ -121,7 +117,7 @@ pub async fn newest_of_source<C: ConnectionTrait>(
         "SELECT {COLUMNS} FROM events WHERE source = $1 AND event_type NOT IN ($2, $3) \
          ORDER BY id DESC LIMIT 1"
     );
-    let row = statement::first(
+    statement::row(
         connection,
         &sql,
         vec![
@@ -130,8 +126,7 @@ pub async fn newest_of_source<C: ConnectionTrait>(
             rows::text(ENTITY_DELETED),
         ],
     )
-    .await?;
-    Ok(row.map(|row| EventRow::from_query_result(&row, "")).transpose()?)
+    .await
 }
 
 /// The entities that an event is about, at most [`MAX_ENTITIES`].
@@ -146,8 +141,5 @@ pub async fn entities_of<C: ConnectionTrait>(
         "SELECT entity_type, unique_id, change FROM event_entities WHERE event = $1 \
          ORDER BY entity_type, unique_id LIMIT {MAX_ENTITIES}"
     );
-    let rows = statement::all(connection, &sql, vec![rows::id(event)]).await?;
-    rows.iter()
-        .map(|row| Ok(AboutRow::from_query_result(row, "")?))
-        .collect()
+    statement::rows(connection, &sql, vec![rows::id(event)]).await
 }

@@ -3,7 +3,7 @@
 use hookrail_domain::event::Origin;
 use hookrail_domain::ids::{DeliveryId, EventId};
 use hookrail_domain::replay::{ReplayOf, ReplayRequest};
-use sea_orm::{ConnectionTrait, FromQueryResult, QueryResult};
+use sea_orm::{ConnectionTrait, QueryResult, Value};
 
 use super::Span;
 use super::conditions::Conditions;
@@ -133,24 +133,19 @@ impl Selection {
             Self::Deliveries(_) => DELIVERY_ITEM,
             Self::Events(_) => EVENT_ITEM,
         };
-        let found = self.rows(connection, columns, after, most).await?;
+        let (sql, values) = self.page(columns, after, most);
+        let found = statement::all(connection, &sql, values).await?;
         found.iter().map(item).collect()
     }
 
-    async fn rows<C: ConnectionTrait>(
-        &self,
-        connection: &C,
-        columns: &str,
-        after: Option<String>,
-        most: u32,
-    ) -> Result<Vec<QueryResult>, StoreError> {
+    /// The query for a page of it, and its values.
+    fn page(&self, columns: &str, after: Option<String>, most: u32) -> (String, Vec<Value>) {
         let page = IdPage {
             limit: u64::from(most),
             after,
             newest_first: false,
         };
-        let (sql, values) = self.conditions().page(columns, self.table(), &page);
-        statement::all(connection, &sql, values).await
+        self.conditions().page(columns, self.table(), &page)
     }
 }
 
@@ -164,12 +159,8 @@ pub async fn sample_deliveries<C: ConnectionTrait>(
     most: u32,
 ) -> Result<Vec<DeliveryRow>, StoreError> {
     let selection = Selection::Deliveries(selection.clone());
-    let rows = selection
-        .rows(connection, crate::deliveries::COLUMNS, None, most)
-        .await?;
-    rows.iter()
-        .map(|row| Ok(DeliveryRow::from_query_result(row, "")?))
-        .collect()
+    let (sql, values) = selection.page(crate::deliveries::COLUMNS, None, most);
+    statement::rows(connection, &sql, values).await
 }
 
 /// The first of the events selected, at most `most`.
@@ -182,12 +173,8 @@ pub async fn sample_events<C: ConnectionTrait>(
     most: u32,
 ) -> Result<Vec<EventRow>, StoreError> {
     let selection = Selection::Events(selection.clone());
-    let rows = selection
-        .rows(connection, crate::events::COLUMNS, None, most)
-        .await?;
-    rows.iter()
-        .map(|row| Ok(EventRow::from_query_result(row, "")?))
-        .collect()
+    let (sql, values) = selection.page(crate::events::COLUMNS, None, most);
+    statement::rows(connection, &sql, values).await
 }
 
 /// Those of `ids` that are ids of the workspace's deliveries or events.
