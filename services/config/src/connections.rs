@@ -7,18 +7,16 @@ use hookrail_domain::ids::ConnectionId;
 use hookrail_domain::json::Json;
 use hookrail_domain::snapshot::{Definition, Key};
 use hookrail_domain::workspace::Workspace;
-use hookrail_store::{DefinitionTable, definition_rows};
 
-use crate::answer::{self, Created};
 use crate::authenticated::{Authenticated, Role};
 use crate::change::Change;
-use crate::definition::{Definable, Stored, patched, show};
+use crate::definition::{Definable, Stored, patched};
 use crate::error::ApiError;
 use crate::idempotency::once;
 use crate::json_body::{JsonBody, read_json};
-use crate::paging::{PageQuery, page};
+use crate::paging::PageQuery;
 use crate::state::{ConfigState, new_id};
-use crate::{preconditions, route_rules, secret_fields};
+use crate::{definition_answers, preconditions, route_rules, secret_fields};
 
 pub(crate) fn configure(config: &mut web::ServiceConfig) {
     config
@@ -54,15 +52,7 @@ async fn list(
     query: PageQuery,
 ) -> Result<HttpResponse, ApiError> {
     sender.require(Role::Admin)?;
-    let (reader, workspace) = (state.store.reader(), sender.workspace_id());
-    let rows =
-        definition_rows::list(reader, DefinitionTable::Connections, &workspace, &query.by_id()).await?;
-    Ok(page(
-        &query,
-        rows,
-        |row| row.id.clone(),
-        |row| Json::Object(show(row, &sender.workspace)),
-    ))
+    definition_answers::list::<ConnectionSpec>(&state, &sender, &query).await
 }
 
 /// Create a connection (admin)
@@ -91,8 +81,7 @@ async fn create(
             .insert(id, sender.workspace_id(), String::new(), spec)
             .await?;
         publish(&change, &sender.workspace, &stored).await?;
-        let location = format!("{}/{}", ConnectionSpec::PATH, stored.row.id);
-        let created = Created::plain(location, Json::Object(show(&stored.row, &sender.workspace)));
+        let created = definition_answers::created(&stored, &sender);
         claim.keep(change.transaction(), &created).await?;
         change.commit(&state).await?;
         Ok(created)
@@ -110,8 +99,7 @@ async fn read(
     id: web::Path<String>,
 ) -> Result<HttpResponse, ApiError> {
     sender.require(Role::Admin)?;
-    let stored = Stored::<ConnectionSpec>::find(state.store.reader(), &sender.workspace_id(), &id).await?;
-    Ok(answer::json(&Json::Object(show(&stored.row, &sender.workspace))))
+    definition_answers::read::<ConnectionSpec>(&state, &sender, &id).await
 }
 
 /// Change a connection (admin; JSON Merge Patch; null = back to the default)
@@ -134,14 +122,14 @@ async fn patch(
     preconditions::check(&request, &stored.row)?;
     let spec = patched(&stored, &body.json)?;
     if spec == stored.spec {
-        return Ok(answer::json(&Json::Object(show(&stored.row, &sender.workspace))));
+        return Ok(definition_answers::as_stored(&stored.row, &sender));
     }
     check_url(&state, &spec)?;
     stored.spec = spec;
     let stored = change.update(stored).await?;
     publish(&change, &sender.workspace, &stored).await?;
     change.commit(&state).await?;
-    Ok(answer::json(&Json::Object(show(&stored.row, &sender.workspace))))
+    Ok(definition_answers::as_stored(&stored.row, &sender))
 }
 
 /// Delete a connection that no sync uses (admin)

@@ -7,22 +7,21 @@ use hookrail_domain::ids::DestinationId;
 use hookrail_domain::json::Json;
 use hookrail_domain::snapshot::{Definition, Key};
 use hookrail_domain::workspace::Workspace;
-use hookrail_store::{DefinitionTable, definition_rows};
 
-use crate::answer::{self, Created};
+use crate::answer;
 use crate::authenticated::Authenticated;
 use crate::change::Change;
-use crate::definition::{Definable, Stored, patched, show};
+use crate::definition::{Stored, patched, show};
 use crate::destination_input::{check_outbound, new_spec, with_secret_list};
 use crate::error::ApiError;
 use crate::idempotency::once;
 use crate::json_body::JsonBody;
-use crate::paging::{PageQuery, page};
+use crate::paging::PageQuery;
 use crate::probe::{self, ProbeMode};
 use crate::sample_body::mapping_to;
 use crate::signing_secret::{self, with_secret_shown};
 use crate::state::{ConfigState, new_id};
-use crate::{preconditions, route_rules, secret_fields};
+use crate::{definition_answers, preconditions, route_rules, secret_fields};
 
 pub(crate) fn configure(config: &mut web::ServiceConfig) {
     config
@@ -53,20 +52,7 @@ async fn list(
     sender: Authenticated,
     query: PageQuery,
 ) -> Result<HttpResponse, ApiError> {
-    let reader = state.store.reader();
-    let rows = definition_rows::list(
-        reader,
-        DefinitionTable::Destinations,
-        &sender.workspace_id(),
-        &query.by_id(),
-    )
-    .await?;
-    Ok(page(
-        &query,
-        rows,
-        |row| row.id.clone(),
-        |row| Json::Object(show(row, &sender.workspace)),
-    ))
+    definition_answers::list::<DestinationSpec>(&state, &sender, &query).await
 }
 
 /// Create a destination, once its receiver answered a probe; a signing secret that was made is shown in this answer only
@@ -93,9 +79,7 @@ async fn create(
             .insert(id, sender.workspace_id(), String::new(), spec)
             .await?;
         publish(&change, &sender.workspace, &stored).await?;
-        let location = format!("{}/{}", DestinationSpec::PATH, stored.row.id);
-        let shown = Json::Object(show(&stored.row, &sender.workspace));
-        let mut created = Created::plain(location, shown);
+        let mut created = definition_answers::created(&stored, &sender);
         created.body = with_secret_shown(created.body, &stored.spec, made);
         claim.keep(change.transaction(), &created).await?;
         change.commit(&state).await?;
@@ -112,8 +96,7 @@ async fn read(
     sender: Authenticated,
     id: web::Path<String>,
 ) -> Result<HttpResponse, ApiError> {
-    let stored = Stored::<DestinationSpec>::find(state.store.reader(), &sender.workspace_id(), &id).await?;
-    Ok(answer::json(&Json::Object(show(&stored.row, &sender.workspace))))
+    definition_answers::read::<DestinationSpec>(&state, &sender, &id).await
 }
 
 /// Change a destination (JSON Merge Patch; null = back to the default); another URL, auth, TLS or proxy is probed
@@ -136,7 +119,7 @@ async fn patch(
     preconditions::check(&request, &before.row)?;
     let mut spec = patched(&before, &with_secret_list(body.json))?;
     if spec == before.spec {
-        return Ok(answer::json(&Json::Object(show(&before.row, &sender.workspace))));
+        return Ok(definition_answers::as_stored(&before.row, &sender));
     }
     check_outbound(&state, &spec)?;
     let made = signing_secret::ensure(&mut spec);

@@ -6,18 +6,16 @@ use hookrail_domain::ids::FetcherId;
 use hookrail_domain::json::Json;
 use hookrail_domain::snapshot::{Definition, Key};
 use hookrail_domain::workspace::Workspace;
-use hookrail_store::{DefinitionTable, definition_rows};
 
-use crate::answer::{self, Created};
 use crate::authenticated::Authenticated;
 use crate::change::Change;
-use crate::definition::{Definable, Stored, patched, show};
+use crate::definition::{Definable, Stored, patched};
 use crate::error::ApiError;
 use crate::idempotency::once;
 use crate::json_body::{JsonBody, read_json};
-use crate::paging::{PageQuery, page};
+use crate::paging::PageQuery;
 use crate::state::{ConfigState, new_id};
-use crate::{fetcher_rules, preconditions, route_rules, secret_fields};
+use crate::{definition_answers, fetcher_rules, preconditions, route_rules, secret_fields};
 
 pub(crate) fn configure(config: &mut web::ServiceConfig) {
     config
@@ -48,14 +46,7 @@ async fn list(
     sender: Authenticated,
     query: PageQuery,
 ) -> Result<HttpResponse, ApiError> {
-    let (reader, workspace) = (state.store.reader(), sender.workspace_id());
-    let rows = definition_rows::list(reader, DefinitionTable::Fetchers, &workspace, &query.by_id()).await?;
-    Ok(page(
-        &query,
-        rows,
-        |row| row.id.clone(),
-        |row| Json::Object(show(row, &sender.workspace)),
-    ))
+    definition_answers::list::<FetcherSpec>(&state, &sender, &query).await
 }
 
 /// Create a fetcher
@@ -78,8 +69,7 @@ async fn create(
             .insert(id, sender.workspace_id(), String::new(), spec)
             .await?;
         publish(&change, &sender.workspace, &stored).await?;
-        let location = format!("{}/{}", FetcherSpec::PATH, stored.row.id);
-        let created = Created::plain(location, Json::Object(show(&stored.row, &sender.workspace)));
+        let created = definition_answers::created(&stored, &sender);
         claim.keep(change.transaction(), &created).await?;
         change.commit(&state).await?;
         Ok(created)
@@ -95,8 +85,7 @@ async fn read(
     sender: Authenticated,
     id: web::Path<String>,
 ) -> Result<HttpResponse, ApiError> {
-    let stored = Stored::<FetcherSpec>::find(state.store.reader(), &sender.workspace_id(), &id).await?;
-    Ok(answer::json(&Json::Object(show(&stored.row, &sender.workspace))))
+    definition_answers::read::<FetcherSpec>(&state, &sender, &id).await
 }
 
 /// Change a fetcher (JSON Merge Patch; null = back to the default)
@@ -118,7 +107,7 @@ async fn patch(
     preconditions::check(&request, &stored.row)?;
     let spec = patched(&stored, &body.json)?;
     if spec == stored.spec {
-        return Ok(answer::json(&Json::Object(show(&stored.row, &sender.workspace))));
+        return Ok(definition_answers::as_stored(&stored.row, &sender));
     }
     check_url(&state, &spec, "/url")?;
     fetcher_rules::check_change(transaction, &stored, &spec).await?;
@@ -126,7 +115,7 @@ async fn patch(
     let stored = change.update(stored).await?;
     publish(&change, &sender.workspace, &stored).await?;
     change.commit(&state).await?;
-    Ok(answer::json(&Json::Object(show(&stored.row, &sender.workspace))))
+    Ok(definition_answers::as_stored(&stored.row, &sender))
 }
 
 /// Delete a fetcher that no source uses: fetches that wait are cancelled

@@ -27,6 +27,7 @@ mod change;
 mod connections;
 mod data_schema;
 mod definition;
+mod definition_answers;
 mod fetcher_rules;
 mod line_chunks;
 mod merge_patch;

@@ -2,22 +2,19 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use hookrail_domain::ids::RouteId;
-use hookrail_domain::json::Json;
 use hookrail_domain::route::{Route, RouteSpec};
 use hookrail_domain::snapshot::{Definition, Key};
 use hookrail_domain::workspace::Workspace;
-use hookrail_store::{DefinitionTable, definition_rows};
 
-use crate::answer::{self, Created};
 use crate::authenticated::Authenticated;
 use crate::change::Change;
-use crate::definition::{Definable, Stored, patched, show};
+use crate::definition::{Definable, Stored, patched};
 use crate::error::ApiError;
 use crate::idempotency::once;
 use crate::json_body::JsonBody;
-use crate::paging::{PageQuery, page};
+use crate::paging::PageQuery;
 use crate::state::{ConfigState, new_id};
-use crate::{preconditions, respond_rules, route_rules};
+use crate::{definition_answers, preconditions, respond_rules, route_rules};
 
 pub(crate) fn configure(config: &mut web::ServiceConfig) {
     config
@@ -48,20 +45,7 @@ async fn list(
     sender: Authenticated,
     query: PageQuery,
 ) -> Result<HttpResponse, ApiError> {
-    let reader = state.store.reader();
-    let rows = definition_rows::list(
-        reader,
-        DefinitionTable::Routes,
-        &sender.workspace_id(),
-        &query.by_id(),
-    )
-    .await?;
-    Ok(page(
-        &query,
-        rows,
-        |row| row.id.clone(),
-        |row| Json::Object(show(row, &sender.workspace)),
-    ))
+    definition_answers::list::<RouteSpec>(&state, &sender, &query).await
 }
 
 /// Create a route
@@ -85,8 +69,7 @@ async fn create(
             .insert(id, sender.workspace_id(), String::new(), spec)
             .await?;
         publish(&change, &sender.workspace, &stored).await?;
-        let location = format!("{}/{}", RouteSpec::PATH, stored.row.id);
-        let created = Created::plain(location, Json::Object(show(&stored.row, &sender.workspace)));
+        let created = definition_answers::created(&stored, &sender);
         claim.keep(change.transaction(), &created).await?;
         change.commit(&state).await?;
         Ok(created)
@@ -102,8 +85,7 @@ async fn read(
     sender: Authenticated,
     id: web::Path<String>,
 ) -> Result<HttpResponse, ApiError> {
-    let stored = Stored::<RouteSpec>::find(state.store.reader(), &sender.workspace_id(), &id).await?;
-    Ok(answer::json(&Json::Object(show(&stored.row, &sender.workspace))))
+    definition_answers::read::<RouteSpec>(&state, &sender, &id).await
 }
 
 /// Change a route (JSON Merge Patch; null = back to the default)
@@ -123,7 +105,7 @@ async fn patch(
     preconditions::check(&request, &stored.row)?;
     let spec = patched(&stored, &body.json)?;
     if spec == stored.spec {
-        return Ok(answer::json(&Json::Object(show(&stored.row, &sender.workspace))));
+        return Ok(definition_answers::as_stored(&stored.row, &sender));
     }
     route_rules::check_route(transaction, &sender.workspace_id(), &spec).await?;
     respond_rules::check_only_one(transaction, &sender.workspace_id(), Some(&stored.row.id), &spec).await?;
@@ -132,7 +114,7 @@ async fn patch(
     let stored = change.update(stored).await?;
     publish(&change, &sender.workspace, &stored).await?;
     change.commit(&state).await?;
-    Ok(answer::json(&Json::Object(show(&stored.row, &sender.workspace))))
+    Ok(definition_answers::as_stored(&stored.row, &sender))
 }
 
 /// Delete a route; deliveries that it planned before are still sent

@@ -12,7 +12,7 @@ use hookrail_domain::validation::{Faults, FieldError};
 use hookrail_domain::workspace::Workspace;
 use hookrail_store::sea_orm::ConnectionTrait;
 use hookrail_store::sync_schedules::{self, ScheduleRow};
-use hookrail_store::{DefinitionRow, DefinitionTable, definition_rows, sync_leftovers, workspaces};
+use hookrail_store::{DefinitionRow, sync_leftovers, workspaces};
 
 use crate::answer::{self, Created};
 use crate::authenticated::Authenticated;
@@ -21,9 +21,9 @@ use crate::definition::{Definable, Stored, patched, show, time};
 use crate::error::ApiError;
 use crate::idempotency::once;
 use crate::json_body::{JsonBody, read_json};
-use crate::paging::{PageQuery, page};
-use crate::preconditions;
+use crate::paging::PageQuery;
 use crate::state::{ConfigState, new_id};
+use crate::{definition_answers, preconditions};
 
 pub(crate) fn configure(config: &mut web::ServiceConfig) {
     config
@@ -57,14 +57,7 @@ async fn list(
     sender: Authenticated,
     query: PageQuery,
 ) -> Result<HttpResponse, ApiError> {
-    let (reader, workspace) = (state.store.reader(), sender.workspace_id());
-    let rows = definition_rows::list(reader, DefinitionTable::Syncs, &workspace, &query.by_id()).await?;
-    Ok(page(
-        &query,
-        rows,
-        |row| row.id.clone(),
-        |row| Json::Object(show(row, &sender.workspace)),
-    ))
+    definition_answers::list::<SyncSpec>(&state, &sender, &query).await
 }
 
 /// Create a sync
