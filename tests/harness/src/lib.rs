@@ -21,7 +21,7 @@ pub use key_ring::{key_ring, key_ring_text};
 pub use nats::NatsServer;
 pub use nats_cluster::start_nats_servers;
 pub use official::{python, verify_standard_webhook};
-pub use postgres::create_database;
+pub use postgres::{create_database, dump_database, restore_database};
 pub use receiver::{Arrival, Receiver, Reply};
 pub use sql::{write_postgres, write_sqlite};
 pub use stack::{ADMIN_TOKEN, Service, Stack, hookrail_binary};

@@ -337,6 +337,21 @@ impl Stack {
         self.start_service(service)
     }
 
+    /// Kills all processes of the four services and their nats-server at once, and starts them anew on another
+    /// nats-server and database.
+    ///
+    /// # Errors
+    /// When they do not become ready.
+    pub async fn start_on(&mut self, nats: NatsServer, database_url: String) -> anyhow::Result<()> {
+        self.processes.clear();
+        self.nats = Some(nats);
+        self.database_url = Some(database_url);
+        for service in Service::ALL {
+            self.start_service(service)?;
+        }
+        self.wait_ready().await
+    }
+
     /// Kills the process with this name at once (SIGKILL).
     pub fn kill(&mut self, name: &str) {
         self.processes.retain_mut(|(found, child)| {
