@@ -214,7 +214,7 @@ async fn shows_what_became_of_it(
 
 pub(crate) async fn a_replay_goes_on_after_its_worker_was_killed(stack: Arc<Stack>) -> anyhow::Result<()> {
     let mut own = stack.another(&[]).await?;
-    let (api, count) = (own.api.clone(), 2_000);
+    let (api, count) = (own.api.clone(), 1_000);
     let died = Died::make(&api, json!({"ordering": "key"}), count, 20).await?;
     let id = died.replay(&api).await?;
     let halfway = || async {
