@@ -9,6 +9,8 @@ use hookrail_store::{
 };
 use tokio::{sync::watch, time::MissedTickBehavior};
 
+use crate::jobs::RETRY_PAUSE;
+
 /// How often it is looked: a job begins so much later than it was asked for, at the most.
 const LOOK_EVERY: Duration = Duration::from_millis(400);
 
@@ -36,7 +38,10 @@ impl JobBoard {
             }
             match open_jobs::open(store.reader(), clock::now_ms()).await {
                 Ok(open) => drop(self.newest.send_replace(open)),
-                Err(error) => tracing::warn!(%error, "whether jobs are open is not known"),
+                Err(error) => {
+                    tracing::warn!(%error, "whether jobs are open is not known");
+                    tokio::time::sleep(RETRY_PAUSE).await;
+                }
             }
         }
     }
