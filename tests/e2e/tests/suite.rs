@@ -135,6 +135,7 @@ const SCENARIOS: &[(&str, Scenario)] = scenarios! {
         a_caller_that_has_gone_asks_later,
         a_repetition_has_the_first_one_s_answer,
         a_lane_that_waits_keeps_no_caller_waiting,
+        a_caller_of_what_is_paused_has_its_answer_later,
         a_query_endpoint_answers_from_a_rest_server,
         an_answer_survives_the_death_of_both_ends;
     definitions: a_source_without_ordering_can_not_feed_an_ordered_destination,

@@ -74,6 +74,7 @@ fn file(team: &str, receiver: &str) -> String {
 sources:
   - name: shop-{team}
     labels: {{team: {team}}}
+    paused: true
     entity: {{type: user-{team}, build: fetcher, fetcher: users-{team}, unique_id: $.id}}
 fetchers:
   - name: users-{team}
@@ -92,6 +93,7 @@ routes:
     labels: {{team: {team}}}
     source: shop-{team}
     destination: crm-{team}
+    paused: true
     filter: {{all: [{{path: $.order, op: gt, value: 9007199254740993}}]}}
 "
     )
@@ -128,6 +130,12 @@ pub(crate) async fn definitions_are_made_as_a_file_says_and_no_more_is_changed(
         made.out,
         made.err
     );
+    for kind in ["sources", "routes"] {
+        let listed = api.get(&format!("/{kind}?limit=200")).await?;
+        let mut ours = listed["items"].as_array().into_iter().flatten();
+        let one = ours.find(|one| one["labels"]["team"] == team);
+        ensure!(one.is_some_and(|one| one["paused"] == true), "{kind}: {one:?}");
+    }
     let again = run(api, &[&apply[..], &["--dry-run", "--exit-code"]].concat())
         .await?
         .ended_with(0)?;

@@ -39,11 +39,11 @@ async fn answering(
     Ok((source, destination))
 }
 
-/// Routes a source's events to a destination that answers.
-async fn respond(api: &Api, source: &Source, destination: &str) -> anyhow::Result<()> {
+/// Routes a source's events to a destination that answers; gives the route's id.
+async fn respond(api: &Api, source: &Source, destination: &str) -> anyhow::Result<String> {
     let spec =
         json!({"name": unique("route"), "source": source.id, "destination": destination, "respond": true});
-    api.create("/routes", spec).await.map(drop)
+    text(&api.create("/routes", spec).await?, "/id")
 }
 
 /// A receiver that answers as the payload says: `status`, `type`, `body`, after `ms`.
@@ -312,6 +312,52 @@ pub(crate) async fn a_repetition_has_the_first_one_s_answer(stack: Arc<Stack>) -
         "{other:?}"
     );
     ensure!(receiver.count() == 1, "{} calls were made", receiver.count());
+    Ok(())
+}
+
+/// Of a paused route a caller is told at once that it waits in vain, of a paused source at its deadline; either has
+/// its answer when that goes on.
+pub(crate) async fn a_caller_of_what_is_paused_has_its_answer_later(stack: Arc<Stack>) -> anyhow::Result<()> {
+    const PATIENT_MS: u32 = 60_000;
+    let (api, receiver) = (&stack.api, obedient()?);
+    let to_rest = destination(api, &receiver, rest()).await?;
+    let held_by_route = source_at_once(api, waiting(PATIENT_MS)).await?;
+    let route = respond(api, &held_by_route, &to_rest).await?;
+    let held_by_source = source_at_once(api, waiting(1_500)).await?;
+    respond(api, &held_by_source, &to_rest).await?;
+    let pause = async |paused: bool| {
+        for path in [
+            format!("/routes/{route}"),
+            format!("/sources/{}", held_by_source.id),
+        ] {
+            let change = json!({ "paused": paused });
+            api.call("PATCH", &path, Some(&change)).await?.expect(200)?;
+        }
+        api.in_force().await
+    };
+    pause(true).await?;
+    let body = json!({"type": "text/plain", "body": "late"});
+    let begun = Instant::now();
+    let callers = [&held_by_route, &held_by_source].map(|source| call(api, source, &[], &body));
+    let mut locations = Vec::new();
+    for caller in callers {
+        let answer = caller.await??;
+        ensure!(answer.status == 504, "{answer:?}");
+        locations.push(answer.header("location").to_owned());
+    }
+    ensure!(
+        begun.elapsed() < Duration::from_millis(u64::from(PATIENT_MS)),
+        "told at the deadline only"
+    );
+    ensure!(receiver.count() == 0, "sent although it is paused");
+    pause(false).await?;
+    for location in locations {
+        let answer = later(api, &location).await?;
+        ensure!(
+            (answer.status, answer.text.as_str()) == (200, "late"),
+            "{answer:?}"
+        );
+    }
     Ok(())
 }
 
