@@ -1,7 +1,7 @@
-//! What has to hold between sources, destinations and routes, whichever is saved last.
+//! What has to hold between sources, destinations, routes and syncs, whichever is saved last.
 
 use hookrail_domain::body_rules;
-use hookrail_domain::destination::{DestinationOrdering, DestinationSpec};
+use hookrail_domain::destination::{DestinationMethod, DestinationOrdering, DestinationSpec};
 use hookrail_domain::ids::{SourceId, SyncId};
 use hookrail_domain::ordering;
 use hookrail_domain::route::RouteSpec;
@@ -9,9 +9,7 @@ use hookrail_domain::source::SourceSpec;
 use hookrail_domain::sync::SyncSpec;
 use hookrail_domain::validation::FieldError;
 use hookrail_store::sea_orm::ConnectionTrait;
-use hookrail_store::{
-    DefinitionRow, DefinitionTable, definition_rows, definition_uses, unsettled_deliveries,
-};
+use hookrail_store::{DefinitionRow, definition_rows, definition_uses, unsettled_deliveries};
 
 use crate::definition::{Definable, Stored, read_spec};
 use crate::error::{ApiError, Conflict};
@@ -22,7 +20,7 @@ pub(crate) async fn check_source<C: ConnectionTrait>(
     row: &DefinitionRow,
     source: &SourceSpec,
 ) -> Result<(), ApiError> {
-    for route in routes_using(connection, row).await? {
+    for route in using::<C, RouteSpec>(connection, row).await? {
         let id = route.destination.map(|id| id.to_string()).unwrap_or_default();
         if let Some(destination) =
             Stored::<DestinationSpec>::look_up(connection, &row.workspace_id, &id).await?
@@ -33,13 +31,18 @@ pub(crate) async fn check_source<C: ConnectionTrait>(
     Ok(())
 }
 
-/// Checks a destination's new fields against the routes that end at it.
+/// Checks a destination's new fields against the routes and the syncs that end at it.
 pub(crate) async fn check_destination<C: ConnectionTrait>(
     connection: &C,
     row: &DefinitionRow,
     destination: &DestinationSpec,
 ) -> Result<(), ApiError> {
-    for route in routes_using(connection, row).await? {
+    if destination.method == DestinationMethod::Get {
+        for sync in using::<C, SyncSpec>(connection, row).await? {
+            check_query(&sync)?;
+        }
+    }
+    for route in using::<C, RouteSpec>(connection, row).await? {
         if let Some(misfit) = body_rules::check_route(&route, destination) {
             return Err(ApiError::Invalid(vec![misfit.in_destination(&route.name)]));
         }
@@ -112,6 +115,18 @@ pub(crate) async fn refuse_if_used<C: ConnectionTrait>(
     }))
 }
 
+/// Refuses to send a sync's records as queries in which two members have one name.
+fn check_query(sync: &SyncSpec) -> Result<(), ApiError> {
+    let Some(clash) = sync.clash_in_query() else {
+        return Ok(());
+    };
+    let detail = format!(
+        "two members of the sync {} would both be the query parameter {clash}",
+        sync.name
+    );
+    Err(ApiError::field("/method", detail))
+}
+
 fn check_order(source: &SourceSpec, destination: &DestinationSpec) -> Result<(), ApiError> {
     ordering::check_route(source, destination).map_err(|error| ApiError::Invalid(vec![error]))
 }
@@ -132,20 +147,17 @@ async fn end<C: ConnectionTrait, S: Definable>(
     Ok(found.map(|stored| stored.spec))
 }
 
-/// The routes from a source, or to a destination.
-pub(crate) async fn routes_using<C: ConnectionTrait>(
+/// The definitions of a kind that use another one: routes their ends, syncs their destination.
+pub(crate) async fn using<C: ConnectionTrait, S: Definable>(
     connection: &C,
-    row: &DefinitionRow,
-) -> Result<Vec<RouteSpec>, ApiError> {
-    let mut routes = Vec::new();
-    for id in definition_uses::users_of(connection, &row.id).await? {
-        let route =
-            definition_rows::find(connection, DefinitionTable::Routes, &row.workspace_id, &id).await?;
-        if let Some(route) = route {
-            routes.push(read_spec::<RouteSpec>(&route)?);
-        }
+    used: &DefinitionRow,
+) -> Result<Vec<S>, ApiError> {
+    let mut users = Vec::new();
+    for id in definition_uses::users_of(connection, &used.id).await? {
+        let found = definition_rows::find(connection, S::TABLE, &used.workspace_id, &id).await?;
+        users.extend(found.map(|row| read_spec::<S>(&row)).transpose()?);
     }
-    Ok(routes)
+    Ok(users)
 }
 
 /// Refuses to change what a destination's lanes are while deliveries wait in them: some of a key would

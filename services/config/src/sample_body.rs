@@ -9,12 +9,13 @@ use hookrail_domain::mapping::{MappedEvent, Mapping, MappingError, Request};
 use hookrail_domain::render::{
     CLOUDEVENT_CONTENT_TYPE, CloudEvent, CloudEventData, CurrentContext, EventBody, Origin,
 };
+use hookrail_domain::route::RouteSpec;
 use hookrail_domain::workspace::Workspace;
 use hookrail_store::DefinitionRow;
 use hookrail_store::sea_orm::ConnectionTrait;
 
 use crate::error::ApiError;
-use crate::route_rules::routes_using;
+use crate::route_rules::using;
 use crate::state::new_id;
 
 /// Largest body of a test, bytes: samples are small.
@@ -100,7 +101,7 @@ pub(crate) async fn mapping_to<C: ConnectionTrait>(
     destination: &DefinitionRow,
     event_type: &str,
 ) -> Result<Option<Mapping>, ApiError> {
-    let mut routes = routes_using(connection, destination).await?;
+    let mut routes: Vec<RouteSpec> = using(connection, destination).await?;
     routes.retain(|route| route.enabled && route.mapping.is_some());
     let taking = routes.iter().position(|route| route.takes(event_type));
     let route = match (taking, routes.is_empty()) {

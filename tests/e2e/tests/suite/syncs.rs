@@ -442,6 +442,18 @@ pub(crate) async fn syncs_that_can_not_be_meant_are_refused_by_field(
     );
     let id = text(&created, "/id")?;
     let path = format!("/syncs/{id}");
+    // A destination takes no method that a sync of it can't be sent by.
+    let own_name = json!({"mapping": {"_sync_mode": "$.mode"}});
+    api.call("PATCH", &path, Some(&own_name)).await?.expect(200)?;
+    let to_get = format!("/destinations/{to}?probe=false");
+    let by_get = api
+        .call("PATCH", &to_get, Some(&json!({"method": "GET"})))
+        .await?;
+    ensure!(
+        by_get.status == 422 && by_get.text.contains("/method") && by_get.text.contains("_sync_mode"),
+        "{}",
+        by_get.text
+    );
     let changed = api.call("PATCH", &path, Some(&json!({"mode": "mirror"}))).await?;
     ensure!(
         changed.status == 422 && changed.text.contains("/mode"),
