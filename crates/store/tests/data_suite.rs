@@ -5,7 +5,7 @@ mod databases;
 
 use std::collections::{BTreeMap, HashSet};
 
-use databases::each_database;
+use databases::{each_database, written};
 use hookrail_domain::{
     delivery::{Attempt, Delivery, DeliveryStatus, EntityRef, ErrorCode, Failure},
     event::{Body, Event, EventStatus, Origin},
@@ -36,16 +36,6 @@ async fn rows<T: FromQueryResult>(store: &Store, sql: &str) -> Vec<T> {
     rows.iter()
         .map(|row| T::from_query_result(row, "").unwrap())
         .collect()
-}
-
-/// Does `write` in a transaction of its own.
-macro_rules! written {
-    ($store:expr, $tx:ident => $write:expr) => {{
-        let $tx = $store.write().await.unwrap();
-        let result = $write.await.unwrap();
-        $tx.commit().await.unwrap();
-        result
-    }};
 }
 
 fn facts(id: u128) -> DeliveryFacts {

@@ -3,7 +3,7 @@
 
 mod databases;
 
-use databases::each_database;
+use databases::{each_database, written};
 use hookrail_domain::ids::{ImportId, SourceId};
 use hookrail_store::{
     IdPage, Store,
@@ -13,16 +13,6 @@ use hookrail_store::{
 
 const IMPORT: ImportId = ImportId::from_u128(77);
 const WORKSPACE: &str = "wsp_1";
-
-/// Does `write` in a transaction of its own.
-macro_rules! written {
-    ($store:expr, $tx:ident => $write:expr) => {{
-        let $tx = $store.write().await.unwrap();
-        let result = $write.await.unwrap();
-        $tx.commit().await.unwrap();
-        result
-    }};
-}
 
 async fn row(store: &Store) -> ImportRow {
     imports::find(store.reader(), WORKSPACE, IMPORT)

@@ -3,7 +3,7 @@
 
 mod databases;
 
-use databases::each_database;
+use databases::{each_database, written};
 use hookrail_domain::ids::{ImportId, ReplayId, RunId, SourceId, SyncId};
 use hookrail_store::{
     Store,
@@ -18,16 +18,6 @@ use hookrail_store::{
 const IMPORT: ImportId = ImportId::from_u128(3);
 const NOW: i64 = 5_000;
 const WORKSPACE: &str = "wsp_1";
-
-/// Does `write` in a transaction of its own.
-macro_rules! written {
-    ($store:expr, $tx:ident => $write:expr) => {{
-        let $tx = $store.write().await.unwrap();
-        let result = $write.await.unwrap();
-        $tx.commit().await.unwrap();
-        result
-    }};
-}
 
 async fn open(store: &Store) -> Vec<(JobKind, u32)> {
     let found = open_jobs::open(store.reader(), NOW).await.unwrap();

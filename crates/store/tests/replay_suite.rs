@@ -3,7 +3,7 @@
 
 mod databases;
 
-use databases::each_database;
+use databases::{each_database, written};
 use hookrail_domain::{
     delivery::{Delivery, DeliveryStatus, ErrorCode, Failure},
     event::{Body, Event, EventStatus, Origin},
@@ -23,16 +23,6 @@ use hookrail_store::{
 
 const WORKSPACE: WorkspaceId = WorkspaceId::from_u128(1);
 const REPLAY: ReplayId = ReplayId::from_u128(77);
-
-/// Does `write` in a transaction of its own.
-macro_rules! written {
-    ($store:expr, $tx:ident => $write:expr) => {{
-        let $tx = $store.write().await.unwrap();
-        let result = $write.await.unwrap();
-        $tx.commit().await.unwrap();
-        result
-    }};
-}
 
 fn delivery(number: u64, destination: u128) -> Delivery {
     Delivery {

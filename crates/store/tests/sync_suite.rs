@@ -3,7 +3,7 @@
 
 mod databases;
 
-use databases::each_database;
+use databases::{each_database, written};
 use hookrail_domain::{
     ids::{RunId, SyncId},
     sync::decide::{KnownRow, Operation, RowHash, RowStatus},
@@ -19,16 +19,6 @@ use hookrail_store::{
 const SYNC: SyncId = SyncId::from_u128(5);
 const RUN: RunId = RunId::from_u128(77);
 const WORKSPACE: &str = "wsp_1";
-
-/// Does `write` in a transaction of its own.
-macro_rules! written {
-    ($store:expr, $tx:ident => $write:expr) => {{
-        let $tx = $store.write().await.unwrap();
-        let result = $write.await.unwrap();
-        $tx.commit().await.unwrap();
-        result
-    }};
-}
 
 fn new_run(id: RunId) -> NewRun<'static> {
     NewRun {

@@ -8,6 +8,19 @@ use hookrail_store::{
     sea_orm::{ConnectionTrait, Database},
 };
 
+/// Does `write` in a transaction of its own.
+#[allow(unused_macros, reason = "not every suite writes by itself")]
+macro_rules! written {
+    ($store:expr, $tx:ident => $write:expr) => {{
+        let $tx = $store.write().await.unwrap();
+        let result = $write.await.unwrap();
+        $tx.commit().await.unwrap();
+        result
+    }};
+}
+#[allow(unused_imports, reason = "not every suite writes by itself")]
+pub(crate) use written;
+
 /// Runs `test` with a migrated store of each kind.
 pub(crate) async fn each_database<F: Future<Output = ()>>(test: impl Fn(Store) -> F) {
     let directory = tempfile::tempdir().unwrap();
