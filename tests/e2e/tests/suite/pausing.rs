@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use anyhow::{Context as _, ensure};
+use anyhow::ensure;
 use futures::{StreamExt as _, TryStreamExt as _};
 use hookrail_harness::{Api, Receiver, Stack, eventually};
 use serde_json::{Value, json};
@@ -186,15 +186,16 @@ async fn waiting(
         let listed = api.get(&path).await.ok()?["items"].as_array()?.clone();
         wanted(&listed).then_some(listed)
     };
-    let seen = eventually(what, SOON, look).await;
+    let error = match eventually(what, SOON, look).await {
+        Ok(seen) => return Ok(seen),
+        Err(error) => error,
+    };
     let all = api
         .get(&format!("/deliveries?destination={destination}&limit=200"))
         .await?;
-    seen.with_context(|| {
-        let item = |item: &Value| format!("{} {} {}", item["id"], item["status"], item["lane_key"]);
-        let items = all["items"].as_array().into_iter().flatten().map(item);
-        format!("deliveries: {}", items.collect::<Vec<_>>().join(", "))
-    })
+    let item = |item: &Value| format!("{} {} {}", item["id"], item["status"], item["lane_key"]);
+    let items = all["items"].as_array().into_iter().flatten().map(item);
+    Err(error.context(format!("deliveries: {}", items.collect::<Vec<_>>().join(", "))))
 }
 
 pub(crate) async fn a_paused_route_holds_and_goes_on_in_order_though_its_dispatcher_is_killed(
